@@ -1,0 +1,29 @@
+"""Time, injected. A frozen sandbox stops one clock, a restored snapshot jumps the other: ages ask both."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Instant(NamedTuple):
+    """A moment on both clocks, in seconds."""
+
+    wall: float
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The wall clock (seconds since 1970) and the monotonic one."""
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+    def now(self) -> Instant:
+        """This moment."""
+        return Instant(self.wall(), self.monotonic())
+
+    def seconds_since(self, then: Instant) -> float:
+        """The age of `then`: whatever the two clocks say, the larger, since too old is the safe mistake."""
+        return max(self.wall() - then.wall, self.monotonic() - then.monotonic)

@@ -1,0 +1,252 @@
+"""Every setting, read once from the environment: default, unit and range in one place, all mistakes in one message.
+
+The message names the variable, what is wrong and what is allowed. It never repeats a value: it could hold a secret.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, NamedTuple, TypeVar, cast
+
+from authorizer.errors import Misconfigured, Reason
+
+CONTEXT_KEYS = ("user_id", "session_id", "email", "email_verified", "username", "amr", "issued_at", "expires_at")
+# Ours to come, and what API Gateway itself keeps under $context.authorizer, where "claims" always reads as null.
+RESERVED_CONTEXT_KEYS = frozenset(
+    (*CONTEXT_KEYS, "claims", "principalId", "reason", "rule", "property", "error", "latency", "status", "requestId")
+) | {"integrationLatency", "integrationStatus"}
+
+_MAX_PORT = 65535
+
+T = TypeVar("T")
+
+
+class HttpApiResponse(StrEnum):
+    """What an HTTP API with payload 2.0 expects: EnableSimpleResponses true (`simple`) or false (`policy`)."""
+
+    SIMPLE = "simple"
+    POLICY = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextClaim:
+    """One extra claim for the backend: its path in the token and its key in the context."""
+
+    path: tuple[str, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The HTTP proxy that tunnels to Hanko; TLS stays end to end."""
+
+    host: str
+    port: int
+    username: str | None = field(repr=False)
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one authorizer, validated."""
+
+    api_url: str
+    audiences: tuple[str, ...]
+    issuer: str | None
+    cookie_name: str | None
+    clock_skew_seconds: int
+    max_token_lifetime_seconds: int | None
+    keys_max_age_seconds: int
+    keys_max_stale_seconds: int
+    keys_cooldown_seconds: int
+    fetch_timeout_seconds: float
+    context_claims: tuple[ContextClaim, ...]
+    websocket_query_parameter: str | None
+    websocket_subprotocol: str | None
+    http_api_response: HttpApiResponse
+    log_user_id: bool
+    log_hash_key: str | None = field(repr=False)
+    proxy: Proxy | None
+    no_proxy: str
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read and validate every setting.
+
+        Raises `Misconfigured(settings_invalid)`; its text has one line for each mistake.
+        """
+        env = _Environment(environ)
+        settings = cls(
+            api_url=env.read("HANKO_API_URL", _API_URL),
+            audiences=env.read("HANKO_AUDIENCE", _AUDIENCES),
+            issuer=env.read("HANKO_ISSUER", _ISSUER, ""),
+            cookie_name=env.read("HANKO_COOKIE_NAME", _COOKIE_NAME, environ.get("HANKO_COOKIE_NAME", "hanko")),
+            clock_skew_seconds=env.read("HANKO_CLOCK_SKEW_SECONDS", _whole(0, 60), "10"),
+            max_token_lifetime_seconds=env.read("HANKO_MAX_TOKEN_LIFETIME_SECONDS", _LIFETIME, ""),
+            keys_max_age_seconds=env.read("HANKO_KEYS_MAX_AGE_SECONDS", _whole(60, 3600), "600"),
+            keys_max_stale_seconds=env.read("HANKO_KEYS_MAX_STALE_SECONDS", _whole(0, 86_400), "43200"),
+            keys_cooldown_seconds=env.read("HANKO_KEYS_COOLDOWN_SECONDS", _whole(1, 300), "30"),
+            fetch_timeout_seconds=env.read("HANKO_FETCH_TIMEOUT_SECONDS", _FETCH_TIMEOUT, "3"),
+            context_claims=env.read("HANKO_CONTEXT_CLAIMS", _CONTEXT_CLAIMS, ""),
+            websocket_query_parameter=env.read("HANKO_WEBSOCKET_QUERY_PARAMETER", _QUERY_PARAMETER, ""),
+            websocket_subprotocol=env.read("HANKO_WEBSOCKET_SUBPROTOCOL", _SUBPROTOCOL, ""),
+            http_api_response=env.read("HANKO_HTTP_API_RESPONSE", _HTTP_API_RESPONSE, "simple"),
+            log_user_id=env.read("HANKO_LOG_USER_ID", _BOOLEAN, "false"),
+            log_hash_key=env.read("HANKO_LOG_HASH_KEY", _HASH_KEY, ""),
+            proxy=env.read("HTTPS_PROXY", _PROXY, environ.get("https_proxy", "")),
+            no_proxy=environ.get("NO_PROXY") or environ.get("no_proxy", ""),
+        )
+        env.read("SSL_CERT_FILE", _FILE, "")  # OpenSSL reads it itself, and would pass over a missing file in silence
+        env.stop_on_mistakes()
+        return settings
+
+
+class _Rule(NamedTuple, Generic[T]):
+    """What one setting may be: `parse` raises ValueError saying what is wrong, `allowed` says what would be right."""
+
+    parse: Callable[[str], T]
+    allowed: str
+
+
+class _Environment:
+    """The environment being read: collects the mistakes, and knows at the end which HANKO_* names nobody asked for."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._known: set[str] = set()
+        self._mistakes: list[str] = []
+
+    def read(self, name: str, rule: _Rule[T], default: str | None = None) -> T:
+        """The parsed value of `name`. An empty value means the default; without a default the setting is required."""
+        self._known.add(name)
+        value = self._environ.get(name) or default
+        if value is None:
+            wrong = "is blank" if name in self._environ else "is missing"
+        else:
+            try:
+                return rule.parse(value)
+            except ValueError as error:
+                wrong = str(error)
+        self._mistakes.append(f"{name} {wrong}: it must be {rule.allowed}")
+        return cast("T", None)  # never seen by anyone: stop_on_mistakes raises
+
+    def stop_on_mistakes(self) -> None:
+        unknown = sorted(name for name in self._environ if name.startswith("HANKO_") and name not in self._known)
+        # The name of an unknown variable is the deployer's own text: shown, but only as far as a name can go.
+        self._mistakes += [f"{name[:64]!a} is not a setting of the authorizer" for name in unknown]
+        if self._mistakes:
+            raise Misconfigured(Reason.SETTINGS_INVALID, "\n".join(["Wrong settings:", *self._mistakes]))
+
+
+def _text(pattern: str, allowed: str) -> _Rule[str]:
+    def parse(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError("is not valid")
+        return value
+
+    return _Rule(parse, allowed)
+
+
+def _optional(rule: _Rule[T]) -> _Rule[T | None]:
+    return _Rule(lambda value: rule.parse(value) if value else None, f"{rule.allowed}, or empty")
+
+
+def _choice(options: Mapping[str, T]) -> _Rule[T]:
+    def parse(value: str) -> T:
+        if value not in options:
+            raise ValueError("is not one of the choices")
+        return options[value]
+
+    return _Rule(parse, " or ".join(options))
+
+
+def _number(pattern: str, convert: Callable[[str], T], low: float, high: float, kind: str) -> _Rule[T]:
+    def parse(value: str) -> T:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(f"is not {kind}")
+        if not low <= float(value) <= high:
+            raise ValueError("is out of range")
+        return convert(value)
+
+    return _Rule(parse, f"{kind} from {low} to {high}")
+
+
+def _whole(low: int, high: int) -> _Rule[int]:
+    return _number(r"[0-9]{1,9}", int, low, high, "a whole number of seconds")
+
+
+def _parse_api_url(value: str) -> str:
+    match = re.fullmatch(
+        r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*)/?", value, re.ASCII
+    )
+    if not match:
+        raise ValueError("is not valid")
+    scheme, host, port, _path = match.groups()
+    if scheme == "http" and not re.fullmatch(r"localhost|host\.docker\.internal|127(\.[0-9]{1,3}){3}|\[::1\]", host):
+        raise ValueError("is not encrypted")
+    if port is not None and not 0 < int(port) <= _MAX_PORT:
+        raise ValueError("has a port out of range")
+    return value.removesuffix("/")
+
+
+def _parse_audiences(value: str) -> tuple[str, ...]:
+    audiences = tuple(audience.strip() for audience in value.split(","))
+    if not all(re.fullmatch(r"[!-~]{1,512}", audience) for audience in audiences):
+        raise ValueError("has a blank or unreadable audience")
+    return audiences
+
+
+def _parse_context_claims(value: str) -> tuple[ContextClaim, ...]:
+    claims = []
+    for item in filter(None, (item.strip() for item in value.split(","))):
+        match = re.fullmatch(r"([^\s.,=]+(?:\.[^\s.,=]+)*)(?:=(\w+))?", item, re.ASCII)
+        if not match:
+            raise ValueError("has an item that is not valid")
+        path, name = match[1], match[2] or match[1].replace(".", "_")
+        if not re.fullmatch(r"[A-Za-z_]\w{0,63}", name, re.ASCII):
+            raise ValueError("has a claim that needs a name of letters, digits and _")
+        claims.append(ContextClaim(tuple(path.split(".")), name))
+    names = [claim.name for claim in claims]
+    if len(set(names)) < len(names) or RESERVED_CONTEXT_KEYS.intersection(names):
+        raise ValueError("has a name that is reserved or used twice")
+    return tuple(claims)
+
+
+def _parse_proxy(value: str) -> Proxy:
+    match = re.fullmatch(
+        r"http://(?:([^\s:/@]+):([^\s/@]*)@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})/?", value
+    )
+    if not match:
+        raise ValueError("is not valid")
+    return Proxy(host=match[3], port=int(match[4]), username=match[1], password=match[2] or "")
+
+
+def _parse_file(value: str) -> str:
+    if not os.access(value, os.R_OK):
+        raise ValueError("cannot be read")
+    return value
+
+
+_API_URL = _Rule(
+    _parse_api_url,
+    "an https URL without user, query or fragment (http only for loopback hosts and host.docker.internal)",
+)
+_AUDIENCES = _Rule(_parse_audiences, "one audience or more, comma-separated, of visible ASCII characters")
+_ISSUER = _optional(_text(r"[!-~]{1,512}", "1 to 512 visible ASCII characters"))
+_LIFETIME = _optional(_whole(60, 31_536_000))
+_FETCH_TIMEOUT = _number(r"[0-9](\.[0-9]{1,3})?", float, 0.5, 5, "a number of seconds")
+_COOKIE_NAME = _optional(_text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", "a cookie name of at most 64 characters"))
+_SUBPROTOCOL = _optional(_text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", "a subprotocol of at most 64 characters"))
+_QUERY_PARAMETER = _optional(_text(r"[A-Za-z0-9_.-]{1,64}", "a parameter's name of at most 64 letters, digits, _ . -"))
+_CONTEXT_CLAIMS = _Rule(
+    _parse_context_claims,
+    "claim paths, comma-separated, each with =name where the key shall differ (role, metadata.plan=plan); never "
+    + ", ".join(sorted(RESERVED_CONTEXT_KEYS)),
+)
+_HTTP_API_RESPONSE = _choice({response.value: response for response in HttpApiResponse})
+_BOOLEAN = _choice({"false": False, "true": True})
+_HASH_KEY = _optional(_text(r"[!-~]{16,64}", "16 to 64 visible ASCII characters"))
+_PROXY = _optional(_Rule(_parse_proxy, "http://host:port or http://user:password@host:port"))
+_FILE = _optional(_Rule(_parse_file, "a readable file of CA certificates in PEM form"))

@@ -1,0 +1,68 @@
+"""The error tree. An error carries a `Reason` and nothing that came from outside: no token, claim, URL or key text.
+
+AuthorizerError
+├── Unauthenticated   we do not know who asks                    → 401 (403 where the API kind knows no 401)
+├── Forbidden         we know who asks, and they may not         → 403
+├── Unavailable       we could not find out; trying again helps  → 5xx, alarm
+└── Misconfigured     the deployment is wrong                    → 5xx, alarm; at start, names the setting
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a request was answered as it was: the closed set that logs, metrics and tests speak of."""
+
+    ALLOWED = "allowed"
+
+    # Unauthenticated: the caller's doing.
+    EVENT_UNKNOWN = "event_unknown"
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason, not a password
+    TOKEN_AMBIGUOUS = "token_ambiguous"  # noqa: S105 - a reason, not a password
+    TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a reason, not a password
+    ALGORITHM_NOT_ALLOWED = "algorithm_not_allowed"
+    HEADER_NOT_ALLOWED = "header_not_allowed"
+    KEY_UNKNOWN = "key_unknown"
+    SIGNATURE_INVALID = "signature_invalid"
+    CLAIMS_MALFORMED = "claims_malformed"
+    AUDIENCE_NOT_ALLOWED = "audience_not_allowed"
+    ISSUER_NOT_ALLOWED = "issuer_not_allowed"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason, not a password
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid"  # noqa: S105 - a reason, not a password
+    TOKEN_LIFETIME_TOO_LONG = "token_lifetime_too_long"  # noqa: S105 - a reason, not a password
+    NOT_A_SESSION = "not_a_session"
+
+    # Unavailable: Hanko's doing, or ours.
+    KEYS_UNAVAILABLE = "keys_unavailable"
+    KEY_UNCHECKED = "key_unchecked"
+    INTERNAL = "internal"
+
+    # Misconfigured: the deployer's doing.
+    SETTINGS_INVALID = "settings_invalid"
+    ARN_INVALID = "arn_invalid"
+    CONTEXT_INVALID = "context_invalid"
+
+
+class AuthorizerError(Exception):
+    """Base of every error of ours. `reason` says why; the text is fixed by the class or by our own words."""
+
+    def __init__(self, reason: Reason, text: str = "") -> None:
+        """Keep the reason; `text` defaults to the reason's own name and must never hold outside data."""
+        super().__init__(text or reason.value)
+        self.reason = reason
+
+
+class Unauthenticated(AuthorizerError):
+    """We do not know who asks."""
+
+
+class Forbidden(AuthorizerError):
+    """We know who asks, and they may not."""
+
+
+class Unavailable(AuthorizerError):
+    """We could not find out. Never cached as a deny, never a reason to log in again."""
+
+
+class Misconfigured(AuthorizerError):
+    """The deployment is wrong. At start the text names every wrong setting and what is allowed."""

@@ -1,0 +1,1 @@
+"""The Hanko side: what Hanko says. It knows nothing of AWS."""

@@ -1,0 +1,231 @@
+"""The cached key set: Hanko's public keys, kept across warm invocations.
+
+Two clocks rule it. The *age* of the set: beyond the maximum age it is fetched anew, and while that fails it serves on,
+stale, within a limit; failures back off from 1 s to 30 s. The *cool-down* of unknown key ids: Hanko signs with a new
+key at once, so a token with an unknown key id forces one fetch, and after that, or after any failed attempt, none
+until the cool-down is over. A scheduled fetch starts no cool-down, so a rotation right behind it is found at once.
+"""
+
+import re
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from jwt.algorithms import RSAAlgorithm
+
+from authorizer.clock import Clock, Instant
+from authorizer.config import Settings
+from authorizer.errors import Reason, Unauthenticated, Unavailable
+from authorizer.hanko.fetch import Answer, Fetch, FetchFailed, FetchFailure, HttpsClient
+from authorizer.hanko.strict import decode_base64url, parse_object
+
+JWKS_PATH = "/.well-known/jwks.json"
+RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
+# A UUID, or with AWS KMS as key store a key id, an ARN or an alias (Hanko: backend/crypto/jwk).
+KEY_ID = re.compile(r"[A-Za-z0-9._:/@+=-]{1,256}", re.ASCII)
+
+MAX_KEYS = 64
+MIN_KEY_BITS, MAX_KEY_BITS = 2048, 8192  # RFC 7518 section 3.3; above, verifying costs too much
+MIN_EXPONENT, MAX_EXPONENT_BITS = 65537, 64  # NIST SP 800-56B; OpenSSL's own limit for long keys
+MIN_MAX_AGE_SECONDS = 60  # a server that says no-cache shall not have a fetch for every request
+MAX_BACK_OFF_SECONDS = 30
+MAX_REMEMBERED = 128
+
+_PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
+_MAX_AGE = re.compile(r"(?:^|[\s,])max-age=([0-9]{1,9})(?=$|[\s,])", re.ASCII | re.IGNORECASE)
+_NO_CACHE = re.compile(r"(?:^|[\s,])no-(?:cache|store)\b", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The usable keys of one answer, by key id; `fetched_at` is when the fetch began."""
+
+    keys: dict[str, RSAPublicKey]
+    fetched_at: Instant
+    max_age_seconds: int
+
+
+@dataclass(slots=True)
+class KeyReport:
+    """What the key set did since it was last asked: for the log line and the metrics."""
+
+    age_seconds: float | None = None
+    fetches: int = 0
+    failure: FetchFailure | None = None
+    stale: bool = False
+
+
+class KeyCache:
+    """Finds the key of a key id. One invocation at a time, as Lambda does it: nothing here is locked."""
+
+    def __init__(self, settings: Settings, client: HttpsClient, clock: Clock) -> None:
+        """Fetch nothing yet."""
+        self._settings, self._client, self._clock = settings, client, clock
+        self._set: KeySet | None = None
+        self._prefetch: tuple[Fetch, Instant] | None = None
+        self._failures = 0
+        self._failed_at: Instant | None = None
+        self._cooling_since: Instant | None = None
+        self._unknown: dict[str, Instant] = {}
+        self._report = KeyReport()
+
+    def prefetch(self) -> None:
+        """Begin the first fetch in the background; `find` joins it when it needs a key."""
+        self._prefetch = (self._client.start(JWKS_PATH), self._clock.now())
+
+    def find(self, kid: str) -> RSAPublicKey:
+        """The key whose id is exactly `kid`.
+
+        Raises `Unauthenticated(key_unknown)` when Hanko's current set has none, `Unavailable(key_unchecked)` when it
+        may have one but the cool-down forbids to ask, `Unavailable(keys_unavailable)` when there are no usable keys.
+        """
+        keys, just_arrived = self._current_keys()
+        key = keys.get(kid)
+        if key is None and not just_arrived:
+            key = self._forced_refresh(kid).get(kid)
+        if key is None:
+            self._remember(kid)
+            raise Unauthenticated(Reason.KEY_UNKNOWN)
+        return key
+
+    def take_report(self) -> KeyReport:
+        """What happened since the last call, and the age of the set now."""
+        report, self._report = self._report, KeyReport()
+        if self._set is not None:
+            report.age_seconds = self._clock.seconds_since(self._set.fetched_at)
+        return report
+
+    def _current_keys(self) -> tuple[dict[str, RSAPublicKey], bool]:
+        """The keys to go by, and whether they arrived while the token in hand was already waiting."""
+        just_arrived = self._adopt_prefetch()
+        if not self._is_within(0) and not self._backs_off():
+            just_arrived = self._refresh()
+        if self._set is None or not self._is_within(self._settings.keys_max_stale_seconds):
+            raise Unavailable(Reason.KEYS_UNAVAILABLE)
+        self._report.stale = not self._is_within(0)
+        return self._set.keys, just_arrived
+
+    def _is_within(self, grace_seconds: int) -> bool:
+        if self._set is None:
+            return False
+        return self._clock.seconds_since(self._set.fetched_at) <= self._set.max_age_seconds + grace_seconds
+
+    def _backs_off(self) -> bool:
+        pause_seconds = min(2 ** min(self._failures - 1, 5), MAX_BACK_OFF_SECONDS)
+        return self._failed_at is not None and self._clock.seconds_since(self._failed_at) < pause_seconds
+
+    def _forced_refresh(self, kid: str) -> dict[str, RSAPublicKey]:
+        if kid in self._unknown and self._cools_down_since(self._unknown[kid]):
+            raise Unauthenticated(Reason.KEY_UNKNOWN)
+        if self._cooling_since is not None and self._cools_down_since(self._cooling_since):
+            raise Unavailable(Reason.KEY_UNCHECKED)
+        self._cooling_since = self._clock.now()
+        if not self._refresh() or self._set is None:
+            raise Unavailable(Reason.KEYS_UNAVAILABLE)
+        return self._set.keys
+
+    def _cools_down_since(self, then: Instant) -> bool:
+        return self._clock.seconds_since(then) < self._settings.keys_cooldown_seconds
+
+    def _remember(self, kid: str) -> None:
+        self._unknown.pop(kid, None)  # to the end of the line
+        while len(self._unknown) >= MAX_REMEMBERED:
+            del self._unknown[next(iter(self._unknown))]
+        self._unknown[kid] = self._clock.now()
+
+    def _adopt_prefetch(self) -> bool:
+        if self._prefetch is None:
+            return False
+        (fetch, began), self._prefetch = self._prefetch, None
+        had_to_wait = not fetch.done
+        # Frozen since INIT, the attempt says nothing about Hanko now: its failure does not count.
+        counts = self._clock.seconds_since(began) <= self._settings.fetch_timeout_seconds
+        return self._load(fetch, began, failure_counts=counts) and had_to_wait
+
+    def _refresh(self) -> bool:
+        return self._load(self._client.start(JWKS_PATH), self._clock.now(), failure_counts=True)
+
+    def _load(self, fetch: Fetch, began: Instant, *, failure_counts: bool) -> bool:
+        """Replace the set by what `fetch` brings. A failure leaves the old set as it is."""
+        self._report.fetches += 1
+        try:
+            answer = fetch.result()
+            keys = parse_keys(answer.body)
+        except FetchFailed as failed:
+            self._report.failure = failed.failure
+            if failure_counts:
+                self._failures += 1
+                self._failed_at = self._cooling_since = self._clock.now()
+            return False
+        self._failures, self._failed_at = 0, None
+        self._set = KeySet(keys, began, self._max_age_seconds(answer))
+        return True
+
+    def _max_age_seconds(self, answer: Answer) -> int:
+        """Ours; Hanko's Cache-Control may shorten it, to `MIN_MAX_AGE_SECONDS` at the least, never lengthen it."""
+        if _NO_CACHE.search(answer.cache_control):
+            return MIN_MAX_AGE_SECONDS
+        stated = _MAX_AGE.search(answer.cache_control)
+        own = self._settings.keys_max_age_seconds
+        return max(MIN_MAX_AGE_SECONDS, min(own, int(stated[1]))) if stated else own
+
+
+def parse_keys(body: bytes) -> dict[str, RSAPublicKey]:
+    """The usable RS256 keys of a JWK set (RFC 7517), by key id. A bad key is passed over, the others stay.
+
+    Raises `FetchFailed(content)` when the body is no key set, has over `MAX_KEYS` keys, or not one usable key.
+    """
+    try:
+        jwks = parse_object(body).get("keys")
+    except ValueError:
+        raise FetchFailed(FetchFailure.CONTENT) from None
+    if not isinstance(jwks, list) or len(jwks) > MAX_KEYS:
+        raise FetchFailed(FetchFailure.CONTENT)
+    keys: dict[str, RSAPublicKey] = {}
+    ambiguous = set()
+    for kid, key in filter(None, map(_parse_key, jwks)):
+        if keys.setdefault(kid, key) != key:
+            ambiguous.add(kid)  # one key id, two keys: neither is to be trusted
+    usable = {kid: key for kid, key in keys.items() if kid not in ambiguous}
+    if not usable:
+        raise FetchFailed(FetchFailure.CONTENT)
+    return usable
+
+
+def _parse_key(jwk: object) -> tuple[str, RSAPublicKey] | None:
+    """The key id and key of one JWK, built from `n` and `e` alone; None unless it is a public RS256 signature key."""
+    if not isinstance(jwk, dict) or not _is_for_rs256(jwk):
+        return None
+    kid, n, e = jwk.get("kid"), jwk.get("n"), jwk.get("e")
+    if not (isinstance(kid, str) and KEY_ID.fullmatch(kid) and isinstance(n, str) and isinstance(e, str)):
+        return None
+    try:
+        key = _public_key(_parse_integer(n), _parse_integer(e))
+    except ValueError:
+        return None
+    return None if RS256.check_key_length(key) else (kid, key)
+
+
+def _is_for_rs256(jwk: dict[str, object]) -> bool:
+    return (
+        jwk.get("kty") == "RSA"
+        and jwk.get("alg") == "RS256"
+        and jwk.get("use", "sig") == "sig"
+        and jwk.get("key_ops", ["verify"]) == ["verify"]
+        and not _PRIVATE_MEMBERS & jwk.keys()
+    )
+
+
+def _public_key(modulus: int, exponent: int) -> RSAPublicKey:
+    if not MIN_KEY_BITS <= modulus.bit_length() <= MAX_KEY_BITS or modulus % 2 == 0:
+        raise ValueError("modulus")
+    if exponent < MIN_EXPONENT or exponent.bit_length() > MAX_EXPONENT_BITS or exponent % 2 == 0:
+        raise ValueError("exponent")
+    return RSAPublicNumbers(exponent, modulus).public_key()
+
+
+def _parse_integer(text: str) -> int:
+    """A Base64urlUInt (RFC 7518 section 2): big-endian, the fewest bytes possible."""
+    data = decode_base64url(text.encode("ascii"))
+    if data[:1] == b"\0":
+        raise ValueError("padded")
+    return int.from_bytes(data, "big")

@@ -1,0 +1,77 @@
+"""Base64url and JSON as their standards write them, where Python's parsers are lax. What is refused is a ValueError."""
+
+import binascii
+import json
+import math
+import re
+
+MAX_NESTING = 32
+MAX_INTEGER_DIGITS = 40
+
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def decode_base64url(text: bytes) -> bytes:
+    """Decode canonical base64url without padding (RFC 7515 section 2): one text for one value, nothing else."""
+    decoded = binascii.a2b_base64(text.translate(_TO_STANDARD) + b"==")
+    if binascii.b2a_base64(decoded, newline=False).rstrip(b"=").translate(_TO_URLSAFE) != text:
+        raise ValueError("not canonical base64url")
+    return decoded
+
+
+def parse_object(data: bytes) -> dict[str, object]:
+    """Parse a JSON object (RFC 8259).
+
+    UTF-8 without a BOM, at most `MAX_NESTING` levels, every name once in its object, finite numbers, integers of at
+    most `MAX_INTEGER_DIGITS` digits, no lone surrogates.
+    """
+    text = data.decode("utf-8")
+    if text.count("[") + text.count("{") > MAX_NESTING and _nesting(text) > MAX_NESTING:
+        raise ValueError("nested too deeply")
+    value = _DECODER.decode(text)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - callers handle one error, ValueError
+    if _SURROGATE_ESCAPE.search(text):
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is a UnicodeEncodeError
+    return value
+
+
+def _nesting(text: str) -> int:
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice")
+    return members
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_INTEGER_DIGITS:
+        raise ValueError("integer too long")
+    return int(digits)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError("number too large")
+    return value
+
+
+def _no_constant(_name: str) -> None:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_members, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
+)

@@ -1,0 +1,146 @@
+"""A session token → `Claims`, or an error. Cheap checks, then the key, then the signature, then the claims.
+
+What RFC 8725 asks for is done here in its strict form. Nothing in the token chooses how it is verified: the algorithm
+is a constant, the key is found by its exact id in the set of the configured Hanko, and the payload is parsed only after
+the signature has been verified.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from authorizer.clock import Clock
+from authorizer.config import Settings
+from authorizer.errors import Reason, Unauthenticated
+from authorizer.hanko.keys import KEY_ID, RS256
+from authorizer.hanko.strict import decode_base64url, parse_object
+
+MAX_TOKEN_CHARACTERS = 16 * 1024  # API Gateway itself takes 10,240 bytes of headers
+MAX_HEADER_CHARACTERS = 4 * 1024
+MAX_TIME = 4_102_444_800  # 2100-01-01: whatever lies beyond was meant in milliseconds
+
+_COMPACT_JWS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_NIL_UUID = "00000000-0000-0000-0000-000000000000"
+_HEADER_MEMBERS = frozenset(("alg", "kid", "typ"))  # all that Hanko ever sends
+
+
+class KeySource(Protocol):
+    """What finds the key of a key id: `KeyCache`, or in a test a plain set of keys."""
+
+    def find(self, kid: str) -> RSAPublicKey:
+        """The key, or an error of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified session token says. `payload` is all of it; whatever else it holds, the user may have chosen."""
+
+    user_id: str
+    session_id: str
+    issued_at: float
+    expires_at: float
+    payload: Mapping[str, object] = field(repr=False)
+
+
+class TokenVerifier:
+    """Verifies the session tokens of one Hanko for one set of audiences."""
+
+    def __init__(self, settings: Settings, keys: KeySource, clock: Clock) -> None:
+        """Keep what every verification needs."""
+        self._settings, self._keys, self._clock = settings, keys, clock
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a valid session token.
+
+        Raises `Unauthenticated` with the reason, or what `KeySource.find` raises. Sources: RFC 7515, 7518, 7519, 8725;
+        Hanko's backend/session/session.go (sessions) and backend/webhooks/manager.go (what is none).
+        """
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise Unauthenticated(Reason.TOKEN_MALFORMED)
+        parts = _COMPACT_JWS.fullmatch(token)
+        if parts is None or len(parts[1]) > MAX_HEADER_CHARACTERS:
+            raise Unauthenticated(Reason.TOKEN_MALFORMED)
+        key = self._keys.find(_unverified_key_id(parts[1]))
+        _verify_signature(token[: parts.end(2)].encode("ascii"), parts[3].encode("ascii"), key)
+        try:
+            payload = parse_object(decode_base64url(parts[2].encode("ascii")))
+        except ValueError:
+            raise Unauthenticated(Reason.CLAIMS_MALFORMED) from None
+        return self._verify_claims(payload)
+
+    def _verify_claims(self, payload: dict[str, object]) -> Claims:
+        issued_at, expires_at = self._verify_times(payload)
+        audience = payload.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        if not all(isinstance(one, str) for one in audiences):
+            raise Unauthenticated(Reason.CLAIMS_MALFORMED)
+        if not any(one in self._settings.audiences for one in audiences):
+            raise Unauthenticated(Reason.AUDIENCE_NOT_ALLOWED)
+        if self._settings.issuer is not None and payload.get("iss") != self._settings.issuer:
+            raise Unauthenticated(Reason.ISSUER_NOT_ALLOWED)
+        # Webhook tokens have the same keys and audience as sessions, passkey-server tokens almost the same claims.
+        if "evt" in payload or "data" in payload:
+            raise Unauthenticated(Reason.NOT_A_SESSION)
+        user_id, session_id = payload.get("sub"), payload.get("session_id")
+        if not (_is_uuid(user_id) and _is_uuid(session_id)):
+            raise Unauthenticated(Reason.NOT_A_SESSION)
+        return Claims(str(user_id), str(session_id), issued_at, expires_at, payload)
+
+    def _verify_times(self, payload: dict[str, object]) -> tuple[float, float]:
+        """`iat` and `exp` (RFC 7519 section 4.1), both required; `nbf` where it is there."""
+        issued_at, expires_at = _time(payload.get("iat")), _time(payload.get("exp"))
+        not_before = _time(payload.get("nbf", issued_at))
+        now, skew = self._clock.wall(), self._settings.clock_skew_seconds
+        if max(issued_at, not_before) > expires_at:
+            raise Unauthenticated(Reason.CLAIMS_MALFORMED)
+        if expires_at <= now - skew:
+            raise Unauthenticated(Reason.TOKEN_EXPIRED)
+        if max(issued_at, not_before) > now + skew:
+            raise Unauthenticated(Reason.TOKEN_NOT_YET_VALID)
+        limit = self._settings.max_token_lifetime_seconds
+        if limit is not None and expires_at - issued_at > limit:
+            raise Unauthenticated(Reason.TOKEN_LIFETIME_TOO_LONG)
+        return issued_at, expires_at
+
+
+@lru_cache(maxsize=64)  # one key, one header: every token of a key has the same
+def _unverified_key_id(segment: str) -> str:
+    try:
+        header = parse_object(decode_base64url(segment.encode("ascii")))
+    except ValueError:
+        raise Unauthenticated(Reason.TOKEN_MALFORMED) from None
+    if header.get("alg") != "RS256":
+        raise Unauthenticated(Reason.ALGORITHM_NOT_ALLOWED)
+    kid = header.get("kid")
+    if not header.keys() <= _HEADER_MEMBERS or header.get("typ", "JWT") != "JWT":
+        raise Unauthenticated(Reason.HEADER_NOT_ALLOWED)
+    if not isinstance(kid, str) or not KEY_ID.fullmatch(kid):
+        raise Unauthenticated(Reason.HEADER_NOT_ALLOWED)
+    return kid
+
+
+def _verify_signature(signed: bytes, segment: bytes, key: RSAPublicKey) -> None:
+    try:
+        signature = decode_base64url(segment)
+        valid = len(signature) == (key.key_size + 7) // 8 and RS256.verify(signed, key, signature)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise Unauthenticated(Reason.SIGNATURE_INVALID)
+
+
+def _is_uuid(value: object) -> bool:
+    """Whether it is a lower-case UUID, as Hanko writes them, and not the nil one."""
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None and value != _NIL_UUID
+
+
+def _time(value: object) -> float:
+    """A NumericDate (RFC 7519 section 2): an integer or a finite float of this century, no boolean, no string."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIME:
+        raise Unauthenticated(Reason.CLAIMS_MALFORMED)
+    return value
