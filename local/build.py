@@ -1,0 +1,144 @@
+"""Build the artifact: hash-pinned wheels for the target, `authorizer/`, bytecode; the same bytes every time.
+
+`sam build` runs it through `make build-AuthorizerFunction` and says nothing but where to build (ARTIFACTS_DIR), so the
+target comes from the environment: BUILD_TARGET=arm64 (default) or x86_64 for AWS, or `host` for this very interpreter,
+which is what the local AWS runs handlers with.
+"""
+
+import hashlib
+import io
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LAMBDA_PYTHON = "3.13"
+MAX_ZIP_BYTES = 6 * 1000 * 1000
+SOURCE_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
+SOURCE_EPOCH_SECONDS = 315532800  # the same moment, UTC
+
+# Not needed where it runs: command-line programs, types, cffi's compiler (its _cffi_backend stays, cryptography loads
+# it), and of Powertools whatever Logger and Metrics do not import. dist-info keeps METADATA and licenses, by which
+# Amazon Inspector knows what is inside; the rest of it is pip's own bookkeeping and differs from build to build.
+UNUSED = (
+    "bin", "cffi", "pycparser", "**/*.pyi", "**/py.typed", "**/__pycache__",
+    "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/WHEEL",
+    "*.dist-info/direct_url.json", "*.dist-info/entry_points.txt", "*.dist-info/sboms",
+    "aws_lambda_powertools/event_handler",
+    "aws_lambda_powertools/utilities/[!_j]*",  # leaves __init__.py and jmespath_utils
+)  # fmt: skip
+
+
+def main() -> None:
+    """Build into the folder named by the first argument, or print an environment's target: `--target-of prod`."""
+    match sys.argv[1:]:
+        case ["--target-of", environment]:
+            print(target_of(environment))
+        case [artifacts]:
+            build(Path(artifacts), os.environ.get("BUILD_TARGET") or "arm64")
+        case _:
+            sys.exit(__doc__)
+
+
+def target_of(environment: str) -> str:
+    """The Architecture that samconfig.toml gives this environment; `host` for local."""
+    if environment == "local":
+        return "host"
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    overrides: list[str] = config[environment]["deploy"]["parameters"]["parameter_overrides"]
+    return dict(item.split("=", 1) for item in overrides).get("Architecture", "arm64")
+
+
+def build(artifacts: Path, target: str) -> None:
+    """Fill the folder `artifacts` for `target`: arm64, x86_64 or host."""
+    artifacts = artifacts.resolve()
+    install_wheels(artifacts, target)
+    shutil.copytree(ROOT / "authorizer", artifacts / "authorizer")
+    remove_unused(artifacts)
+    compile_bytecode(artifacts, target)
+    normalise(artifacts)
+    report(artifacts, target)
+
+
+def install_wheels(artifacts: Path, target: str) -> None:
+    """Install requirements.txt: exactly these wheels, hashes checked, nothing compiled or resolved here."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    command += ["--no-deps", "--only-binary=:all:", "--no-compile", "--target", str(artifacts)]
+    if target != "host":
+        machine = {"arm64": "aarch64", "x86_64": "x86_64"}[target]
+        for tag in ("manylinux_2_28", "manylinux_2_17", "manylinux2014"):
+            command += ["--platform", f"{tag}_{machine}"]
+        command += ["--implementation", "cp", "--python-version", LAMBDA_PYTHON]
+    subprocess.run([*command, "-r", str(ROOT / "requirements.txt")], check=True)
+
+
+def remove_unused(artifacts: Path) -> None:
+    for pattern in UNUSED:
+        for path in sorted(artifacts.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def compile_bytecode(artifacts: Path, target: str) -> None:
+    """Compile with an interpreter of the target's version; bytecode of another version would be ignored there.
+
+    unchecked-hash: Python trusts the bytecode without a look at the source, whose time stamp differs in AWS. Without
+    any bytecode every cold start takes twice as long, so its absence is said aloud.
+    """
+    interpreter = sys.executable if target == "host" else find_interpreter()
+    if interpreter is None:
+        print(f"\n*** WARNING: no python{LAMBDA_PYTHON} on PATH or in ~/.pyenv/versions: the artifact has NO BYTECODE,")
+        print("*** and every cold start will take about twice as long. Install it and build again.\n", flush=True)
+        return
+    command = [interpreter, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(artifacts), "-p", "/var/task", str(artifacts)]
+    subprocess.run(command, check=True, env={"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"})
+
+
+def find_interpreter() -> str | None:
+    """A Python of the Lambda runtime's minor version, if this machine has one; pyenv's may not be on PATH."""
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/{LAMBDA_PYTHON}*/bin/python{LAMBDA_PYTHON}"), reverse=True)
+    for candidate in (shutil.which(f"python{LAMBDA_PYTHON}"), *map(str, pyenv)):
+        # A pyenv shim is on PATH even where its version is not switched on; then it fails.
+        if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return candidate
+    return None
+
+
+def normalise(artifacts: Path) -> None:
+    """One mode and one time for every file and folder, whatever the umask and the clock of this machine."""
+    for path in (artifacts, *artifacts.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
+        os.utime(path, (SOURCE_EPOCH_SECONDS, SOURCE_EPOCH_SECONDS))
+
+
+def report(artifacts: Path, target: str) -> None:
+    """Print size and digest of the artifact as a zip file; stop if it is too large."""
+    packed = packed_artifact(artifacts)
+    python = platform.python_version() if target == "host" else LAMBDA_PYTHON
+    print(f"artifact for {target}, Python {python}: {len(packed) / 1e6:.2f} MB zipped, sha256 ", end="")
+    print(hashlib.sha256(packed).hexdigest()[:16])
+    if len(packed) > MAX_ZIP_BYTES:
+        sys.exit(f"the artifact is larger than {MAX_ZIP_BYTES / 1e6:.0f} MB")
+
+
+def packed_artifact(artifacts: Path) -> bytes:
+    """The artifact as one zip file, sorted, without times and owners."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(path for path in artifacts.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(artifacts).as_posix(), SOURCE_DATE)
+            entry.external_attr = path.stat().st_mode << 16
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+if __name__ == "__main__":
+    main()
