@@ -1,0 +1,181 @@
+"""`python -m events.sign <shape>`: a sample event with a fresh token in it, good or with one defect."""
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from local.hanko import RemoteHanko
+
+Claims = Mapping[str, Any]
+Defect = Callable[["Hanko", Claims], str]
+
+SHAPES = sorted(path.stem for path in Path(__file__).parent.glob("*.json"))
+PLACE = re.compile(r"\bTOKEN\b")  # where the token goes in a sample
+HOUR_SECONDS = 3600
+
+
+class Hanko(Protocol):
+    """What a defect needs of a stand-in: StandInHanko in this process, RemoteHanko elsewhere."""
+
+    def now(self) -> float: ...
+    def mint(self, *, claims: Claims | None = None, header: Claims | None = None) -> str: ...
+    def webhook_token(self, event: str, data: Any, *, claims: Claims | None = None) -> str: ...  # noqa: ANN401 - any JSON
+    def passkey_server_token(self, *, claims: Claims | None = None) -> str: ...
+    @property
+    def jwks(self) -> dict[str, Any]: ...
+
+
+def token_with(defect: str, hanko: Hanko, *, audience: str | None = None) -> str:
+    """A token that is good but for one thing; empty for `missing`. `audience` replaces the stand-in's own."""
+    return DEFECTS[defect](hanko, {"aud": [audience]} if audience else {})
+
+
+def event_with(shape: str, token: str) -> dict[str, Any]:
+    """The sample event of that shape with this token; with an empty one, whatever carried the token is gone."""
+    text = (Path(__file__).parent / f"{shape}.json").read_text()
+    event: dict[str, Any] = _placed(json.loads(text), token)
+    if "routeArn" in event:
+        event.setdefault("identitySource", None)  # payload 2.0 has the key even when nothing is in it
+    return event
+
+
+def _placed(value: Any, token: str) -> Any:  # noqa: ANN401 - any part of an event
+    match value:
+        case dict():
+            kept = {name: part for name, part in value.items() if name == "type" or _stays(part, token)}
+            return {name: part if name == "type" else _placed(part, token) for name, part in kept.items()}
+        case list():
+            return [_placed(part, token) for part in value if _stays(part, token)]
+        case str():
+            return PLACE.sub(lambda _: token, value)
+        case _:
+            return value
+
+
+def _stays(part: Any, token: str) -> bool:  # noqa: ANN401 - any part of an event
+    """Without a token, the header, cookie or parameter that would carry it goes, in its list of values too."""
+    if token:
+        return True
+    values = part if isinstance(part, list) and len(part) == 1 else [part]
+    return not any(isinstance(value, str) and PLACE.search(value) for value in values)
+
+
+# --- the defects
+
+
+def _expired(hanko: Hanko, claims: Claims) -> str:
+    now = int(hanko.now())
+    return hanko.mint(claims={**claims, "iat": now - 2 * HOUR_SECONDS, "exp": now - HOUR_SECONDS})
+
+
+def _not_yet_valid(hanko: Hanko, claims: Claims) -> str:
+    return hanko.mint(claims={**claims, "nbf": int(hanko.now()) + HOUR_SECONDS})
+
+
+def _webhook(hanko: Hanko, claims: Claims) -> str:
+    return hanko.webhook_token("user.update", {"id": str(uuid.uuid4())}, claims=claims)
+
+
+def _tampered(hanko: Hanko, claims: Claims) -> str:
+    """One character of the signature differs, in its middle: the last one may hold unused bits."""
+    signing_input, _, signature = hanko.mint(claims=claims).rpartition(".")
+    middle = len(signature) // 2
+    other = "B" if signature[middle] == "A" else "A"
+    return f"{signing_input}.{signature[:middle]}{other}{signature[middle + 1 :]}"
+
+
+def _alg_none(hanko: Hanko, claims: Claims) -> str:
+    _, payload, _ = hanko.mint(claims=claims).split(".")
+    return f"{_segment({'alg': 'none', 'typ': 'JWT'})}.{payload}."
+
+
+def _hs256(hanko: Hanko, claims: Claims) -> str:
+    """The key confusion attack: HMAC with the published RSA key, as PEM, for its secret."""
+    _, payload, _ = hanko.mint(claims=claims).split(".")
+    jwk = hanko.jwks["keys"][0]
+    signing_input = f"{_segment({'alg': 'HS256', 'kid': jwk['kid'], 'typ': 'JWT'})}.{payload}"
+    signature = hmac.digest(_pem(jwk), signing_input.encode(), hashlib.sha256)
+    return f"{signing_input}.{_b64(signature)}"
+
+
+def _pem(jwk: Mapping[str, str]) -> bytes:
+    n, e = (int.from_bytes(base64.urlsafe_b64decode(jwk[name] + "==")) for name in ("n", "e"))
+    public_key = rsa.RSAPublicNumbers(e, n).public_key()
+    return public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _segment(value: Mapping[str, Any]) -> str:
+    return _b64(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+DEFECTS: dict[str, Defect] = {
+    "none": lambda hanko, claims: hanko.mint(claims=claims),
+    "expired": _expired,
+    "not_yet_valid": _not_yet_valid,
+    "wrong_audience": lambda hanko, claims: hanko.mint(claims={**claims, "aud": ["other.example.com"]}),
+    "wrong_issuer": lambda hanko, claims: hanko.mint(claims={**claims, "iss": "https://other.example.com"}),
+    "webhook": _webhook,
+    "passkey_server": lambda hanko, claims: hanko.passkey_server_token(claims=claims),
+    "tampered": _tampered,
+    "alg_none": _alg_none,
+    "hs256": _hs256,
+    "unknown_kid": lambda hanko, claims: hanko.mint(claims=claims, header={"kid": str(uuid.uuid4())}),
+    "no_session_id": lambda hanko, claims: hanko.mint(claims={**claims, "session_id": None}),
+    "no_exp": lambda hanko, claims: hanko.mint(claims={**claims, "exp": None}),
+    "missing": lambda _hanko, _claims: "",
+}
+
+
+# --- the command
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.list:
+        print("\n".join(SHAPES))
+        return
+    if options.shape is None:
+        parser.error("which shape? --list prints them")
+    try:
+        token = "" if options.defect == "missing" else _token(options)
+    except (OSError, ValueError, TypeError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    print(json.dumps(event_with(options.shape, token), indent=2))
+
+
+def _token(options: argparse.Namespace) -> str:
+    if not options.hanko:
+        raise ValueError("no stand-in Hanko: start one with `make hanko`, then give --hanko or set HANKO_API_URL")
+    return token_with(options.defect, RemoteHanko(options.hanko), audience=options.audience)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m events.sign", description="A sample event with a fresh token.")
+    parser.add_argument("shape", nargs="?", choices=SHAPES, metavar="shape", help="see --list")
+    parser.add_argument("--list", action="store_true", help="print the shapes")
+    parser.add_argument("--defect", choices=DEFECTS, default="none", help="what is wrong with the token")
+    parser.add_argument(
+        "--hanko", default=os.environ.get("HANKO_API_URL"), help="the stand-in (default: HANKO_API_URL)"
+    )
+    parser.add_argument("--audience", help="aud of the token (default: the stand-in's)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

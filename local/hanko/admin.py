@@ -1,0 +1,86 @@
+"""The admin API of the stand-in, under `/_admin`: JSON in, JSON out. It is not Hanko's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.hanko.stand_in import StandInHanko
+
+Json = dict[str, Any]
+
+
+def answer(hanko: StandInHanko, method: str, path: str, content: bytes) -> tuple[int, Json]:
+    """Status and JSON; what is wrong with a request is said in `error`."""
+    command = COMMANDS.get((method, path))
+    if command is None:
+        there = ", ".join(f"{verb} /_admin{route}" for verb, route in COMMANDS)
+        return 404, {"error": f"there are: {there}"}
+    try:
+        request = json.loads(content or b"{}")
+        if not isinstance(request, dict):
+            return 400, {"error": "the body must be a JSON object"}
+        return 200, command(hanko, request)
+    except KeyError as error:
+        return 400, {"error": f"missing or unknown: {error.args[0]}"}
+    except (ValueError, TypeError, OSError) as error:
+        return 400, {"error": str(error)}
+
+
+def _token(hanko: StandInHanko, request: Json) -> Json:
+    match request.pop("kind", "session"):
+        case "session":
+            return {"token": hanko.mint(**request)}
+        case "passkey_server":
+            return {"token": hanko.passkey_server_token(**request)}
+        case kind:
+            raise ValueError(f"kind {kind!r}; there are: session, passkey_server")
+
+
+def _webhook(hanko: StandInHanko, request: Json) -> Json:
+    """The token alone, or with `url` also the delivery and the receiver's status."""
+    url = request.pop("url", None)
+    if url is None:
+        return {"token": hanko.webhook_token(**request)}
+    return {"status": hanko.send_webhook(url, **request)}
+
+
+def _rotate(hanko: StandInHanko, _: Json) -> Json:
+    return {"kid": hanko.rotate()}
+
+
+def _withdraw(hanko: StandInHanko, request: Json) -> Json:
+    hanko.withdraw(request["kid"])
+    return {"kids": hanko.kids}
+
+
+def _end(hanko: StandInHanko, request: Json) -> Json:
+    if "user_id" in request:
+        return {"ended": hanko.end_user(request["user_id"])}
+    return {"ended": int(hanko.end_session(request["session_id"]))}
+
+
+def _behave(hanko: StandInHanko, request: Json) -> Json:
+    mode = request.pop("mode")
+    if mode == "down" and "seconds" not in request:
+        raise ValueError("down needs seconds: nobody could reach the admin API to end it")
+    hanko.behave(mode, **request)
+    return {"mode": mode}
+
+
+def _state(hanko: StandInHanko, _: Json) -> Json:
+    return hanko.state
+
+
+COMMANDS: dict[tuple[str, str], Callable[[StandInHanko, Json], Json]] = {
+    ("POST", "/tokens"): _token,
+    ("POST", "/webhooks"): _webhook,
+    ("POST", "/keys/rotate"): _rotate,
+    ("POST", "/keys/withdraw"): _withdraw,
+    ("POST", "/sessions/end"): _end,
+    ("POST", "/behave"): _behave,
+    ("GET", "/state"): _state,
+}

@@ -1,0 +1,147 @@
+"""How the key set is answered: as Hanko does, or slowly, wrongly, not at all. One function per mode."""
+
+import inspect
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+Headers = Mapping[str, str | None]  # None removes a header that is there by default
+CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One request for the key set, waiting for its answer."""
+
+    jwks: bytes
+    connection: socket.socket
+    closing: threading.Event
+
+    def pause(self, seconds: float) -> None:
+        """Wait; ConnectionAbortedError at once when the server closes meanwhile."""
+        if self.closing.wait(seconds):
+            raise ConnectionAbortedError
+
+    def write(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def drip(self, data: bytes, pause_seconds: float) -> None:
+        for byte in data:
+            self.write(bytes([byte]))
+            self.pause(pause_seconds)
+
+
+def head(status: int, length: int | None, headers: Headers | None = None) -> bytes:
+    """Status line and headers, as Hanko sends them with the key set."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    fields: dict[str, str | None] = {
+        "Content-Type": "application/json",
+        "Cache-Control": "max-age=600",
+        "Content-Length": None if length is None else str(length),
+        "Connection": "close",
+        **(headers or {}),
+    }
+    lines = [f"{name}: {value}" for name, value in fields.items() if value is not None]
+    return "\r\n".join([f"HTTP/1.1 {status} {phrase}", *lines, "", ""]).encode("latin-1")
+
+
+def normal(answer: Answer, *, headers: Headers | None = None) -> None:
+    answer.write(head(200, len(answer.jwks), headers) + answer.jwks)
+
+
+def slow(answer: Answer, *, delay_seconds: float) -> None:
+    answer.pause(delay_seconds)
+    normal(answer)
+
+
+def drip(answer: Answer, *, pause_seconds: float = 0.1) -> None:
+    answer.write(head(200, len(answer.jwks)))
+    answer.drip(answer.jwks, pause_seconds)
+
+
+def header_drip(answer: Answer, *, pause_seconds: float = 0.1) -> None:
+    answer.drip(head(200, len(answer.jwks)), pause_seconds)
+    answer.write(answer.jwks)
+
+
+def continue_forever(answer: Answer, *, pause_seconds: float = 0.01) -> None:
+    while True:
+        answer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        answer.pause(pause_seconds)
+
+
+def status(answer: Answer, *, code: int) -> None:
+    """Any status, always with the good key set as the body: only the status tells."""
+    answer.write(head(code, len(answer.jwks)) + answer.jwks)
+
+
+def garbage(answer: Answer, *, data: bytes | str = b"\x16\x03\x01 this is no HTTP\r\n\r\n") -> None:
+    answer.write(_bytes(data))
+
+
+def body(answer: Answer, *, data: bytes | str, headers: Headers | None = None, code: int = 200) -> None:
+    content = _bytes(data)
+    answer.write(head(code, len(content), headers) + content)
+
+
+def redirect(answer: Answer, *, location: str, code: int = 302) -> None:
+    answer.write(head(code, 0, {"Location": location}))
+
+
+def oversize(answer: Answer, *, size_bytes: int, announce: bool = True) -> None:
+    """The good key set, padded with white space to `size_bytes`; without `announce`, no Content-Length warns of it."""
+    answer.write(head(200, size_bytes if announce else None) + answer.jwks)
+    left = size_bytes - len(answer.jwks)
+    while left > 0:
+        answer.write(b" " * min(left, CHUNK_BYTES))
+        left -= CHUNK_BYTES
+
+
+def truncated(answer: Answer, *, missing_bytes: int = 1) -> None:
+    """All of the key set, announced as longer than it is."""
+    answer.write(head(200, len(answer.jwks) + missing_bytes) + answer.jwks)
+
+
+def reset(answer: Answer) -> None:
+    """Close with a TCP reset instead of an answer."""
+    answer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    answer.connection.close()
+
+
+def _bytes(data: bytes | str) -> bytes:
+    return data if isinstance(data, bytes) else data.encode()
+
+
+MODES: dict[str, Callable[..., None]] = {
+    mode.__name__: mode
+    for mode in (
+        normal,
+        slow,
+        drip,
+        header_drip,
+        continue_forever,
+        status,
+        garbage,
+        body,
+        redirect,
+        oversize,
+        truncated,
+        reset,
+    )
+}  # fmt: skip - one line of names reads better than twelve
+
+
+def behaviour(mode: str, options: Mapping[str, Any]) -> Callable[[Answer], None]:
+    """The function that answers in this mode; ValueError or TypeError now, not in a server thread later."""
+    if mode not in MODES:
+        raise ValueError(f"unknown mode {mode!r}; there are: {', '.join([*MODES, 'down'])}")
+    function = MODES[mode]
+    inspect.signature(function).bind(None, **options)
+    return lambda answer: function(answer, **options)

@@ -1,0 +1,164 @@
+"""The HTTP side: sockets, TLS, Hanko's public routes and the hand-over to the admin API."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from local.hanko import admin, behaviour
+
+if TYPE_CHECKING:
+    import ssl
+
+    from local.hanko.stand_in import StandInHanko
+
+Reply = tuple[int, Any]  # status and JSON; None for no content
+MAX_BODY_BYTES = 1024 * 1024
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one stand-in on loopback; closing it also ends the connections that are open."""
+
+    daemon_threads = True
+    request_queue_size = 128  # tests open many connections at once
+
+    def __init__(self, port: int, hanko: StandInHanko, tls: ssl.SSLContext | None) -> None:
+        self.hanko = hanko
+        self.closing = threading.Event()
+        self._tls = tls
+        self._open: set[socket.socket] = set()
+        self._idle = threading.Condition()
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the types of the base class
+        """Runs in the connection's own thread, so a client that never finishes its handshake holds up nobody."""
+        connection = request
+        if self._tls:
+            connection = self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        with self._idle:
+            self._open.add(connection)
+        try:
+            if self.closing.is_set():
+                return
+            if self._tls:
+                connection.do_handshake()
+            super().finish_request(connection, client_address)
+        finally:
+            if connection is not request:
+                connection.close()
+            with self._idle:
+                self._open.discard(connection)
+                self._idle.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the types of the base class
+        """Clients that go away are what half of the modes are for; anything else is a bug of ours and is printed."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def stop_listening(self) -> None:
+        """New connections are refused from here on; open ones go on."""
+        self.shutdown()
+        self.server_close()
+
+    def hang_up(self) -> None:
+        """End every open connection and wait until their threads have noticed."""
+        self.closing.set()
+        with self._idle:
+            for connection in self._open:
+                try:
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+                except OSError:
+                    continue  # it closed by itself meanwhile
+            self._idle.wait_for(lambda: not self._open, timeout=5)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request per connection: nothing of a client survives in a pool when the stand-in goes down."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Silence: tokens may be in the URL."""
+
+    def _answer(self) -> None:
+        hanko, path = self.server.hanko, urlsplit(self.path).path
+        content = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), MAX_BODY_BYTES))
+        if path.startswith("/_admin/"):
+            self._reply(*self._admin(path.removeprefix("/_admin"), content))
+        elif not path.startswith(f"{hanko.prefix}/"):
+            self._reply(404, _error(404, "Not Found"))
+        else:
+            self._public(path.removeprefix(hanko.prefix), content)
+
+    def _public(self, path: str, content: bytes) -> None:
+        match self.command, path:
+            case "GET", "/.well-known/jwks.json":
+                hanko = self.server.hanko
+                answer_in_mode = hanko.count_jwks_request(dict(self.headers.items()))
+                jwks = json.dumps(hanko.jwks).encode()
+                self.close_connection = True
+                answer_in_mode(behaviour.Answer(jwks, self.connection, self.server.closing))
+            case "GET", "/sessions/validate":
+                self._reply(200, self.server.hanko.validate(self._credentials(), renew=False))
+            case "POST", "/sessions/validate":
+                self._reply(*self._validate_body(content))
+            case "POST", "/logout":
+                self._reply(*self._logout())
+            case _:
+                self._reply(404, _error(404, "Not Found"))
+
+    def _credentials(self) -> list[str]:
+        """Header first, then cookie, as Hanko looks for them."""
+        headers = "\n".join(self.headers.get_all("Authorization", []))
+        cookies = "; ".join(self.headers.get_all("Cookie", []))
+        return re.findall(r"(?m)^Bearer (\S+)$", headers) + re.findall(r"(?:^|; )hanko=([^;]+)", cookies)
+
+    def _validate_body(self, content: bytes) -> Reply:
+        try:
+            token = json.loads(content)["session_token"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            token = None
+        if not isinstance(token, str) or not token:
+            return 400, _error(400, "Bad Request")
+        return 200, self.server.hanko.validate([token], renew=True)
+
+    def _logout(self) -> Reply:
+        for token in self._credentials():
+            verdict = self.server.hanko.validate([token], renew=False, count=False)
+            if verdict["is_valid"]:
+                self.server.hanko.end_session(verdict["claims"]["session_id"])
+                return 204, None
+        return 401, _error(401, "Unauthorized")
+
+    def _admin(self, path: str, content: bytes) -> Reply:
+        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        if host not in {"localhost", "127.0.0.1"}:  # a web page can reach loopback under a name of its own
+            return 403, {"error": "the admin API is for localhost"}
+        return admin.answer(self.server.hanko, self.command, path, content)
+
+    def _reply(self, status: int, payload: Any) -> None:  # noqa: ANN401 - any JSON
+        content = b"" if payload is None else json.dumps(payload).encode()
+        self.send_response(status)
+        if payload is not None:
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _error(code: int, message: str) -> dict[str, Any]:
+    return {"code": code, "message": message}

@@ -1,0 +1,304 @@
+"""StandInHanko: what Hanko knows and does; server.py is how it is reached."""
+
+import contextlib
+import http.client
+import json
+import ssl
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from local.hanko import keys
+from local.hanko.behaviour import Answer, behaviour
+from local.hanko.certificates import write_certificates
+from local.hanko.server import Server
+from local.hanko.sessions import Session, Sessions
+
+Json = dict[str, Any]
+Overrides = Mapping[str, Any] | None  # merged over the defaults; a value of None removes the member
+
+SESSION_LIFETIME_SECONDS = 12 * 3600  # session.lifespan's default
+WEBHOOK_LIFETIME_SECONDS = 5 * 60  # backend/webhooks/manager.go
+LAST_RFC3339_SECOND = 253402300799  # the end of the year 9999
+PASSKEY_LIFETIME_SECONDS = 5 * 60  # teamhanko/passkeys server/crypto/jwt/jwt.go
+
+
+@dataclass(kw_only=True, eq=False)
+class StandInHanko:
+    """Hanko on loopback. `now` is its clock, in seconds; with a `tenant` every public route is below `/<tenant>`."""
+
+    port: int = 0
+    audience: str | Sequence[str] = "localhost"
+    issuer: str | None = None
+    tenant: str | None = None
+    tls: bool = False
+    certificate_names: Sequence[str] = ("localhost", "127.0.0.1")
+    idle_timeout_seconds: float = 0  # 0: none
+    session_limit: int = 5  # per user
+    now: Callable[[], float] = time.time
+    first_key: int = 0  # of the pool; two stand-ins that must not share keys start at different numbers
+    extra_keys: list[Any] = field(default_factory=list)  # published as they are, hostile or not
+
+    jwks_requests: int = field(default=0, init=False)
+    validate_requests: int = field(default=0, init=False)
+    last_jwks_headers: dict[str, str] = field(default_factory=dict, init=False)
+    ca_file: Path | None = field(default=None, init=False)  # what a client must trust, with tls
+
+    def __post_init__(self) -> None:
+        self.prefix = f"/{self.tenant}" if self.tenant else ""
+        self._lock = threading.RLock()
+        self._keys: dict[str, rsa.RSAPrivateKey] = {}  # every key ever made: withdrawn ones can still sign
+        self._published: list[str] = []  # kids, the newest first
+        self._sessions = Sessions(self.now, self.idle_timeout_seconds, self.session_limit)
+        self._answer_jwks: Callable[[Answer], None] = behaviour("normal", {})
+        self._server: Server | None = None
+        self._tls_context: ssl.SSLContext | None = None
+        self._cleanup = contextlib.ExitStack()
+        self._closed = threading.Event()
+        self.rotate()
+
+    # --- life
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> Self:
+        """Listen; `port` and `url` are known from here on."""
+        if self.tls:
+            folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="stand-in-hanko-")))
+            self.ca_file, chain_file = write_certificates(folder, self.certificate_names)
+            self._tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls_context.load_cert_chain(chain_file)
+        self._listen()
+        return self
+
+    def close(self) -> None:
+        """Stop at once, whatever is being answered."""
+        self._closed.set()
+        self._stop_listening(hang_up=True)
+        self._cleanup.close()
+
+    def _listen(self) -> None:
+        with self._lock:
+            if self._server is None and not self._closed.is_set():
+                self._server = Server(self.port, self, self._tls_context)
+                self.port = self._server.server_address[1]
+                threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def _stop_listening(self, *, hang_up: bool) -> None:
+        with self._lock:
+            server, self._server = self._server, None
+        if server:
+            server.stop_listening()
+            if hang_up:
+                server.hang_up()
+
+    @property
+    def origin(self) -> str:
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The value for HANKO_API_URL."""
+        return self.origin + self.prefix
+
+    # --- tokens
+
+    def mint(
+        self,
+        *,
+        lifetime_seconds: float = SESSION_LIFETIME_SECONDS,
+        claims: Overrides = None,
+        header: Overrides = None,
+        key: str | None = None,
+        session: bool = True,
+    ) -> str:
+        """A session token of a new user, as Hanko issues it; without `session`, /sessions/validate does not know it."""
+        payload = {
+            "sub": str(uuid.uuid4()),
+            **self._issued(lifetime_seconds),
+            "iss": self.issuer,
+            "session_id": str(uuid.uuid4()),
+            "email": {"address": "user@example.com", "is_primary": True, "is_verified": True},
+            "username": "example-user",
+            "amr": ["passkey"],
+        }
+        payload = _merged(payload, claims)
+        session_id, user_id = payload.get("session_id"), payload.get("sub")
+        if session and isinstance(session_id, str) and isinstance(user_id, str):
+            self._sessions.add(session_id, user_id)
+        return self._signed(payload, header, key)
+
+    def webhook_token(self, event: str, data: Any, *, claims: Overrides = None) -> str:  # noqa: ANN401 - any JSON
+        """What Hanko sends to webhook receivers: same keys, same audience, never an issuer, no session."""
+        payload = {"sub": "hanko webhooks", **self._issued(WEBHOOK_LIFETIME_SECONDS), "data": data, "evt": event}
+        return self._signed(_merged(payload, claims))
+
+    def passkey_server_token(self, *, claims: Overrides = None) -> str:
+        """What the separate passkey server issues; only its keys would tell it apart, and here they are the same."""
+        payload = {"sub": str(uuid.uuid4()), **self._issued(PASSKEY_LIFETIME_SECONDS), "cred": keys.b64(b"credential")}
+        return self._signed(_merged(payload, claims))
+
+    def sign(self, header: Mapping[str, Any], payload: bytes | Mapping[str, Any], key: str | rsa.RSAPrivateKey) -> str:
+        """Any header and any payload, byte for byte, under a kid of ours or any key."""
+        return keys.sign(header, payload, self._keys[key] if isinstance(key, str) else key)
+
+    def _issued(self, lifetime_seconds: float) -> Json:
+        issued_at = int(self.now())
+        audience = [self.audience] if isinstance(self.audience, str) else list(self.audience)
+        return {"aud": audience, "iat": issued_at, "exp": issued_at + int(lifetime_seconds)}
+
+    def _signed(self, payload: Json, header: Overrides = None, key: str | None = None) -> str:
+        with self._lock:
+            kid = key or self._published[0]
+        return self.sign(_merged({"alg": "RS256", "kid": kid, "typ": "JWT"}, header), payload, kid)
+
+    # --- keys
+
+    @property
+    def jwks(self) -> Json:
+        """What is served right now."""
+        with self._lock:
+            return {"keys": [keys.jwk(self._keys[kid], kid) for kid in self._published] + list(self.extra_keys)}
+
+    @property
+    def kids(self) -> list[str]:
+        """The published ones, the signing one first."""
+        with self._lock:
+            return list(self._published)
+
+    def rotate(self) -> str:
+        """A new key that signs at once; the kid. Old keys stay published."""
+        with self._lock:
+            kid = str(uuid.uuid4())
+            self._keys[kid] = keys.pool_key(self.first_key + len(self._keys))
+            self._published.insert(0, kid)
+            return kid
+
+    def withdraw(self, kid: str) -> None:
+        """Publish that key no longer; KeyError if it is not published. `mint(key=kid)` can still sign with it."""
+        with self._lock:
+            if kid not in self._published:
+                raise KeyError(kid)
+            self._published.remove(kid)
+
+    # --- sessions
+
+    def validate(self, tokens: Sequence[str], *, renew: bool, count: bool = True) -> Json:
+        """The answer of /sessions/validate to the first token that is a live session."""
+        if count:
+            with self._lock:
+                self.validate_requests += 1
+        for token in tokens:
+            if (claims := self._live_claims(token)) is None:
+                continue
+            if session := self._sessions.find(claims["session_id"], renew=renew):
+                return self._valid(claims, session)
+        return {"is_valid": False}
+
+    def _live_claims(self, token: str) -> Json | None:
+        """Hanko checks signature, exp, iat and session_id here; neither audience nor issuer."""
+        with self._lock:
+            published = {kid: self._keys[kid] for kid in self._published}
+        try:
+            claims = keys.verified(token, published)
+            uuid.UUID(claims["session_id"])
+            return claims if claims["iat"] <= self.now() < claims["exp"] <= LAST_RFC3339_SECOND else None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def _valid(self, claims: Json, session: Session) -> Json:
+        renamed = {"sub": "subject", "iat": "issued_at", "exp": "expiration", "aud": "audience", "iss": "issuer"}
+        shown = {renamed.get(name, name): value for name, value in claims.items()}
+        shown |= {name: _rfc3339(shown[name]) for name in ("issued_at", "expiration")}
+        answer = {
+            "is_valid": True,
+            "claims": shown,
+            "expiration_time": shown["expiration"],
+            "user_id": shown.get("subject"),
+        }
+        if self.idle_timeout_seconds:
+            idle_expires_at = min(session.last_used + self.idle_timeout_seconds, claims["exp"])
+            answer["idle_expires_at"] = _rfc3339(idle_expires_at)
+        return answer
+
+    def end_session(self, session_id: str) -> bool:
+        return self._sessions.end(session_id)
+
+    def end_user(self, user_id: str) -> int:
+        return self._sessions.end_user(user_id)
+
+    # --- webhooks
+
+    def send_webhook(self, url: str, event: str, data: Any, *, claims: Overrides = None) -> int:  # noqa: ANN401 - any JSON
+        """Post the event to a receiver on loopback, once, as Hanko does; the receiver's status."""
+        parts = urlsplit(url)
+        if parts.scheme != "http" or parts.hostname not in {"localhost", "127.0.0.1"}:
+            raise ValueError("webhooks go to http://localhost or http://127.0.0.1 only")
+        body = json.dumps({"token": self.webhook_token(event, data, claims=claims), "event": event})
+        connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=10)
+        with contextlib.closing(connection):
+            path = parts._replace(scheme="", netloc="").geturl() or "/"
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            return connection.getresponse().status
+
+    # --- how the key set is answered
+
+    def behave(self, mode: str, **options: Any) -> None:  # noqa: ANN401 - each mode has its own options
+        """Answer requests for the key set in a mode of behaviour.py, or `down`: refuse every connection.
+
+        `down` lasts until the next `behave`, or for `seconds`.
+        """
+        if mode == "down":
+            self._go_down(**options)
+            return
+        answer_jwks = behaviour(mode, options)
+        with self._lock:
+            self._answer_jwks = answer_jwks
+        self._listen()
+
+    def _go_down(self, seconds: float | None = None) -> None:
+        self._stop_listening(hang_up=False)
+        if seconds is not None:
+            threading.Thread(target=self._come_back_after, args=(seconds,), daemon=True).start()
+
+    def _come_back_after(self, seconds: float) -> None:
+        if not self._closed.wait(seconds):
+            self.behave("normal")
+
+    def count_jwks_request(self, headers: dict[str, str]) -> Callable[[Answer], None]:
+        """Note a request for the key set; how to answer it."""
+        with self._lock:
+            self.jwks_requests += 1
+            self.last_jwks_headers = headers
+            return self._answer_jwks
+
+    @property
+    def state(self) -> Json:
+        with self._lock:
+            return {
+                "jwks_requests": self.jwks_requests,
+                "validate_requests": self.validate_requests,
+                "last_jwks_headers": self.last_jwks_headers,
+                "kids": list(self._published),
+            }
+
+
+def _merged(defaults: Json, overrides: Overrides) -> Json:
+    return {name: value for name, value in {**defaults, **(overrides or {})}.items() if value is not None}
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
