@@ -1,0 +1,45 @@
+"""The AWS side: events in, answers out. It knows nothing of Hanko."""
+
+from typing import assert_never
+
+from authorizer.config import Settings
+from authorizer.errors import Reason, Unauthenticated
+from authorizer.exchange import Decision, EventKind, Request
+from authorizer.gateway import appsync, http_api, rest_api, websocket_api
+from authorizer.gateway.raised import Unauthorized
+
+
+def parse(event: object) -> Request:
+    """Recognise the event by what AWS documents to be in it, exactly, and read it. No token is looked at.
+
+    Raises `Unauthenticated(event_unknown)` for anything else, `Misconfigured(arn_invalid)` for an impossible ARN.
+    """
+    if not isinstance(event, dict):
+        raise Unauthenticated(Reason.EVENT_UNKNOWN)
+    match (event.get("type"), event.get("version")):
+        case ("TOKEN", None):
+            return rest_api.parse_token(event)
+        case ("REQUEST", None) if websocket_api.is_connect(event):
+            return websocket_api.parse(event)
+        case ("REQUEST", None):
+            return rest_api.parse_request(event)
+        case ("REQUEST", "1.0"):
+            return http_api.parse_v1(event)
+        case ("REQUEST", "2.0"):
+            return http_api.parse_v2(event)
+        case (None, None) if "authorizationToken" in event:
+            return appsync.parse(event)
+    raise Unauthenticated(Reason.EVENT_UNKNOWN)
+
+
+def render(request: Request, decision: Decision, settings: Settings) -> dict[str, object] | Unauthorized:
+    """The answer in the shape of the API kind that asked; `Unauthorized` is to be raised."""
+    match request.kind:
+        case EventKind.REST_TOKEN | EventKind.REST_REQUEST | EventKind.WEBSOCKET:
+            return rest_api.render(request, decision)
+        case EventKind.HTTP_API_V1 | EventKind.HTTP_API_V2:
+            return http_api.render(request, decision, settings.http_api_response)
+        case EventKind.APPSYNC:
+            return appsync.render(decision)
+        case _:
+            assert_never(request.kind)

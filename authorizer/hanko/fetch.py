@@ -17,8 +17,10 @@ from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from authorizer import __version__
+from authorizer.clock import Clock
 from authorizer.config import Settings
 
+JWKS_PATH = "/.well-known/jwks.json"
 MAX_BODY_BYTES = 256 * 1024
 
 
@@ -54,8 +56,9 @@ class Answer:
 class HttpsClient:
     """GET from below `HANKO_API_URL`. Plain http happens for the loopback hosts that the settings allow, only."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         """Nothing is opened or read here; the TLS context is made by the first fetch, in its thread."""
+        self.clock = clock
         url = urlsplit(settings.api_url)
         self._tls = url.scheme == "https"
         self._netloc, self._host, self._path = url.netloc, url.hostname or "", url.path
@@ -117,6 +120,7 @@ class Fetch:
 
     def __init__(self, client: HttpsClient, path: str, timeout_seconds: float) -> None:
         """Start the thread at once."""
+        self.began = client.clock.now()
         self._client, self._path = client, path
         self._deadline = time.monotonic() + timeout_seconds
         self._outcome: Answer | FetchFailed = FetchFailed(FetchFailure.TIMEOUT)
@@ -129,11 +133,6 @@ class Fetch:
     def done(self) -> bool:
         """Whether `result` would answer at once."""
         return not self._thread.is_alive()
-
-    @property
-    def overdue(self) -> bool:
-        """Whether the deadline passed with the fetch unfinished: the sandbox was frozen meanwhile."""
-        return not self.done and time.monotonic() > self._deadline
 
     def result(self) -> Answer:
         """Wait for the end, but not beyond the deadline.

@@ -15,10 +15,9 @@ from jwt.algorithms import RSAAlgorithm
 from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
-from authorizer.hanko.fetch import Answer, Fetch, FetchFailed, FetchFailure, HttpsClient
+from authorizer.hanko.fetch import JWKS_PATH, Answer, Fetch, FetchFailed, FetchFailure, HttpsClient
 from authorizer.hanko.strict import decode_base64url, parse_object
 
-JWKS_PATH = "/.well-known/jwks.json"
 RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 # A UUID, or with AWS KMS as key store a key id, an ARN or an alias (Hanko: backend/crypto/jwk).
 KEY_ID = re.compile(r"[A-Za-z0-9._:/@+=-]{1,256}", re.ASCII)
@@ -57,20 +56,16 @@ class KeyReport:
 class KeyCache:
     """Finds the key of a key id. One invocation at a time, as Lambda does it: nothing here is locked."""
 
-    def __init__(self, settings: Settings, client: HttpsClient, clock: Clock) -> None:
-        """Fetch nothing yet."""
+    def __init__(self, settings: Settings, client: HttpsClient, clock: Clock, prefetch: Fetch | None = None) -> None:
+        """Fetch nothing yet; a `prefetch` under way is joined when the first key is needed."""
         self._settings, self._client, self._clock = settings, client, clock
         self._set: KeySet | None = None
-        self._prefetch: tuple[Fetch, Instant] | None = None
+        self._prefetch = prefetch
         self._failures = 0
         self._failed_at: Instant | None = None
         self._cooling_since: Instant | None = None
         self._unknown: dict[str, Instant] = {}
         self._report = KeyReport()
-
-    def prefetch(self) -> None:
-        """Begin the first fetch in the background; `find` joins it when it needs a key."""
-        self._prefetch = (self._client.start(JWKS_PATH), self._clock.now())
 
     def find(self, kid: str) -> RSAPublicKey:
         """The key whose id is exactly `kid`.
@@ -135,16 +130,16 @@ class KeyCache:
     def _adopt_prefetch(self) -> bool:
         if self._prefetch is None:
             return False
-        (fetch, began), self._prefetch = self._prefetch, None
+        fetch, self._prefetch = self._prefetch, None
         had_to_wait = not fetch.done
-        # Frozen since INIT, the attempt says nothing about Hanko now: its failure does not count.
-        counts = self._clock.seconds_since(began) <= self._settings.fetch_timeout_seconds
-        return self._load(fetch, began, failure_counts=counts) and had_to_wait
+        # What failed in a sandbox that was frozen meanwhile says nothing about Hanko now.
+        is_recent = self._clock.seconds_since(fetch.began) <= self._settings.fetch_timeout_seconds
+        return self._load(fetch, failure_counts=is_recent) and had_to_wait
 
     def _refresh(self) -> bool:
-        return self._load(self._client.start(JWKS_PATH), self._clock.now(), failure_counts=True)
+        return self._load(self._client.start(JWKS_PATH), failure_counts=True)
 
-    def _load(self, fetch: Fetch, began: Instant, *, failure_counts: bool) -> bool:
+    def _load(self, fetch: Fetch, *, failure_counts: bool) -> bool:
         """Replace the set by what `fetch` brings. A failure leaves the old set as it is."""
         self._report.fetches += 1
         try:
@@ -157,7 +152,7 @@ class KeyCache:
                 self._failed_at = self._cooling_since = self._clock.now()
             return False
         self._failures, self._failed_at = 0, None
-        self._set = KeySet(keys, began, self._max_age_seconds(answer))
+        self._set = KeySet(keys, fetch.began, self._max_age_seconds(answer))
         return True
 
     def _max_age_seconds(self, answer: Answer) -> int:

@@ -1,0 +1,69 @@
+"""Claims → the flat, bounded map that the backend receives: no nulls, no objects, nothing dropped in silence."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeGuard
+
+from authorizer.config import ContextClaim
+from authorizer.errors import Misconfigured, Reason
+from authorizer.exchange import ContextValue
+from authorizer.hanko.tokens import Claims
+
+MAX_CONTEXT_BYTES = 4 * 1024  # API Gateway takes 8 KB for a WebSocket's whole answer
+
+_WORD = re.compile(r"\S+")
+
+
+def build_context(claims: Claims, extra: Sequence[ContextClaim]) -> dict[str, ContextValue]:
+    """The context of one caller: Hanko's own claims under fixed keys, then the claims that the deployer named.
+
+    Lists of strings become space-separated words, objects and other lists compact JSON. What the token does not hold
+    is left out. Values are text that users may have chosen; the keys never are.
+
+    Raises `Misconfigured(context_invalid)` above `MAX_CONTEXT_BYTES`, or for words that hold white space themselves.
+    """
+    payload = claims.payload
+    context: dict[str, ContextValue] = {"user_id": claims.user_id, "session_id": claims.session_id}
+    email = payload.get("email")
+    if isinstance(email, dict) and isinstance(email.get("address"), str):
+        context["email"] = email["address"]
+        context["email_verified"] = email.get("is_verified") is True
+    if isinstance(username := payload.get("username"), str):
+        context["username"] = username
+    if _are_strings(amr := payload.get("amr")):
+        context["amr"] = _words(amr)
+    context["issued_at"], context["expires_at"] = int(claims.issued_at), int(claims.expires_at)
+    for claim in extra:
+        if (value := _at(payload, claim.path)) is not None:
+            context[claim.name] = _flat(value)
+    if len(_compact(context).encode()) > MAX_CONTEXT_BYTES:
+        raise Misconfigured(Reason.CONTEXT_INVALID)
+    return context
+
+
+def _at(payload: Mapping[str, object], path: Sequence[str]) -> object:
+    value: object = payload
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _flat(value: object) -> ContextValue:
+    if isinstance(value, str | int | float):
+        return value
+    return _words(value) if _are_strings(value) else _compact(value)
+
+
+def _are_strings(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _words(items: list[str]) -> str:
+    if not all(_WORD.fullmatch(item) for item in items):
+        raise Misconfigured(Reason.CONTEXT_INVALID)  # "a b" would read as two words, of which a user could choose one
+    return " ".join(items)
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

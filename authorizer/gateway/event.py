@@ -1,0 +1,32 @@
+"""What the events of several API kinds have in common, read without trusting their shape."""
+
+from authorizer.exchange import EventKind, Offers, Request
+from authorizer.gateway.iam import Arn
+
+MAX_TEXT_CHARACTERS = 128
+
+
+def section(event: dict[str, object], name: str) -> dict[str, object]:
+    """The object called `name`, or an empty one."""
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: object) -> str:
+    """An id of AWS's own, for the log, cut to a sane length; "" where there is none."""
+    return value[:MAX_TEXT_CHARACTERS] if isinstance(value, str) else ""
+
+
+def routed_request(kind: EventKind, event: dict[str, object], arn: Arn, offers: Offers) -> Request:
+    """The request of every kind that has an execute-api ARN; a TOKEN event alone has no request id."""
+    request_id = text(section(event, "requestContext").get("requestId"))
+    return Request(kind, offers, arn.api_id, arn.stage, arn.stage_arn, arn.method, request_id)
+
+
+def offers_in_v1(event: dict[str, object]) -> Offers:
+    """What a REQUEST event of a REST API, a WebSocket or payload 1.0 offers. Any of its maps can be null."""
+    return Offers(
+        headers=event.get("headers"),
+        multi_value_headers=event.get("multiValueHeaders"),
+        query=event.get("multiValueQueryStringParameters"),
+    )

@@ -1,0 +1,19 @@
+"""WebSocket APIs: a REQUEST authorizer on $connect, the only route that can have one. Answered like a REST API.
+
+Source: AWS, "Control access to WebSocket APIs with AWS Lambda REQUEST authorizers".
+"""
+
+from authorizer.exchange import EventKind, Request
+from authorizer.gateway.event import offers_in_v1, routed_request, section
+from authorizer.gateway.iam import CONNECT_ARN, parse_arn
+
+
+def is_connect(event: dict[str, object]) -> bool:
+    """Whether a REQUEST event without a version is a WebSocket's: REST APIs' have no event type."""
+    return section(event, "requestContext").get("eventType") == "CONNECT"
+
+
+def parse(event: dict[str, object]) -> Request:
+    """The $connect event: a REQUEST event without a path."""
+    arn = parse_arn(event.get("methodArn"), CONNECT_ARN)
+    return routed_request(EventKind.WEBSOCKET, event, arn, offers_in_v1(event))

@@ -1,0 +1,52 @@
+"""Parse, decide, render; one boundary for every failure. Read this first."""
+
+from authorizer import gateway
+from authorizer.config import Settings
+from authorizer.decision import decide
+from authorizer.errors import Misconfigured, Reason, Unauthenticated, Unavailable
+from authorizer.exchange import Decision, Outcome
+from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
+from authorizer.hanko.keys import KeyCache
+from authorizer.hanko.tokens import TokenVerifier
+from authorizer.telemetry import Record, Telemetry
+
+
+class Authorizer:
+    """Answers the events of API Gateway and AppSync for one Hanko."""
+
+    def __init__(self, settings: Settings, keys: KeyCache, verifier: TokenVerifier, telemetry: Telemetry) -> None:
+        """Everything that lives as long as the sandbox."""
+        self._settings, self._keys, self._verifier, self._telemetry = settings, keys, verifier, telemetry
+
+    def handle(self, event: object, invocation_id: str) -> dict[str, object]:
+        """The answer to one event.
+
+        Raises `Unauthorized` where raising it is how the API kind answers 401, `AuthorizerUnavailable` when there is
+        no answer. Nothing else leaves, whatever comes in.
+        """
+        record = Record(invocation_id)
+        try:
+            answer = self._answer(event, record)
+            self._telemetry.write(record, self._keys.take_report())
+        except Exception:  # noqa: BLE001 - the last line: not even a log that cannot be written lets another text out
+            answer = AuthorizerUnavailable()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _answer(self, event: object, record: Record) -> dict[str, object] | Unauthorized | AuthorizerUnavailable:
+        try:
+            request = record.request = gateway.parse(event)
+            decision = record.decision = decide(request, self._settings, self._verifier)
+            return gateway.render(request, decision, self._settings)
+        except Unauthenticated as error:  # not an event of any kind that we know: there is no shape to answer in
+            record.decision = Decision(Outcome.UNAUTHENTICATED, error.reason)
+            return Unauthorized()
+        except Misconfigured as error:
+            record.decision = Decision(Outcome.MISCONFIGURED, error.reason)
+        except Unavailable as error:
+            record.decision = Decision(Outcome.UNAVAILABLE, error.reason)
+        except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
+            record.decision = Decision(Outcome.UNAVAILABLE, Reason.INTERNAL)
+            record.trace(error)
+        return AuthorizerUnavailable()

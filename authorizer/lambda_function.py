@@ -1,0 +1,37 @@
+"""The entry point, and the only global state: everything that is built once per sandbox.
+
+Settings come first: a wrong one stops the function here, with a message that names it. Then the key fetch starts, so
+that the network works while Python imports; the first token waits for what is left of it.
+"""
+
+import os
+
+from authorizer.clock import Clock
+from authorizer.config import Settings
+from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
+
+_settings = Settings.from_env(os.environ)
+_clock = Clock()
+_client = HttpsClient(_settings, _clock)
+# A snapshot would hold a dead connection and keys of its own day: restored sandboxes fetch with their first token.
+_is_snapshot = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+_prefetch = None if _is_snapshot else _client.start(JWKS_PATH)
+
+# The heavy imports (cryptography, PyJWT, Powertools) happen while the keys are on their way.
+from authorizer.handler import Authorizer  # noqa: E402
+from authorizer.hanko.keys import KeyCache  # noqa: E402
+from authorizer.hanko.tokens import TokenVerifier  # noqa: E402
+from authorizer.telemetry import Telemetry  # noqa: E402
+
+_keys = KeyCache(_settings, _client, _clock, _prefetch)
+_authorizer = Authorizer(
+    _settings,
+    _keys,
+    TokenVerifier(_settings, _keys, _clock),
+    Telemetry(_settings, os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "hanko-authorizer")),
+)
+
+
+def lambda_handler(event: object, context: object) -> dict[str, object]:
+    """Answer one event of API Gateway or AppSync. See `Authorizer.handle`."""
+    return _authorizer.handle(event, getattr(context, "aws_request_id", ""))
