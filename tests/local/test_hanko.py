@@ -120,9 +120,7 @@ def test_a_session_token_has_the_claims_of_hanko() -> None:
 
 
 def test_mint_merges_claims_and_header_and_removes_what_is_none(hanko: StandInHanko) -> None:
-    token = hanko.mint(
-        claims={"role": "admin", "email": None}, header={"typ": None, "cty": "x"}, lifetime_seconds=60
-    )
+    token = hanko.mint(claims={"role": "admin", "email": None}, header={"typ": None, "cty": "x"}, lifetime_seconds=60)
     claims = payload_of(token)
 
     assert claims["role"] == "admin"
