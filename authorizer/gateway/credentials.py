@@ -7,6 +7,7 @@ what is ambiguous is refused.
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
@@ -74,7 +75,7 @@ def _from_subprotocols(offers: Offers, marker: str | None) -> list[str]:
     if marker is None:
         return []
     entries = [entry.strip(" \t") for line in _header(offers, "sec-websocket-protocol") for entry in line.split(",")]
-    return _at_most_one([after for entry, after in zip(entries, [*entries[1:], ""], strict=True) if entry == marker])
+    return _at_most_one([after for entry, after in pairwise(entries) if entry == marker])
 
 
 def _from_query(offers: Offers, parameter: str | None) -> list[str]:
