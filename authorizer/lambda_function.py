@@ -8,27 +8,35 @@ import os
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
+from authorizer.errors import Misconfigured
 from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 
-_settings = Settings.from_env(os.environ)
+_function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "hanko-authorizer")
+try:
+    _settings = Settings.from_env(os.environ)
+except Misconfigured as error:
+    from authorizer.telemetry import write_not_started
+
+    write_not_started(_function_name, error)
+    raise
 _clock = Clock()
 _client = HttpsClient(_settings, _clock)
 # A snapshot would hold a dead connection and keys of its own day: restored sandboxes fetch with their first token.
 _is_snapshot = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 _prefetch = None if _is_snapshot else _client.start(JWKS_PATH)
 
-# The heavy imports (cryptography, PyJWT, Powertools) happen while the keys are on their way.
-from authorizer.handler import Authorizer  # noqa: E402
-from authorizer.hanko.keys import KeyCache  # noqa: E402
-from authorizer.hanko.tokens import TokenVerifier  # noqa: E402
-from authorizer.telemetry import Telemetry  # noqa: E402
+# cryptography, PyJWT and Powertools take their time: the keys are on their way meanwhile.
+from authorizer.handler import Authorizer  # noqa: E402 - see above
+from authorizer.hanko.keys import KeyCache  # noqa: E402 - see above
+from authorizer.hanko.tokens import TokenVerifier  # noqa: E402 - see above
+from authorizer.telemetry import Telemetry  # noqa: E402 - see above
 
 _keys = KeyCache(_settings, _client, _clock, _prefetch)
 _authorizer = Authorizer(
     _settings,
     _keys,
     TokenVerifier(_settings, _keys, _clock),
-    Telemetry(_settings, os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "hanko-authorizer")),
+    Telemetry(_settings, _function_name),
 )
 
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from authorizer.config import Settings
-from authorizer.errors import Reason
+from authorizer.errors import Misconfigured, Reason
 from authorizer.exchange import Decision, Outcome, Request
 from authorizer.hanko.keys import KeyReport
 
@@ -57,7 +57,7 @@ class Telemetry:
         """`function_name` becomes the `service` of the log lines and the one dimension of the metrics."""
         self._whole_user_id = settings.log_user_id
         self._hash_key = settings.log_hash_key.encode() if settings.log_hash_key else os.urandom(32)
-        self._logger = Logger(service=function_name, utc=True, use_rfc3339=True, location=None, sampling_rate=None)
+        self._logger = _logger(function_name)
         self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
 
     def write(self, record: Record, keys: KeyReport) -> None:
@@ -113,6 +113,20 @@ class Telemetry:
         if keys.stale:
             metrics.add_metric("StaleKeys", MetricUnit.Count, 1)
         metrics.flush_metrics()
+
+
+def write_not_started(function_name: str, error: Misconfigured) -> None:
+    """Write why the function does not start: its text names the settings and repeats none of their values."""
+    fields = {"outcome": Outcome.MISCONFIGURED.value, "reason": error.reason.value, "fault": "deployment"}
+    _logger(function_name).error(Outcome.MISCONFIGURED.value, extra={**fields, "mistakes": str(error).splitlines()[1:]})
+    metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
+    metrics.add_metadata("reason", error.reason.value)
+    metrics.add_metric(Outcome.MISCONFIGURED.value.title(), MetricUnit.Count, 1)
+    metrics.flush_metrics()
+
+
+def _logger(function_name: str) -> Logger:
+    return Logger(service=function_name, utc=True, use_rfc3339=True, location=None, sampling_rate=None)
 
 
 def _key_fields(keys: KeyReport) -> dict[str, object]:

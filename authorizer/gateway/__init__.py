@@ -27,7 +27,7 @@ def parse(event: object) -> Request:
             return http_api.parse_v1(event)
         case ("REQUEST", "2.0"):
             return http_api.parse_v2(event)
-        case (None, None) if "authorizationToken" in event:
+        case (None, None) if appsync.is_graphql(event):
             return appsync.parse(event)
     raise Unauthenticated(Reason.EVENT_UNKNOWN)
 

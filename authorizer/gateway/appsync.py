@@ -12,6 +12,11 @@ from authorizer.gateway.event import section, text
 _API_ID = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 
 
+def is_graphql(event: dict[str, object]) -> bool:
+    """Whether an event without type and version is AppSync's: its context holds the GraphQL document."""
+    return "queryString" in section(event, "requestContext")
+
+
 def parse(event: dict[str, object]) -> Request:
     """The event: authorizationToken and a request context with the API, the query and its variables; no ARN."""
     context = section(event, "requestContext")

@@ -1,0 +1,248 @@
+"""What the house promises and no tool checks: who imports whom, what a cold start loads, one truth per setting."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from authorizer.config import Settings
+from authorizer.errors import Misconfigured, Reason
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "authorizer").rglob("*.py"))
+README = (ROOT / "README.md").read_text()
+
+# Who may import whom inside authorizer/: an import that is not here is a design decision, with a commit of its own.
+# "authorizer" itself is the version.
+IMPORTS = {
+    "authorizer": set(),
+    "authorizer.clock": set(),
+    "authorizer.errors": set(),
+    "authorizer.config": {"errors"},
+    "authorizer.exchange": {"errors"},
+    "authorizer.context": {"config", "errors", "exchange", "hanko.tokens"},
+    "authorizer.decision": {"config", "context", "errors", "exchange", "gateway.credentials", "hanko.tokens"},
+    "authorizer.telemetry": {"config", "errors", "exchange", "hanko.keys"},
+    "authorizer.handler": {
+        *("config", "decision", "errors", "exchange", "gateway", "gateway.raised", "hanko.keys", "hanko.tokens"),
+        "telemetry",
+    },
+    "authorizer.lambda_function": {
+        *("clock", "config", "errors", "handler", "hanko.fetch", "hanko.keys", "hanko.tokens", "telemetry"),
+    },
+    "authorizer.gateway": {
+        *("config", "errors", "exchange", "gateway.appsync", "gateway.http_api", "gateway.raised", "gateway.rest_api"),
+        "gateway.websocket_api",
+    },
+    "authorizer.gateway.raised": set(),
+    "authorizer.gateway.iam": {"errors", "exchange"},
+    "authorizer.gateway.event": {"exchange", "gateway.iam"},
+    "authorizer.gateway.credentials": {"config", "errors", "exchange"},
+    "authorizer.gateway.rest_api": {"exchange", "gateway.event", "gateway.iam", "gateway.raised"},
+    "authorizer.gateway.http_api": {"config", "exchange", "gateway.event", "gateway.iam"},
+    "authorizer.gateway.websocket_api": {"exchange", "gateway.event", "gateway.iam"},
+    "authorizer.gateway.appsync": {"errors", "exchange", "gateway.event"},
+    "authorizer.hanko": set(),
+    "authorizer.hanko.strict": set(),
+    "authorizer.hanko.fetch": {"", "clock", "config"},
+    "authorizer.hanko.keys": {"clock", "config", "errors", "hanko.fetch", "hanko.strict"},
+    "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.keys", "hanko.strict"},
+}
+# What a cold start may load from outside the standard library.
+COLD_START_PACKAGES = {
+    *("_cffi_backend", "_openssl", "cryptography", "jwt"),
+    *("aws_lambda_powertools", "jmespath", "typing_extensions"),
+    "botocore",  # its __init__ alone, for Powertools' user agent: see COLD_START_WITHOUT
+}
+# What costs milliseconds and nothing here needs.
+COLD_START_WITHOUT = {"asyncio", "boto3", "botocore.session", "multiprocessing", "sqlite3", "unittest", "xml"}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_by(path: Path) -> set[str]:
+    """Our own modules that a file imports, without the leading "authorizer."."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=aliases):
+                names |= {alias.name for alias in aliases}
+            case ast.ImportFrom(module=str(module), names=aliases):
+                modules = {f"{module}.{alias.name}" for alias in aliases}
+                names |= {name if is_module(name) else module for name in modules}
+    return {name.removeprefix("authorizer").lstrip(".") for name in names if name.split(".")[0] == "authorizer"}
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or path.is_dir()
+
+
+def test_every_module_is_in_the_import_table() -> None:
+    assert {module_name(path) for path in SOURCES} == set(IMPORTS)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_imports_are_those_of_the_table(path: Path) -> None:
+    assert imported_by(path) == IMPORTS[module_name(path)]
+
+
+def test_the_two_sides_do_not_know_each_other() -> None:
+    for module, imports in IMPORTS.items():
+        other = {"gateway": "hanko", "hanko": "gateway"}.get(module.split(".")[1] if "." in module else "")
+        assert other is None or not any(name.split(".")[0] == other for name in imports), module
+
+
+def test_only_telemetry_knows_powertools_and_only_entry_points_know_telemetry() -> None:
+    powertools = {module_name(path) for path in SOURCES if "aws_lambda_powertools" in path.read_text()}
+    assert powertools == {"authorizer.telemetry"}
+    assert {module for module, imports in IMPORTS.items() if "telemetry" in imports} == {
+        "authorizer.handler",
+        "authorizer.lambda_function",
+    }
+
+
+def test_a_cold_start_loads_nothing_it_does_not_need() -> None:
+    program = "import sys, json, authorizer.lambda_function; print(json.dumps(sorted(sys.modules)))"
+    # -I keeps what the developer's own site-packages start by themselves from counting, sys.path must be given then.
+    path = [str(ROOT), *(entry for entry in sys.path if entry.endswith("site-packages"))]
+    run = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path += {path!r}; {program}"],
+        env={"HANKO_API_URL": "http://127.0.0.1:9", "HANKO_AUDIENCE": "localhost"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    loaded = set(json.loads(run.stdout))
+    packages = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"authorizer", "__main__"}
+    assert packages == COLD_START_PACKAGES
+    assert not loaded & COLD_START_WITHOUT
+
+
+def test_functions_fit_on_a_screen() -> None:
+    long = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) is not None and len(node.body) > 1 else node.body
+                lines = (body[-1].end_lineno or 0) - body[0].lineno + 1
+                if lines > 25:
+                    long[f"{module_name(path)}.{node.name}"] = lines
+    assert long == {}
+
+
+def test_every_exception_to_a_rule_carries_its_reason() -> None:
+    files = [
+        path for folder in ("authorizer", "events", "local", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+    ]
+    bare = re.compile(r"# (noqa|type: ignore|ruff: noqa)(?:[:\[][^-\n]*)?$", re.MULTILINE)
+    assert {str(path.relative_to(ROOT)) for path in files if bare.search(path.read_text())} == set()
+
+
+# --- settings: the code, the README and the template say the same
+
+
+class Recorder(dict[str, str]):
+    """An environment that remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__(HANKO_API_URL="https://hanko.example.com", HANKO_AUDIENCE="example.com")
+        self.asked: list[str] = []
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # dict's has overloads
+        self.asked.append(name)
+        return super().get(name, default)
+
+
+def hanko_settings() -> list[str]:
+    recorder = Recorder()
+    Settings.from_env(recorder)
+    return list(dict.fromkeys(name for name in recorder.asked if name.startswith("HANKO_")))
+
+
+def allowed(name: str) -> str:
+    """What the message about a wrong value says would be right."""
+    with pytest.raises(Misconfigured) as raised:
+        Settings.from_env({**Recorder(), name: "\N{SNOWMAN} \n"})
+    assert raised.value.reason is Reason.SETTINGS_INVALID
+    line = next(line for line in str(raised.value).splitlines() if line.startswith(name))
+    return line.split(": it must be ", 1)[1]
+
+
+def readme_rows() -> dict[str, list[str]]:
+    rows = re.findall(r"^\| `(HANKO_[A-Z_]+)` \|(.+)\|$", README, re.MULTILINE)
+    return {name: [cell.strip() for cell in cells.split(" | ")] for name, cells in rows}
+
+
+class Template(yaml.SafeLoader):
+    """CloudFormation's short forms, read as plain values."""
+
+
+Template.add_multi_constructor("!", lambda loader, _, node: getattr(loader, f"construct_{node.id}")(node))
+TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), Template)  # noqa: S506 - a SafeLoader, with "!Ref" as text
+
+
+def parameter_of(name: str) -> str:
+    return "".join(word.title() for word in name.split("_"))
+
+
+def test_the_readme_describes_exactly_the_settings_that_exist() -> None:
+    assert list(readme_rows()) == hanko_settings()
+
+
+@pytest.mark.parametrize("name", hanko_settings())
+def test_the_readme_says_what_a_setting_may_be(name: str) -> None:
+    assert readme_rows()[name][1] == allowed(name)
+
+
+@pytest.mark.parametrize("name", hanko_settings())
+def test_the_readme_and_the_template_say_the_default(name: str) -> None:
+    stated = readme_rows()[name][0].strip("`")
+    parameter = TEMPLATE["Parameters"][parameter_of(name)]
+    if stated == "required":
+        assert "Default" not in parameter
+        return
+    default = "" if stated in ("off", "empty", "random") else stated
+    assert str(parameter["Default"]) == default
+    explicit = Settings.from_env({**Recorder(), name: default})
+    assert explicit == Settings.from_env(Recorder())
+
+
+@pytest.mark.parametrize("name", hanko_settings())
+def test_the_template_hands_every_setting_to_the_function(name: str) -> None:
+    functions = [one for one in TEMPLATE["Resources"].values() if one["Type"] == "AWS::Serverless::Function"]
+    assert all(name in function["Properties"]["Environment"]["Variables"] for function in functions)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in hanko_settings()
+        if allowed(name).startswith(("a number", "a whole number")) and not allowed(name).endswith("empty")
+    ],
+)
+def test_the_template_knows_the_ranges(name: str) -> None:
+    low, high = re.findall(r"[0-9.]+", allowed(name))
+    parameter = TEMPLATE["Parameters"][parameter_of(name)]
+    assert (str(parameter["MinValue"]), str(parameter["MaxValue"])) == (low, high)
+
+
+def test_every_reason_has_its_row_in_the_readme() -> None:
+    table = README.split("| Reason |", 1)[1].split("\n\n", 1)[0]
+    rows = re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)
+    assert [reason.value for reason in Reason if reason is not Reason.ALLOWED] == rows
+
+
+def test_the_environment_of_this_process_is_not_read_by_anyone_but_the_entry_point() -> None:
+    readers = {module_name(path) for path in SOURCES if re.search(r"\bos\.(environ|getenv)", path.read_text())}
+    assert readers == {"authorizer.lambda_function"}
+    assert "HANKO_API_URL" not in os.environ
