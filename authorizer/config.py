@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar, cast
+from urllib.parse import unquote
 
 from authorizer.errors import Misconfigured, Reason
 
@@ -220,7 +221,10 @@ def _parse_proxy(value: str) -> Proxy:
     )
     if not match:
         raise ValueError("is not valid")
-    return Proxy(host=match[3], port=int(match[4]), username=match[1], password=match[2] or "")
+    if not 0 < int(match[4]) <= _MAX_PORT:
+        raise ValueError("has a port out of range")
+    # What stands for itself in no URL ("@", "/", ":") comes percent-encoded, as every client of a proxy reads it.
+    return Proxy(match[3], int(match[4]), match[1] and unquote(match[1]), unquote(match[2] or ""))
 
 
 def _parse_file(value: str) -> str:
