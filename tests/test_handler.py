@@ -1,9 +1,732 @@
-from conftest import Sandbox
-from events.sign import event_with
+"""Every kind of API x every outcome, against whole answers, whole log lines and whole metric records.
+
+Only time stamps, durations and the service's name are ANY. Nothing of ours is patched: what fails is injected.
+"""
+
+import gc
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+from conftest import Json, MakeSandbox, Sandbox, Time
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from authorizer.clock import Clock
+from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
+from authorizer.hanko.tokens import TokenVerifier
+from events.sign import SHAPES, event_with, token_with
 from local.hanko import StandInHanko
+from local.runtime import LambdaRuntime
+
+ROOT = Path(__file__).parent.parent
+NOW = 1_800_000_000
+USER = "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"
+SESSION = "5c1d2e3f-4a5b-4c6d-8e7f-8a9b0c1d2e3f"
+HASH_KEY = "a-hash-key-for-tests"
+USER_HASH = "b1bc8d13bcb6513045d2ad37"  # BLAKE2b of USER with HASH_KEY, 12 bytes
+CONTEXT = {
+    "user_id": USER,
+    "session_id": SESSION,
+    "email": "user@example.com",
+    "email_verified": True,
+    "username": "example-user",
+    "amr": "passkey",
+    "issued_at": 1_800_000_000,
+    "expires_at": 1_800_043_200,
+}
+UNAUTHORIZED = (Unauthorized, "Unauthorized")
+UNAVAILABLE = (AuthorizerUnavailable, "Authorizer unavailable")
 
 
-def test_smoke(sandbox: Sandbox, hanko: StandInHanko) -> None:
-    assert sandbox.answer(event_with("http_v2", hanko.mint()))["isAuthorized"]
-    logs, metrics = sandbox.records()
-    assert len(logs) == len(metrics) == 1
+@pytest.fixture
+def time_() -> Time:
+    return Time(wall=NOW)
+
+
+# --- the kinds of API
+
+
+def policy_allowing(stage: str) -> Json:
+    return {
+        "principalId": USER,
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Action": "execute-api:Invoke",
+                    "Effect": "Allow",
+                    "Resource": f"arn:aws:execute-api:eu-west-1:123456789012:{stage}/*",
+                }
+            ],
+        },
+        "context": CONTEXT,
+    }
+
+
+def policy_denying(reason: str) -> Json:
+    return {
+        "principalId": "unknown",
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Action": "execute-api:Invoke",
+                    "Effect": "Deny",
+                    "Resource": "arn:aws:execute-api:eu-west-1:123456789012:f6g7h8i9j0/$default/*",
+                }
+            ],
+        },
+        "context": {"reason": reason},
+    }
+
+
+def raised_401(_reason: str) -> object:
+    return UNAUTHORIZED
+
+
+def simple_refusal(reason: str) -> Json:
+    return {"isAuthorized": False, "context": {"reason": reason}}
+
+
+def appsync_refusal(_reason: str) -> Json:
+    return {"isAuthorized": False}
+
+
+REST_ID, HTTP_ID = "5e0b8b7c-3f1a-4c59-9d0e-2a6c1f4b7d80", "EXqgWgXxDoEFSkEg="
+REST_LOG = {"kind": "rest_request", "api_id": "a1b2c3d4e5", "stage": "prod", "method": "GET", "request_id": REST_ID}
+HTTP_LOG = {"kind": "http_api_v2", "api_id": "f6g7h8i9j0", "stage": "$default", "method": "GET", "request_id": HTTP_ID}
+SOCKET_LOG = {
+    "kind": "websocket",
+    "api_id": "k1l2m3n4o5",
+    "stage": "prod",
+    "method": "$connect",
+    "request_id": HTTP_ID,
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One shape of events/, how it is answered and what its log line says of it."""
+
+    shape: str
+    allowed: Json
+    refused: Callable[[str], object]
+    log: Json
+    settings: dict[str, str] = field(default_factory=dict)
+    twice: str = "{0}, Bearer {0}"  # the token text that makes the place of the credential hold two
+
+    @property
+    def name(self) -> str:
+        return "_".join([self.shape, *(v for k, v in self.settings.items() if k == "http_api_response")])
+
+
+TWO_COOKIES, TWO_PROTOCOLS = "{0}; hanko={0}", "{0}, hanko, {0}"
+SIMPLE = {"isAuthorized": True, "context": CONTEXT}
+REST, SOCKET = policy_allowing("a1b2c3d4e5/prod"), policy_allowing("k1l2m3n4o5/prod")
+HTTP = policy_allowing("f6g7h8i9j0/$default")
+CONSOLE = policy_allowing("a1b2c3d4e5/ESTestInvoke-stage")
+AS_POLICY = {"http_api_response": "policy"}
+REST_TOKEN_LOG = {"kind": "rest_token", "api_id": "a1b2c3d4e5", "stage": "prod", "method": "GET"}
+APPSYNC_LOG = {"kind": "appsync", "api_id": "p6q7r8s9t0u1v2w3x4y5z6a7b8", "request_id": REST_ID}
+
+KINDS = [
+    Kind("rest_token", REST, raised_401, REST_TOKEN_LOG),
+    Kind("rest_request", REST, raised_401, REST_LOG),
+    Kind("rest_request_cookie", REST, raised_401, {**REST_LOG, "method": "POST"}, twice=TWO_COOKIES),
+    Kind("console_test", CONSOLE, raised_401, {**REST_LOG, "stage": "ESTestInvoke-stage"}),
+    Kind("http_v1", HTTP, policy_denying, {**HTTP_LOG, "kind": "http_api_v1"}),
+    Kind("http_v2", SIMPLE, simple_refusal, HTTP_LOG),
+    Kind("http_v2_cookie", SIMPLE, simple_refusal, {**HTTP_LOG, "method": "POST"}, twice=TWO_COOKIES),
+    Kind("http_v2", HTTP, policy_denying, HTTP_LOG, AS_POLICY),
+    Kind("http_v2_cookie", HTTP, policy_denying, {**HTTP_LOG, "method": "POST"}, AS_POLICY, TWO_COOKIES),
+    Kind("websocket", SOCKET, raised_401, SOCKET_LOG),
+    Kind("websocket_cookie", SOCKET, raised_401, SOCKET_LOG, twice=TWO_COOKIES),
+    Kind("websocket_query", SOCKET, raised_401, SOCKET_LOG, {"websocket_query_parameter": "token"}),
+    Kind("websocket_subprotocol", SOCKET, raised_401, SOCKET_LOG, {"websocket_subprotocol": "hanko"}, TWO_PROTOCOLS),
+    Kind("appsync", {"isAuthorized": True, "resolverContext": CONTEXT}, appsync_refusal, APPSYNC_LOG),
+]
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+def test_no_shape_is_left_out() -> None:
+    assert {kind.shape for kind in KINDS} == set(SHAPES)
+
+
+# --- what is sent and what comes back
+
+
+def answer_of(sandbox: Sandbox, event: object) -> object:
+    """The answer, or type and text of the exception; nothing may hang on to it that the runtime could print."""
+    try:
+        return sandbox.authorizer.handle(event, "invocation")
+    except Exception as error:  # noqa: BLE001 - whatever leaves the handler is an answer
+        raised = error
+    assert (raised.__cause__, raised.__context__) == (None, None)
+    return type(raised), str(raised)
+
+
+def sandbox_for(kind: Kind, make_sandbox: MakeSandbox, **settings: str) -> Sandbox:
+    return make_sandbox(**{"log_hash_key": HASH_KEY, **kind.settings, **settings})
+
+
+def session_token(hanko: StandInHanko, **claims: Any) -> str:  # noqa: ANN401 - any JSON
+    return hanko.mint(claims={"sub": USER, "session_id": SESSION, **claims})
+
+
+def event_with_two(kind: Kind, token: str) -> Json:
+    event = event_with(kind.shape, kind.twice.format(token))
+    if kind.shape == "websocket_query":
+        event["multiValueQueryStringParameters"]["token"] = [token, token]
+    return event
+
+
+NO_KEYS: Json = {"key_fetches": 0, "stale_keys": False}
+FETCHED: Json = {"key_set_age_seconds": 0, "key_fetches": 1, "stale_keys": False}
+CACHED: Json = {"key_set_age_seconds": 0, "key_fetches": 0, "stale_keys": False}
+FAULTS = {"unauthenticated": "caller", "misconfigured": "deployment"}
+
+
+def assert_recorded(sandbox: Sandbox, request: Json, outcome: str, reason: str, keys: Json, **more: object) -> None:
+    """One log line and one metric record were written, and this is all that they say."""
+    level = {"allowed": "INFO", "unauthenticated": "WARNING"}.get(outcome, "ERROR")
+    fault = {"fault": FAULTS[outcome]} if outcome in FAULTS else {}
+    assert sandbox.records() == (
+        [
+            {
+                "level": level,
+                "message": outcome,
+                "timestamp": ANY,
+                "service": ANY,
+                "invocation_id": "invocation",
+                **request,
+                "outcome": outcome,
+                "reason": reason,
+                "duration_ms": ANY,
+                **fault,
+                **keys,
+                **more,
+            }
+        ],
+        [metric_record(request["kind"], outcome, reason, keys)],
+    )
+
+
+def metric_record(kind: str, outcome: str, reason: str, keys: Json) -> Json:
+    name = {"key_unchecked": "KeyUnchecked"}.get(reason, outcome.title())
+    metrics = [(name, "Count", [1.0]), ("Duration", "Milliseconds", [ANY])]
+    if "key_set_age_seconds" in keys:
+        metrics += [("KeySetAge", "Seconds", [float(keys["key_set_age_seconds"])])]
+    if keys["key_fetches"]:
+        failures = float("key_fetch_failure" in keys)
+        metrics += [("KeyFetches", "Count", [float(keys["key_fetches"])]), ("KeyFetchFailures", "Count", [failures])]
+    if keys["stale_keys"]:
+        metrics += [("StaleKeys", "Count", [1.0])]
+    definition = {
+        "Namespace": "HankoAuthorizer",
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": name, "Unit": unit} for name, unit, _ in metrics],
+    }
+    return {
+        "_aws": {"Timestamp": ANY, "CloudWatchMetrics": [definition]},
+        "service": ANY,
+        "kind": kind,
+        "reason": reason,
+        **{name: values for name, _, values in metrics},
+    }
+
+
+# --- every kind x every outcome
+
+
+@every_kind
+def test_allowed(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    assert answer_of(sandbox, event_with(kind.shape, session_token(hanko))) == kind.allowed
+    assert_recorded(sandbox, kind.log, "allowed", "allowed", FETCHED, user=USER_HASH)
+    assert answer_of(sandbox, event_with(kind.shape, session_token(hanko))) == kind.allowed
+    assert_recorded(sandbox, kind.log, "allowed", "allowed", CACHED, user=USER_HASH)
+
+
+@every_kind
+def test_token_missing(kind: Kind, make_sandbox: MakeSandbox) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    assert answer_of(sandbox, event_with(kind.shape, "")) == kind.refused("token_missing")
+    assert_recorded(sandbox, kind.log, "unauthenticated", "token_missing", NO_KEYS)
+
+
+@every_kind
+def test_token_ambiguous(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    assert answer_of(sandbox, event_with_two(kind, session_token(hanko))) == kind.refused("token_ambiguous")
+    assert_recorded(sandbox, kind.log, "unauthenticated", "token_ambiguous", NO_KEYS)
+
+
+Mint = Callable[[StandInHanko], str]
+REFUSED_BEFORE_THE_KEY: dict[str, Mint] = {
+    "token_malformed": lambda _: "not-a-token",
+    "algorithm_not_allowed": lambda hanko: token_with("hs256", hanko),
+    "header_not_allowed": lambda hanko: hanko.mint(header={"typ": "at+jwt"}),
+}
+REFUSED_WITH_THE_KEY: dict[str, Mint] = {
+    "key_unknown": lambda hanko: token_with("unknown_kid", hanko),
+    "signature_invalid": lambda hanko: token_with("tampered", hanko),
+    "claims_malformed": lambda hanko: token_with("no_exp", hanko),
+    "audience_not_allowed": lambda hanko: token_with("wrong_audience", hanko),
+    "issuer_not_allowed": lambda hanko: token_with("wrong_issuer", hanko),
+    "token_expired": lambda hanko: token_with("expired", hanko),
+    "token_not_yet_valid": lambda hanko: token_with("not_yet_valid", hanko),
+    "token_lifetime_too_long": lambda hanko: hanko.mint(lifetime_seconds=86_401),
+    "not_a_session": lambda hanko: hanko.webhook_token("user.update", {}, claims={"iss": ISSUER}),
+}
+ISSUER = "https://hanko.example.com"
+LIMITS = {"issuer": ISSUER, "max_token_lifetime_seconds": "86400"}
+
+
+@every_kind
+@pytest.mark.parametrize("reason", REFUSED_BEFORE_THE_KEY)
+def test_refused_without_asking_for_keys(
+    kind: Kind, reason: str, make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    token = REFUSED_BEFORE_THE_KEY[reason](hanko)
+    assert answer_of(sandbox, event_with(kind.shape, token)) == kind.refused(reason)
+    assert_recorded(sandbox, kind.log, "unauthenticated", reason, NO_KEYS)
+    assert hanko.jwks_requests == 0
+
+
+@every_kind
+@pytest.mark.parametrize("reason", REFUSED_WITH_THE_KEY)
+def test_refused_after_looking_closer(kind: Kind, reason: str, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    hanko.issuer = ISSUER
+    sandbox = sandbox_for(kind, make_sandbox, **LIMITS)
+    token = REFUSED_WITH_THE_KEY[reason](hanko)
+    assert answer_of(sandbox, event_with(kind.shape, token)) == kind.refused(reason)
+    assert_recorded(sandbox, kind.log, "unauthenticated", reason, FETCHED)
+
+
+@every_kind
+def test_keys_unavailable(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    hanko.behave("status", code=503)
+    assert answer_of(sandbox, event_with(kind.shape, session_token(hanko))) == UNAVAILABLE
+    keys = {"key_fetches": 1, "key_fetch_failure": "status", "stale_keys": False}
+    assert_recorded(sandbox, kind.log, "unavailable", "keys_unavailable", keys, fault="hanko")
+    gc.collect()  # pytest makes an error of a socket that was left open
+
+
+@every_kind
+def test_key_unchecked(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    sandbox.answer(event_with(kind.shape, session_token(hanko)))
+    # The first unknown key id has its forced fetch, the second comes while the cool-down runs.
+    assert answer_of(sandbox, event_with(kind.shape, token_with("unknown_kid", hanko))) == kind.refused("key_unknown")
+    sandbox.records()
+    assert answer_of(sandbox, event_with(kind.shape, token_with("unknown_kid", hanko))) == UNAVAILABLE
+    assert_recorded(sandbox, kind.log, "unavailable", "key_unchecked", CACHED, fault="caller")
+
+
+@every_kind
+def test_stale_keys(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    token = session_token(hanko)
+    sandbox.answer(event_with(kind.shape, token))
+    sandbox.records()
+    hanko.behave("status", code=500)
+    time_.advance(601)
+    assert answer_of(sandbox, event_with(kind.shape, token)) == kind.allowed
+    keys = {"key_set_age_seconds": 601, "key_fetches": 1, "key_fetch_failure": "status", "stale_keys": True}
+    assert_recorded(sandbox, kind.log, "allowed", "allowed", keys, user=USER_HASH)
+
+
+class BrokenKeys:
+    """A KeySource with a bug, whose message holds what must not leave."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def find(self, kid: str) -> RSAPublicKey:  # noqa: ARG002 - the name is the protocol's
+        raise self.error
+
+
+@every_kind
+def test_internal(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    sandbox.verifier = TokenVerifier(sandbox.settings, BrokenKeys(RuntimeError("a secret")), time_.clock)
+    assert answer_of(sandbox, event_with(kind.shape, session_token(hanko))) == UNAVAILABLE
+    stack = {"fault": "authorizer", "stack": ANY}
+    output = sandbox.output()
+    assert "a secret" not in output
+    assert answer_of(sandbox, event_with(kind.shape, session_token(hanko))) == UNAVAILABLE
+    assert_recorded(sandbox, kind.log, "unavailable", "internal", NO_KEYS, **stack)
+
+
+WITH_ARN = pytest.mark.parametrize("kind", KINDS[:-1], ids=lambda kind: kind.name)  # all but AppSync
+ARN_OF_SOMETHING_ELSE = "arn:aws:s3:::bucket/key"
+
+
+@WITH_ARN
+def test_arn_invalid(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    event = event_with(kind.shape, session_token(hanko))
+    event["routeArn" if "routeArn" in event else "methodArn"] = ARN_OF_SOMETHING_ELSE
+    assert answer_of(sandbox, event) == UNAVAILABLE
+    assert_recorded(sandbox, {"kind": "unknown"}, "misconfigured", "arn_invalid", NO_KEYS)
+
+
+@every_kind
+def test_context_invalid(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox, context_claims="about")
+    token = session_token(hanko, about="x" * 4096)
+    assert answer_of(sandbox, event_with(kind.shape, token)) == UNAVAILABLE
+    assert_recorded(sandbox, kind.log, "misconfigured", "context_invalid", FETCHED)
+
+
+# --- what is no event of ours
+
+NO_EVENTS: dict[str, object] = {
+    "None": None,
+    "list": [],
+    "list_of_events": [{"type": "TOKEN"}],
+    "number": 42,
+    "text": "event",
+    "true": True,
+    "empty": {},
+    "unknown_type": {"type": "CUSTOM"},
+    "type_in_lower_case": {"type": "request"},
+    "type_is_a_list": {"type": ["TOKEN"]},
+    "unknown_version": {"type": "REQUEST", "version": "3.0"},
+    "version_is_a_number": {"type": "REQUEST", "version": 2.0},
+    "token_with_a_version": {"type": "TOKEN", "version": "2.0", "authorizationToken": "x"},
+    "token_without_arn": {"type": "TOKEN", "authorizationToken": "x"},
+    "request_alone": {"type": "REQUEST"},
+    "arn_is_null": {"type": "REQUEST", "methodArn": None},
+    "payload_1_alone": {"type": "REQUEST", "version": "1.0"},
+    "payload_2_alone": {"type": "REQUEST", "version": "2.0"},
+    "payload_2_with_the_arn_of_1": {"type": "REQUEST", "version": "2.0", "methodArn": "arn"},
+    "websocket_without_arn": {"type": "REQUEST", "requestContext": {"eventType": "CONNECT"}},
+    "authorization_alone": {"authorizationToken": "x"},
+    "context_is_a_list": {"requestContext": ["queryString"]},
+    "appsync_without_api": {"authorizationToken": "x", "requestContext": {"queryString": "query"}},
+    "appsync_api_is_no_id": {"authorizationToken": "x", "requestContext": {"queryString": "query", "apiId": "../x"}},
+    "proxy_event": {"version": "2.0", "routeKey": "$default", "headers": {"authorization": "Bearer x"}},
+    "sqs": {"Records": [{"body": "Bearer x"}]},
+    "scheduled": {"source": "aws.events", "detail-type": "Scheduled Event"},
+}
+
+
+@pytest.mark.parametrize("event", NO_EVENTS.values(), ids=NO_EVENTS)
+def test_what_is_no_event_is_unauthorized(event: object, sandbox: Sandbox) -> None:
+    assert answer_of(sandbox, event) == UNAUTHORIZED
+    assert_recorded(sandbox, {"kind": "unknown"}, "unauthenticated", "event_unknown", NO_KEYS)
+
+
+NULLS: dict[str, Json] = {
+    "rest_token": {"authorizationToken": None},
+    "rest_request": {"headers": None, "multiValueHeaders": None, "requestContext": None},
+    "console_test": {"headers": None, "multiValueHeaders": None, "requestContext": None},
+    "http_v1": {"headers": None, "multiValueHeaders": None, "requestContext": []},
+    "http_v2": {"headers": None, "cookies": None, "requestContext": 1},
+    "websocket": {"headers": [], "multiValueHeaders": [], "multiValueQueryStringParameters": None},
+    "appsync": {"authorizationToken": None, "requestHeaders": None},
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.shape in NULLS], ids=lambda kind: kind.name)
+def test_parts_that_are_null_or_of_another_type_hold_no_token(
+    kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    sandbox = sandbox_for(kind, make_sandbox)
+    event = {**event_with(kind.shape, session_token(hanko)), **NULLS[kind.shape]}
+    log = {k: v for k, v in kind.log.items() if k != "request_id" or "requestContext" not in NULLS[kind.shape]}
+    assert answer_of(sandbox, event) == kind.refused("token_missing")
+    assert_recorded(sandbox, log, "unauthenticated", "token_missing", NO_KEYS)
+
+
+@pytest.mark.parametrize("token", [7, ["x"], {"x": 1}, True], ids=str)
+@pytest.mark.parametrize("shape", ["rest_token", "appsync"])
+def test_a_token_that_is_no_text_is_malformed(shape: str, token: object, sandbox: Sandbox) -> None:
+    kind = next(kind for kind in KINDS if kind.shape == shape)
+    assert answer_of(sandbox, {**event_with(shape, "x"), "authorizationToken": token}) == kind.refused(
+        "token_malformed"
+    )
+    assert_recorded(sandbox, kind.log, "unauthenticated", "token_malformed", NO_KEYS)
+
+
+# --- what the backend receives
+
+
+def test_the_context_of_a_session_with_nothing_optional_in_it(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    token = session_token(hanko, email=None, username=None, amr=None)
+    context = {"user_id": USER, "session_id": SESSION, "issued_at": 1_800_000_000, "expires_at": 1_800_043_200}
+    assert answer_of(sandbox, event_with("http_v2", token)) == {"isAuthorized": True, "context": context}
+
+
+@every_kind
+def test_named_claims_are_in_the_context_of_every_kind(
+    kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    sandbox = sandbox_for(kind, make_sandbox, context_claims="role,metadata.plan=plan,groups,metadata,absent")
+    token = session_token(hanko, role="editor", groups=["a", "b"], metadata={"plan": 2.5, "is": [None]})
+    extra = {"role": "editor", "plan": 2.5, "groups": "a b", "metadata": '{"plan":2.5,"is":[null]}'}
+    key = next(name for name in ("context", "resolverContext") if name in kind.allowed)
+    assert answer_of(sandbox, event_with(kind.shape, token)) == {**kind.allowed, key: {**CONTEXT, **extra}}
+
+
+# --- the log line and the metrics
+
+
+def test_the_user_is_in_the_log_as_a_hash_that_differs_between_sandboxes(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    users = set()
+    for sandbox in (make_sandbox(), make_sandbox()):
+        for _ in range(2):
+            sandbox.answer(event_with("http_v2", session_token(hanko)))
+            output = sandbox.output()
+            assert USER not in output
+            users.add(output.partition('"user":"')[2].partition('"')[0])
+    assert len(users) == 2
+    assert USER_HASH not in users
+    assert all(len(user) == 24 for user in users)
+
+
+def test_the_user_is_in_the_log_whole_where_the_deployer_wants_it(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    sandbox = make_sandbox(log_user_id="true", log_hash_key=HASH_KEY)
+    sandbox.answer(event_with("http_v2", session_token(hanko)))
+    assert_recorded(sandbox, HTTP_LOG, "allowed", "allowed", FETCHED, user=USER)
+
+
+def test_the_user_of_a_refused_token_is_not_in_the_log(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = make_sandbox(log_user_id="true")
+    sandbox.answer(event_with("http_v2", session_token(hanko, aud=["other.example.com"])))
+    assert_recorded(sandbox, HTTP_LOG, "unauthenticated", "audience_not_allowed", FETCHED)
+
+
+def test_an_internal_error_is_traced_without_its_text(
+    make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time
+) -> None:
+    sandbox = make_sandbox()
+    sandbox.verifier = TokenVerifier(sandbox.settings, BrokenKeys(KeyError("a secret")), time_.clock)
+    sandbox.answer(event_with("http_v2", session_token(hanko)))
+    logs, _ = sandbox.records()
+    *places, error = logs[0]["stack"]
+    assert error == "KeyError"
+    assert [place.split(":")[0] for place in places] == ["handler.py", "decision.py", "tokens.py", "test_handler.py"]
+    assert places[-1].endswith(" find")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError(), OverflowError(), UnicodeError(), AssertionError()])
+def test_whatever_fails_there_is_no_answer(
+    error: Exception, make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time
+) -> None:
+    sandbox = make_sandbox()
+    sandbox.verifier = TokenVerifier(sandbox.settings, BrokenKeys(error), time_.clock)
+    assert answer_of(sandbox, event_with("http_v2", session_token(hanko))) == UNAVAILABLE
+
+
+@pytest.mark.parametrize("shape", ["http_v2", "rest_request"])
+def test_a_record_that_cannot_be_written_is_no_answer_either(
+    shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time
+) -> None:
+    sandbox = make_sandbox()
+    sandbox.answer(event_with(shape, session_token(hanko)))
+    time_.monotonic = None  # type: ignore[assignment]  # a clock that fails, also when the age of the keys is recorded
+    assert answer_of(sandbox, event_with(shape, session_token(hanko))) == UNAVAILABLE
+
+
+def test_a_clock_that_fails_is_an_internal_error(make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time) -> None:
+    def fails() -> float:
+        raise OSError("a secret")
+
+    sandbox = make_sandbox()
+    sandbox.verifier = TokenVerifier(
+        sandbox.settings, sandbox.keys, Clock(wall=fails, monotonic=lambda: time_.monotonic)
+    )
+    assert answer_of(sandbox, event_with("http_v2", session_token(hanko))) == UNAVAILABLE
+    assert_recorded(sandbox, HTTP_LOG, "unavailable", "internal", FETCHED, fault="authorizer", stack=ANY)
+
+
+# --- wrong settings
+
+REQUIRED = {"HANKO_API_URL": "https://hanko.example.com", "HANKO_AUDIENCE": "example.com"}
+API_URL = "an https URL without user, query or fragment (http only for loopback hosts and host.docker.internal)"
+AUDIENCE = "one audience or more, comma-separated, of visible ASCII characters"
+VISIBLE = "1 to 512 visible ASCII characters, or empty"
+CLAIMS = (
+    "claim paths, comma-separated, each with =name where the key shall differ (role, metadata.plan=plan); never amr, "
+    "claims, email, email_verified, error, expires_at, integrationLatency, integrationStatus, issued_at, latency, "
+    "principalId, property, reason, requestId, rule, session_id, status, user_id, username"
+)
+MISTAKES = [
+    ("HANKO_API_URL", None, f"is missing: it must be {API_URL}"),
+    ("HANKO_API_URL", "", f"is blank: it must be {API_URL}"),
+    ("HANKO_API_URL", "s3cret", f"is not valid: it must be {API_URL}"),
+    ("HANKO_API_URL", "https://s3cret:s3cret@hanko.example.com", f"is not valid: it must be {API_URL}"),
+    ("HANKO_API_URL", "http://s3cret.example.com", f"is not encrypted: it must be {API_URL}"),
+    ("HANKO_API_URL", "https://s3cret.example.com:65536", f"has a port out of range: it must be {API_URL}"),
+    ("HANKO_AUDIENCE", None, f"is missing: it must be {AUDIENCE}"),
+    ("HANKO_AUDIENCE", "", f"is blank: it must be {AUDIENCE}"),
+    ("HANKO_AUDIENCE", "s3cret,,", f"has a blank or unreadable audience: it must be {AUDIENCE}"),
+    ("HANKO_ISSUER", "s3cret issuer", f"is not valid: it must be {VISIBLE}"),
+    ("HANKO_COOKIE_NAME", "s3cret;", "is not valid: it must be a cookie name of at most 64 characters, or empty"),
+    (
+        *("HANKO_CLOCK_SKEW_SECONDS", "s3cret"),
+        "is not a whole number of seconds: it must be a whole number of seconds from 0 to 60",
+    ),
+    ("HANKO_CLOCK_SKEW_SECONDS", "61", "is out of range: it must be a whole number of seconds from 0 to 60"),
+    (
+        *("HANKO_MAX_TOKEN_LIFETIME_SECONDS", "59"),
+        "is out of range: it must be a whole number of seconds from 60 to 31536000, or empty",
+    ),
+    ("HANKO_KEYS_MAX_AGE_SECONDS", "3601", "is out of range: it must be a whole number of seconds from 60 to 3600"),
+    ("HANKO_KEYS_MAX_STALE_SECONDS", "86401", "is out of range: it must be a whole number of seconds from 0 to 86400"),
+    ("HANKO_KEYS_COOLDOWN_SECONDS", "0", "is out of range: it must be a whole number of seconds from 1 to 300"),
+    (
+        "HANKO_FETCH_TIMEOUT_SECONDS",
+        "s3cret",
+        "is not a number of seconds: it must be a number of seconds from 0.5 to 5",
+    ),
+    ("HANKO_FETCH_TIMEOUT_SECONDS", "5.001", "is out of range: it must be a number of seconds from 0.5 to 5"),
+    ("HANKO_CONTEXT_CLAIMS", "s3cret..x", f"has an item that is not valid: it must be {CLAIMS}"),
+    ("HANKO_CONTEXT_CLAIMS", "s3cret=user_id", f"has a name that is reserved or used twice: it must be {CLAIMS}"),
+    (
+        "HANKO_CONTEXT_CLAIMS",
+        "s3cret-x",
+        f"has a claim that needs a name of letters, digits and _: it must be {CLAIMS}",
+    ),
+    (
+        *("HANKO_WEBSOCKET_QUERY_PARAMETER", "s3cret&"),
+        "is not valid: it must be a parameter's name of at most 64 letters, digits, _ . -, or empty",
+    ),
+    (
+        *("HANKO_WEBSOCKET_SUBPROTOCOL", "s3cret,"),
+        "is not valid: it must be a subprotocol of at most 64 characters, or empty",
+    ),
+    ("HANKO_HTTP_API_RESPONSE", "s3cret", "is not one of the choices: it must be simple or policy"),
+    ("HANKO_LOG_USER_ID", "s3cret", "is not one of the choices: it must be false or true"),
+    ("HANKO_LOG_HASH_KEY", "s3cret", "is not valid: it must be 16 to 64 visible ASCII characters, or empty"),
+    (
+        *("HTTPS_PROXY", "https://s3cret:8080"),
+        "is not valid: it must be http://host:port or http://user:password@host:port, or empty",
+    ),
+    ("SSL_CERT_FILE", "/s3cret", "cannot be read: it must be a readable file of CA certificates in PEM form, or empty"),
+]
+
+
+def start(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Import the entry point in a process of its own, as the Lambda runtime does."""
+    return subprocess.run(
+        [sys.executable, "-c", "import authorizer.lambda_function"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "wrong"), MISTAKES)
+def test_a_wrong_setting_stops_the_function_and_is_named(name: str, value: str | None, wrong: str) -> None:
+    environment = {k: v for k, v in {**REQUIRED, name: value}.items() if v is not None}
+    process = start(environment)
+    assert process.returncode == 1
+    assert process.stderr.endswith(f"\nauthorizer.errors.Misconfigured: Wrong settings:\n{name} {wrong}\n")
+    assert "s3cret" not in process.stdout + process.stderr
+
+
+def test_an_unknown_setting_stops_the_function_and_is_named() -> None:
+    process = start({**REQUIRED, "HANKO_AUDIENCES": "s3cret"})
+    assert process.returncode == 1
+    assert process.stderr.endswith(":\n'HANKO_AUDIENCES' is not a setting of the authorizer\n")
+    assert "s3cret" not in process.stdout + process.stderr
+
+
+def test_right_settings_start_the_function() -> None:
+    process = start({"HANKO_API_URL": "http://127.0.0.1:9", "HANKO_AUDIENCE": "example.com"})
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+
+
+ALL_WRONG = {
+    "HANKO_API_URL": "s3cret",
+    "HANKO_AUDIENCE": ",",
+    "HANKO_CLOCK_SKEW_SECONDS": "-1",
+    "HANKO_LOG_USER_ID": "yes",
+    "HANKO_TYPO": "s3cret",
+}
+ALL_MISTAKES = [
+    f"HANKO_API_URL is not valid: it must be {API_URL}",
+    f"HANKO_AUDIENCE has a blank or unreadable audience: it must be {AUDIENCE}",
+    "HANKO_CLOCK_SKEW_SECONDS is not a whole number of seconds: it must be a whole number of seconds from 0 to 60",
+    "HANKO_LOG_USER_ID is not one of the choices: it must be false or true",
+    "'HANKO_TYPO' is not a setting of the authorizer",
+]
+
+
+# --- under the real runtime client
+
+
+def runtime(environment: dict[str, str]) -> LambdaRuntime:
+    """The checkout in place of a built artifact: its packages come from this interpreter's environment."""
+    packages = sysconfig.get_path("purelib")
+    return LambdaRuntime(ROOT, {"PYTHONPATH": f"{ROOT}:{packages}", **environment})
+
+
+def test_what_api_gateway_gets_when_settings_are_wrong() -> None:
+    """Any error but `Unauthorized` is a 500 for its client, who reads none of this: no 401, no log-out, no allow."""
+    with runtime(ALL_WRONG) as function:
+        answer = function.invoke(event_with("rest_request", "x"))
+        assert answer["errorType"] == "Misconfigured"
+        assert answer["errorMessage"] == "\n".join(["Wrong settings:", *ALL_MISTAKES])
+        assert "s3cret" not in function.log
+        log, metric = function.records[:2]
+    assert log == {
+        "level": "ERROR",
+        "message": "misconfigured",
+        "timestamp": ANY,
+        "service": "authorizer",
+        "outcome": "misconfigured",
+        "reason": "settings_invalid",
+        "fault": "deployment",
+        "mistakes": ALL_MISTAKES,
+    }
+    definition = {
+        "Namespace": "HankoAuthorizer",
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": "Misconfigured", "Unit": "Count"}],
+    }
+    assert metric == {
+        "_aws": {"Timestamp": ANY, "CloudWatchMetrics": [definition]},
+        "service": "authorizer",
+        "reason": "settings_invalid",
+        "Misconfigured": [1.0],
+    }
+
+
+def test_what_api_gateway_gets_from_a_function_that_runs() -> None:
+    """One sandbox for all: each answer is exactly what API Gateway tells 200, 401, 403 and 500 by."""
+    with StandInHanko() as hanko, runtime({"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": "localhost"}) as function:
+        token = hanko.mint()
+        allowed = function.invoke(event_with("http_v2", token))
+        refused = function.invoke(event_with("http_v2", ""))
+        unauthorized = function.invoke(event_with("rest_request", ""))
+        unknown = [function.invoke(event_with("rest_request", token_with("unknown_kid", hanko))) for _ in range(2)]
+        again = function.invoke(event_with("http_v2", token))
+        records, log = function.records, function.log
+    assert allowed == again
+    assert allowed["isAuthorized"] is True
+    assert refused == {"isAuthorized": False, "context": {"reason": "token_missing"}}
+    raised = [(answer["errorType"], answer["errorMessage"]) for answer in (unauthorized, *unknown)]
+    assert raised == [
+        ("Unauthorized", "Unauthorized"),
+        ("Unauthorized", "Unauthorized"),
+        ("AuthorizerUnavailable", "Authorizer unavailable"),
+    ]
+    reasons = ["allowed", "token_missing", "token_missing", "key_unknown", "key_unchecked", "allowed"]
+    assert [record["reason"] for record in records if "_aws" not in record] == reasons
+    assert {record["service"] for record in records} == {"authorizer"}
+    assert hanko.jwks_requests == 2, "one sandbox for all six: a raised answer ends nothing"
+    assert token.split(".")[1] not in log

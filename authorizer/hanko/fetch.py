@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
 from authorizer import __version__
@@ -102,17 +102,8 @@ class HttpsClient:
             "Connection": "close",
         }
         connection.request("GET", self._path + path, headers=headers)
-        response = connection.getresponse()
-        if response.status != HTTPStatus.OK:  # so no redirect is followed, and 206 is not a whole
-            raise FetchFailed(FetchFailure.STATUS)
-        if response.getheader("Content-Encoding", "identity") != "identity":
-            raise FetchFailed(FetchFailure.PROTOCOL)
-        body = response.read(MAX_BODY_BYTES + 1)
-        if len(body) > MAX_BODY_BYTES:
-            raise FetchFailed(FetchFailure.TOO_LARGE)
-        if response.length:  # fewer bytes came than Content-Length promised
-            raise FetchFailed(FetchFailure.PROTOCOL)
-        return Answer(body, response.getheader("Cache-Control") or "")
+        with connection.getresponse() as response:  # an answer that is refused would keep its socket open
+            return _read(response)
 
 
 class Fetch:
@@ -184,3 +175,16 @@ def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:
     from urllib.request import proxy_bypass  # noqa: PLC0415 - 20 ms that only an owner of NO_PROXY needs to pay
 
     return bool(proxy_bypass(netloc, {"no": no_proxy}))
+
+
+def _read(response: HTTPResponse) -> Answer:
+    if response.status != HTTPStatus.OK:  # so no redirect is followed, and 206 is not a whole
+        raise FetchFailed(FetchFailure.STATUS)
+    if response.getheader("Content-Encoding", "identity") != "identity":
+        raise FetchFailed(FetchFailure.PROTOCOL)
+    body = response.read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        raise FetchFailed(FetchFailure.TOO_LARGE)
+    if response.length:  # fewer bytes came than Content-Length promised
+        raise FetchFailed(FetchFailure.PROTOCOL)
+    return Answer(body, response.getheader("Cache-Control") or "")
