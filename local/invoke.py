@@ -1,0 +1,78 @@
+"""`make invoke EVENT=rest_token`: a sample event with a fresh token, through the built artifact; prints what comes out.
+
+The artifact runs under AWS's own runtime interface emulator and client. With --sam it is `sam local invoke` instead,
+which needs a Docker that lets containers reach this machine's loopback as host.docker.internal (Docker Desktop does).
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from events.sign import DEFECTS, SHAPES, event_with, token_with
+from local import build, stacks
+from local.aws import PROGRAMS
+from local.hanko import StandInHanko
+from local.runtime import LambdaRuntime
+
+AUDIENCE = "example.com"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m local.invoke", description=__doc__)
+    parser.add_argument("event", choices=SHAPES, metavar="event", help=", ".join(SHAPES))
+    parser.add_argument("--defect", choices=DEFECTS, default="none", help="what is wrong with the token")
+    parser.add_argument("--sam", action="store_true", help="through sam local invoke, in Docker")
+    options = parser.parse_args(argv)
+    with StandInHanko(audience=AUDIENCE) as hanko, tempfile.TemporaryDirectory(prefix="artifact-") as folder:
+        event = event_with(options.event, token_with(options.defect, hanko))
+        invoke = invoke_with_sam if options.sam else invoke_with_runtime
+        invoke(event, hanko, Path(folder))
+
+
+def invoke_with_runtime(event: Any, hanko: StandInHanko, folder: Path) -> None:  # noqa: ANN401 - any JSON
+    build.build(folder, "host")
+    environment = {
+        "HANKO_API_URL": hanko.url,
+        "HANKO_AUDIENCE": AUDIENCE,
+        "HANKO_WEBSOCKET_SUBPROTOCOL": stacks.SUBPROTOCOL,
+        "HANKO_WEBSOCKET_QUERY_PARAMETER": stacks.QUERY_PARAMETER,
+    }
+    with LambdaRuntime(folder, environment) as runtime:
+        answer, records = runtime.invoke(event), runtime.records
+    print("\nanswer:", json.dumps(answer, indent=2))
+    for record in records:
+        print("\nmetrics:" if "_aws" in record else "\nlog line:", json.dumps(record))
+
+
+def invoke_with_sam(event: Any, hanko: StandInHanko, folder: Path) -> None:  # noqa: ANN401 - any JSON
+    machine = "x86_64" if platform.machine() == "x86_64" else "arm64"
+    settings = {
+        "HankoApiUrl": f"http://host.docker.internal:{hanko.port}",
+        "HankoAudience": AUDIENCE,
+        "HankoWebsocketSubprotocol": stacks.SUBPROTOCOL,
+        "HankoWebsocketQueryParameter": stacks.QUERY_PARAMETER,
+        "Architecture": machine,
+    }
+    overrides = ["--parameter-overrides", *(f"{name}={value}" for name, value in settings.items())]
+    environment = {**os.environ, "BUILD_TARGET": machine, "SAM_CLI_TELEMETRY": "0"}
+    sam = str(PROGRAMS / "sam")
+    sam_build = [sam, "build", "--config-env", "local", "--build-dir", str(folder / "build"), *overrides]
+    sam_invoke = [sam, "local", "invoke", "AuthorizerFunction", "--event", "-", *overrides]
+    sam_invoke += ["--template-file", str(folder / "build" / "template.yaml")]
+    sam_invoke += ["--add-host", "host.docker.internal:host-gateway"]
+    subprocess.run(sam_build, cwd=build.ROOT, env=environment, check=True)
+    result = subprocess.run(
+        sam_invoke, cwd=build.ROOT, env=environment, input=json.dumps(event), text=True, check=False
+    )
+    sys.exit(result.returncode)
+
+
+if __name__ == "__main__":
+    main()
