@@ -1,0 +1,105 @@
+"""A Lambda runtime API of a few lines: GET next, POST response, and how long it took in between."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+PATIENCE_SECONDS = 30
+_ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+
+
+class Sandbox:
+    """One function under its runtime client, as a context manager; `output` receives all that it writes."""
+
+    def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path) -> None:
+        """Nothing is started before the `with`."""
+        self._command, self._folder, self._environment, self._output = command, folder, environment, output
+
+    def __enter__(self) -> Self:
+        """Start the function and wait until it asks for its first event."""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(PATIENCE_SECONDS)
+        address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - the runtimes that are to be measured
+                self._command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env={**self._environment, "AWS_LAMBDA_RUNTIME_API": address},
+            )  # fmt: skip
+        try:
+            self._connection = self._accept()
+            self._wait_for_next()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._listener.close()
+
+    def invoke(self, event: bytes) -> tuple[float, bytes]:
+        """Seconds from sending the event to having the answer, and the answer; then wait until it asks for more."""
+        deadline_ms = int((time.time() + PATIENCE_SECONDS) * 1000)
+        head = (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            "Lambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n"
+            f"Lambda-Runtime-Deadline-Ms: {deadline_ms}\r\n"
+            "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-west-1:123456789012:function:authorizer\r\n"
+            f"Content-Length: {len(event)}\r\n\r\n"
+        )
+        started = time.perf_counter()
+        self._connection.sendall(head.encode() + event)
+        target, answer = self._receive()
+        seconds = time.perf_counter() - started
+        self._connection.sendall(_ACCEPTED)
+        if not target.endswith(b"/response"):
+            raise RuntimeError(f"the function failed: {answer.decode()}")
+        self._wait_for_next()
+        return seconds, answer
+
+    def _wait_for_next(self) -> None:
+        target, body = self._receive()
+        if not target.endswith(b"/next"):
+            raise RuntimeError(f"the function does not start: {body.decode()}")
+
+    def _receive(self) -> tuple[bytes, bytes]:
+        """Target and body of one request."""
+        head, body = self._receive_until(b"\r\n\r\n")
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line[15:])
+                while len(body) < length:
+                    body += self._receive_some()
+        return head.split(b" ", 2)[1], body
+
+    def _receive_until(self, end: bytes) -> tuple[bytes, bytes]:
+        data = self._receive_some()
+        while end not in data:
+            data += self._receive_some()
+        head, _, rest = data.partition(end)
+        return head, rest
+
+    def _receive_some(self) -> bytes:
+        """The next bytes; from a new connection, where the client has closed the one that it had."""
+        data = self._connection.recv(65536)
+        if not data:
+            self._connection.close()
+            self._connection = self._accept()
+            return self._receive_some()
+        return data
+
+    def _accept(self) -> socket.socket:
+        try:
+            connection, _ = self._listener.accept()
+        except TimeoutError:
+            raise RuntimeError(f"the function does not start: {self._output.read_text()[-2000:]}") from None
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
