@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from events.sign import DEFECTS, SHAPES, event_with, token_with
-from local import build, stacks
+from local import build
 from local.aws import PROGRAMS
+from local.deployment import QUERY_PARAMETER, SUBPROTOCOL
 from local.hanko import StandInHanko
 from local.runtime import LambdaRuntime
 
@@ -41,8 +42,8 @@ def invoke_with_runtime(event: Any, hanko: StandInHanko, folder: Path) -> None: 
     environment = {
         "HANKO_API_URL": hanko.url,
         "HANKO_AUDIENCE": AUDIENCE,
-        "HANKO_WEBSOCKET_SUBPROTOCOL": stacks.SUBPROTOCOL,
-        "HANKO_WEBSOCKET_QUERY_PARAMETER": stacks.QUERY_PARAMETER,
+        "HANKO_WEBSOCKET_SUBPROTOCOL": SUBPROTOCOL,
+        "HANKO_WEBSOCKET_QUERY_PARAMETER": QUERY_PARAMETER,
     }
     with LambdaRuntime(folder, environment) as runtime:
         answer, records = runtime.invoke(event), runtime.records
@@ -56,8 +57,8 @@ def invoke_with_sam(event: Any, hanko: StandInHanko, folder: Path) -> None:  # n
     settings = {
         "HankoApiUrl": f"http://host.docker.internal:{hanko.port}",
         "HankoAudience": AUDIENCE,
-        "HankoWebsocketSubprotocol": stacks.SUBPROTOCOL,
-        "HankoWebsocketQueryParameter": stacks.QUERY_PARAMETER,
+        "HankoWebsocketSubprotocol": SUBPROTOCOL,
+        "HankoWebsocketQueryParameter": QUERY_PARAMETER,
         "Architecture": machine,
     }
     overrides = ["--parameter-overrides", *(f"{name}={value}" for name, value in settings.items())]

@@ -5,46 +5,41 @@ import contextlib
 import signal
 from collections.abc import Sequence
 
-from local import stacks
-from local.aws import LocalAws
-from local.hanko import StandInHanko
-
-AUDIENCE = "example.com"
+from local.deployment import QUERY_PARAMETER, Deployment
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     argparse.ArgumentParser(prog="python -m local.serve", description=__doc__).parse_args(argv)
     for stop in (signal.SIGINT, signal.SIGTERM):  # both leave every `with`, and so leave nothing behind
         signal.signal(stop, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), StandInHanko(audience=AUDIENCE) as hanko, LocalAws() as aws:
-        deployed = stacks.deploy(aws, hanko.url, AUDIENCE, say=lambda text: print(f"… {text}", flush=True))
-        print(usage(hanko, aws, deployed), flush=True)
+    with contextlib.suppress(KeyboardInterrupt), Deployment(lambda text: print(f"… {text}", flush=True)) as deployment:
+        print(usage(deployment), flush=True)
         signal.pause()
 
 
-def usage(hanko: StandInHanko, aws: LocalAws, deployed: stacks.Stacks) -> str:
+def usage(deployment: Deployment) -> str:
     """What is where, and what to type next."""
+    hanko, apis = deployment.hanko, deployment.apis
+    places = "\n".join(f"{name:<17}{api.url}" for name, api in apis.items())
+    rest, request, http_api, websocket, appsync = apis.values()
     graphql = '{"query": "{ me { userId email expiresAt } }"}'
-    group = deployed.authorizer["LogGroupName"]
     return f"""
-Hanko (stand-in)   {hanko.url}
-REST, TOKEN        {deployed.rest_token}/me
-REST, REQUEST      {deployed.rest_request}/me          header or cookie; cached with the header: /any/path
-HTTP API           {deployed.http_api}/me          header or cookie: /web/me
-WebSocket          {deployed.websocket}?{stacks.QUERY_PARAMETER}=…
-AppSync            {deployed.appsync}
-AWS endpoint       {aws.endpoint}          region eu-west-1, credentials test/test
+Hanko, stand-in  {hanko.url}
+AWS endpoint     {deployment.aws.endpoint}   region eu-west-1, credentials test/test
+{places}
 
 TOKEN=$(make -s token HANKO_API_URL={hanko.url})
-curl -i {deployed.rest_token}/me                                      # 401
-curl -i -H "Authorization: Bearer $TOKEN" {deployed.rest_token}/me    # 200
-curl -i -H "Cookie: hanko=$TOKEN" {deployed.rest_request}/me          # 200
-curl -i -H "Authorization: Bearer $TOKEN" '{deployed.http_api}/me'     # 200
-curl -i -H "Authorization: $TOKEN" -d '{graphql}' {deployed.appsync}
-.venv/bin/websockets '{deployed.websocket}?{stacks.QUERY_PARAMETER}='$TOKEN
+curl -i '{rest.url}'                                       # 401
+curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}'     # 200
+curl -i -H "Cookie: hanko=$TOKEN" '{request.url}'
+curl -i -H "Authorization: Bearer $TOKEN" '{http_api.url}'
+curl -i -H "Cookie: hanko=$TOKEN" '{http_api.cookie_url}'
+curl -i -H "Authorization: $TOKEN" -d '{graphql}' '{appsync.url}'
+.venv/bin/websockets '{websocket.url}?{QUERY_PARAMETER}='$TOKEN
 
-Tell Hanko to misbehave: curl -d '{{"mode": "down"}}' {hanko.origin}/_admin/behave      (and back: "normal")
-The authorizer's log group is {group}. Ctrl-C stops everything."""
+Tell Hanko to misbehave: curl -d '{{"mode": "down"}}' {hanko.origin}/_admin/behave   (and back: "normal")
+Log group of the authorizer: {deployment.outputs["LogGroupName"]}
+Ctrl-C stops everything."""
 
 
 if __name__ == "__main__":
