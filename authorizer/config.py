@@ -224,7 +224,7 @@ def _parse_proxy(value: str) -> Proxy:
     if not 0 < int(match[4]) <= _MAX_PORT:
         raise ValueError("has a port out of range")
     # What stands for itself in no URL ("@", "/", ":") comes percent-encoded, as every client of a proxy reads it.
-    return Proxy(match[3], int(match[4]), match[1] and unquote(match[1]), unquote(match[2] or ""))
+    return Proxy(match[3].strip("[]"), int(match[4]), match[1] and unquote(match[1]), unquote(match[2] or ""))
 
 
 def _parse_file(value: str) -> str:

@@ -414,7 +414,7 @@ def test_the_fixed_keys_of_the_context() -> None:
     [
         ("http://proxy.example.com:3128", Proxy("proxy.example.com", 3128, None, "")),
         ("http://192.0.2.1:1/", Proxy("192.0.2.1", 1, None, "")),
-        ("http://[2001:db8::1]:65535", Proxy("[2001:db8::1]", 65535, None, "")),
+        ("http://[2001:db8::1]:65535", Proxy("2001:db8::1", 65535, None, "")),
         ("http://user:pass@proxy:3128", Proxy("proxy", 3128, "user", "pass")),
         ("http://user:@proxy:3128", Proxy("proxy", 3128, "user", "")),
         (

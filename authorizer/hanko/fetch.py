@@ -115,6 +115,7 @@ class Fetch:
         self._client, self._path = client, path
         self._deadline = time.monotonic() + timeout_seconds
         self._outcome: Answer | FetchFailed = FetchFailed(FetchFailure.TIMEOUT)
+        self._connection = client.connection()
         self._socket: socket.socket | None = None
         self._cut = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -153,8 +154,7 @@ class Fetch:
             self._outcome = FetchFailed(FetchFailure.PROTOCOL)
 
     def _get(self) -> Answer:
-        connection = self._client.connection()
-        with contextlib.closing(connection):
+        with contextlib.closing(self._connection) as connection:
             connection.connect()
             with connection.sock.dup() as self._socket:
                 if self._cut:
@@ -164,9 +164,11 @@ class Fetch:
 
     def _abandon(self) -> None:
         self._cut = True
-        if self._socket is not None:
-            with contextlib.suppress(OSError):  # it may have been closed this very moment
-                self._socket.shutdown(socket.SHUT_RDWR)
+        # Until the proxy has opened the tunnel, the connection alone knows its socket; then TLS takes that over.
+        for opened in (self._socket, self._connection.sock):
+            if opened is not None:
+                with contextlib.suppress(OSError):  # it may have been closed this very moment
+                    opened.shutdown(socket.SHUT_RDWR)
 
 
 def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:

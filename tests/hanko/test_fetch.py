@@ -1,0 +1,589 @@
+"""The one HTTPS client against servers that misbehave in every way: real sockets, real TLS, a real proxy."""
+
+import gc
+import select
+import socket
+import socketserver
+import ssl
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authorizer import __version__
+from authorizer.clock import Clock
+from authorizer.config import Settings
+from authorizer.hanko.fetch import JWKS_PATH, MAX_BODY_BYTES, Answer, Fetch, FetchFailed, FetchFailure, HttpsClient
+from local.hanko import StandInHanko
+from local.hanko.certificates import write_certificates
+
+SHORT = {"HANKO_FETCH_TIMEOUT_SECONDS": "0.5"}
+HANG_GUARD_SECONDS = 15  # far above any deadline: only what hangs for ever gets here
+TENANT = "0f6c9a0e-3c57-4b0e-8a55-6d2f1f0a7c11"
+
+Handle = Callable[[socket.socket], None]
+
+
+def client_of(url: str, **environ: str) -> HttpsClient:
+    variables = {"HANKO_API_URL": url, "HANKO_AUDIENCE": "localhost", "HANKO_FETCH_TIMEOUT_SECONDS": "5", **environ}
+    return HttpsClient(Settings.from_env(variables), Clock())
+
+
+def fetched(url: str, **environ: str) -> Answer:
+    return client_of(url, **environ).start(JWKS_PATH).result()
+
+
+def failure(fetch: Fetch) -> FetchFailure:
+    with pytest.raises(FetchFailed) as caught:
+        fetch.result()
+    assert str(caught.value) == caught.value.failure.value
+    return caught.value.failure
+
+
+def failure_of(url: str, **environ: str) -> FetchFailure:
+    """Why a fetch fails; its thread ends in any case."""
+    fetch = client_of(url, **environ).start(JWKS_PATH)
+    why = failure(fetch)
+    assert ends(fetch)
+    return why
+
+
+def ends(fetch: Fetch) -> bool:
+    return becomes(lambda: fetch.done)
+
+
+def becomes(condition: Callable[[], bool]) -> bool:
+    """Whether it comes true, sooner or later."""
+    deadline = time.monotonic() + HANG_GUARD_SECONDS
+    while not condition() and time.monotonic() < deadline:
+        threading.Event().wait(0.005)
+    return condition()
+
+
+@contextmanager
+def serving(handle: Handle, host: str = "127.0.0.1") -> Iterator[str]:
+    """A TCP server on a free port, as `host:port`; `handle` runs in a thread for each connection."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                handle(self.request)
+
+    class Server(socketserver.ThreadingTCPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        daemon_threads = True
+        block_on_close = False
+
+    with Server((host, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield f"[{host}]:{server.server_address[1]}" if ":" in host else f"{host}:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+def read_head(connection: socket.socket) -> str:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        data = connection.recv(65536)
+        if not data:
+            break
+        head += data
+    return head.decode("latin-1")
+
+
+def answering(data: bytes) -> Handle:
+    def handle(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(data)
+
+    return handle
+
+
+# --- what is asked, and what comes back
+
+
+def test_the_answer_is_the_body_and_its_cache_control(hanko: StandInHanko) -> None:
+    hanko.behave("body", data=b'{"keys": []}', headers={"Cache-Control": "max-age=77, private"})
+    assert fetched(hanko.url) == Answer(b'{"keys": []}', "max-age=77, private")
+
+
+def test_several_cache_control_headers_are_one_and_none_is_empty() -> None:
+    head = b"HTTP/1.1 200 OK\r\nCache-Control: private\r\nCache-Control: max-age=9\r\nContent-Length: 2\r\n\r\n{}"
+    with serving(answering(head)) as address:
+        assert fetched(f"http://{address}").cache_control == "private, max-age=9"
+    with serving(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")) as address:
+        assert fetched(f"http://{address}").cache_control == ""
+
+
+def test_the_request_holds_no_more_than_it_needs() -> None:
+    heads = []
+
+    def handle(connection: socket.socket) -> None:
+        heads.append(read_head(connection))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=b; Path=/\r\n\r\n{}")
+
+    with serving(handle) as address:
+        client = client_of(f"http://{address}/{TENANT}")
+        client.start(JWKS_PATH).result()
+        client.start(JWKS_PATH).result()
+    assert heads == 2 * [
+        (
+            f"GET /{TENANT}/.well-known/jwks.json HTTP/1.1\r\n"
+            f"Host: {address}\r\n"
+            "Accept: application/json\r\n"
+            "Accept-Encoding: identity\r\n"
+            f"User-Agent: hanko-authorizer/{__version__}\r\n"
+            "Connection: close\r\n"
+            "\r\n"
+        )
+    ]
+
+
+def test_a_hanko_with_tenants_is_asked_below_its_path() -> None:
+    with StandInHanko(tenant=TENANT) as hanko:
+        assert fetched(hanko.url).body
+        assert failure_of(hanko.origin) is FetchFailure.STATUS
+
+
+def test_starting_does_not_wait(hanko: StandInHanko) -> None:
+    hanko.behave("slow", delay_seconds=60)
+    fetch = client_of(hanko.url).start(JWKS_PATH)
+    assert not fetch.done
+    hanko.close()
+    assert failure(fetch) is FetchFailure.CONNECTION  # hung up upon
+    assert fetch.done
+
+
+def test_making_a_client_opens_nothing(hanko: StandInHanko) -> None:
+    client_of(hanko.url)
+    assert hanko.jwks_requests == 0
+
+
+def test_a_finished_fetch_keeps_its_answer(hanko: StandInHanko) -> None:
+    fetch = client_of(hanko.url).start(JWKS_PATH)
+    assert ends(fetch)
+    hanko.behave("down")
+    assert fetch.result() == fetch.result()
+    assert hanko.jwks_requests == 1
+
+
+def test_slow_is_fine_within_the_deadline(hanko: StandInHanko) -> None:
+    hanko.behave("drip", pause_seconds=0)
+    assert fetched(hanko.url).body
+    hanko.behave("slow", delay_seconds=0.2)
+    assert fetched(hanko.url).body
+
+
+# --- wrong answers
+
+
+@pytest.mark.parametrize("code", [201, 202, 203, 204, 206, 299, 304, 400, 401, 403, 404, 407, 429, 500, 502, 503, 599])
+def test_any_status_but_200_is_a_failure_even_with_good_keys(hanko: StandInHanko, code: int) -> None:
+    hanko.behave("status", code=code)
+    assert failure_of(hanko.url) is FetchFailure.STATUS
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(hanko: StandInHanko, code: int) -> None:
+    with StandInHanko() as other:
+        hanko.behave("redirect", location=f"{other.url}{JWKS_PATH}", code=code)
+        assert failure_of(hanko.url) is FetchFailure.STATUS
+        assert (hanko.jwks_requests, other.jwks_requests) == (1, 0)
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "https://169.254.169.254/", "//x", "/", ""])
+def test_no_redirect_is_followed_anywhere(hanko: StandInHanko, location: str) -> None:
+    hanko.behave("redirect", location=location)
+    assert failure_of(hanko.url) is FetchFailure.STATUS
+    assert hanko.jwks_requests == 1
+
+
+@pytest.mark.parametrize("announce", [True, False])
+def test_a_body_may_have_256_kib_and_no_more(hanko: StandInHanko, *, announce: bool) -> None:
+    assert MAX_BODY_BYTES == 262_144
+    hanko.behave("oversize", size_bytes=262_144, announce=announce)
+    assert len(fetched(hanko.url).body) == 262_144
+    hanko.behave("oversize", size_bytes=262_145, announce=announce)
+    assert failure_of(hanko.url) is FetchFailure.TOO_LARGE
+    hanko.behave("oversize", size_bytes=50_000_000, announce=announce)
+    assert failure_of(hanko.url) is FetchFailure.TOO_LARGE
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity, gzip"])
+def test_a_compressed_answer_is_refused(hanko: StandInHanko, encoding: str) -> None:
+    hanko.behave("body", data=b"{}", headers={"Content-Encoding": encoding})
+    assert failure_of(hanko.url) is FetchFailure.PROTOCOL
+
+
+def test_identity_is_no_compression(hanko: StandInHanko) -> None:
+    hanko.behave("body", data=b"{}", headers={"Content-Encoding": "identity"})
+    assert fetched(hanko.url).body == b"{}"
+
+
+@pytest.mark.parametrize("missing_bytes", [1, 1000])
+def test_a_body_shorter_than_promised_is_refused(hanko: StandInHanko, missing_bytes: int) -> None:
+    hanko.behave("truncated", missing_bytes=missing_bytes)
+    assert failure_of(hanko.url) is FetchFailure.PROTOCOL
+
+
+def test_chunks_are_put_together() -> None:
+    with serving(
+        answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n")
+    ) as at:
+        assert fetched(f"http://{at}").body == b"{}"
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", FetchFailure.CONNECTION),
+        (b"\x16\x03\x01 this is no HTTP\r\n\r\n", FetchFailure.PROTOCOL),
+        (b"HTTP/1.1 abc OK\r\n\r\n{}", FetchFailure.PROTOCOL),
+        (b"HTTP/1.1 99999 OK\r\n\r\n{}", FetchFailure.PROTOCOL),
+        (b"HTTP/2 200\r\n\r\n{}", FetchFailure.PROTOCOL),
+        (b"{}", FetchFailure.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n{}", FetchFailure.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n{}", FetchFailure.PROTOCOL),
+        (b"HTTP/1.1 200 " + b"y" * 70_000 + b"\r\n\r\n{}", FetchFailure.PROTOCOL),
+        (CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", FetchFailure.PROTOCOL),
+        (CHUNKED + b"2\r\n{}\r\n", FetchFailure.PROTOCOL),
+        (CHUNKED + b"ff\r\n{}", FetchFailure.PROTOCOL),
+        (CHUNKED + b"ffffff\r\n" + b" " * 300_000, FetchFailure.TOO_LARGE),
+        (CHUNKED + b"1" * 70_000, FetchFailure.PROTOCOL),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", FetchFailure.STATUS),
+    ],
+)
+def test_what_is_no_http_is_one_failure_of_ours(data: bytes, why: FetchFailure) -> None:
+    with serving(answering(data)) as address:
+        assert failure_of(f"http://{address}") is why
+
+
+def test_a_connection_reset_is_a_failure_of_the_connection(hanko: StandInHanko) -> None:
+    hanko.behave("reset")
+    assert failure_of(hanko.url) is FetchFailure.CONNECTION
+
+
+def test_a_refused_connection_is_a_failure_of_the_connection(hanko: StandInHanko) -> None:
+    hanko.behave("down")
+    assert failure_of(hanko.url) is FetchFailure.CONNECTION
+
+
+def test_a_name_that_nobody_knows_is_a_failure_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert failure_of("https://tenant.example.com") is FetchFailure.CONNECTION
+
+
+def test_a_name_that_is_none_is_not_even_looked_up() -> None:
+    assert failure_of("https://a..example.com") is FetchFailure.PROTOCOL
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 500 Oops\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b" " * 300_000,
+    ],
+)
+def test_a_failed_fetch_hangs_up_at_once(head: bytes) -> None:
+    """Not when the garbage collector comes by: until then the server would go on sending."""
+    hung_up = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        try:
+            answering(head)(connection)
+            connection.settimeout(HANG_GUARD_SECONDS)
+            connection.recv(1)
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            return
+        hung_up.set()
+
+    with serving(handle) as address:
+        fetch = client_of(f"http://{address}").start(JWKS_PATH)
+        gc.disable()
+        try:
+            failure(fetch)
+            assert hung_up.wait(HANG_GUARD_SECONDS / 3)
+        finally:
+            gc.enable()
+
+
+# --- one deadline over everything
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("slow", {"delay_seconds": 60}),
+        ("drip", {}),
+        ("header_drip", {}),
+        ("continue_forever", {}),
+        ("continue_forever", {"pause_seconds": 0}),
+    ],
+)
+def test_the_deadline_holds_against_bytes_that_keep_coming(
+    hanko: StandInHanko, mode: str, options: dict[str, Any]
+) -> None:
+    hanko.behave(mode, **options)
+    began = time.monotonic()
+    assert failure_of(hanko.url, **SHORT) is FetchFailure.TIMEOUT
+    assert time.monotonic() - began < HANG_GUARD_SECONDS
+
+
+def test_the_deadline_holds_against_a_body_in_endless_chunks() -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(CHUNKED)
+        while True:
+            connection.sendall(b"1\r\n \r\n")
+            threading.Event().wait(0.01)
+
+    with serving(handle) as address:
+        assert failure_of(f"http://{address}", **SHORT) is FetchFailure.TIMEOUT
+
+
+def test_the_deadline_holds_while_connecting() -> None:
+    with socket.socket() as listener, socket.socket() as first:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        first.connect(listener.getsockname())  # the queue is full: the next one waits for ever
+        assert failure_of(f"http://127.0.0.1:{listener.getsockname()[1]}", **SHORT) is FetchFailure.TIMEOUT
+
+
+def test_the_deadline_holds_while_the_name_is_looked_up(hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS has no timeout in Python; when it answers at last, the abandoned fetch asks Hanko nothing."""
+    answered, look_up = threading.Event(), socket.getaddrinfo
+
+    def slow(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - handed through as they come
+        answered.wait(HANG_GUARD_SECONDS)
+        return look_up(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    fetch = client_of(f"http://localhost:{hanko.port}", **SHORT).start(JWKS_PATH)
+    assert failure(fetch) is FetchFailure.TIMEOUT
+    assert not fetch.done
+    answered.set()
+    assert ends(fetch)
+    assert hanko.jwks_requests == 0
+
+
+@pytest.mark.parametrize("drips", [True, False])
+def test_the_deadline_holds_during_the_tls_handshake(*, drips: bool) -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"\x16\x03\x03\x40\x00")  # a handshake record of 16 KiB begins
+        while drips:
+            connection.sendall(b"\0")
+            threading.Event().wait(0.05)
+        connection.recv(1)
+
+    with serving(handle) as address:
+        assert failure_of(f"https://{address}", **SHORT) in (FetchFailure.TIMEOUT, FetchFailure.TLS)
+
+
+def test_a_deadline_that_passed_before_the_answer_was_asked_for_is_no_failure(hanko: StandInHanko) -> None:
+    fetch = Fetch(client_of(hanko.url), JWKS_PATH, timeout_seconds=0)
+    assert ends(fetch)
+    assert fetch.result().body
+
+
+# --- TLS
+
+
+@pytest.fixture
+def secure_hanko() -> Iterator[StandInHanko]:
+    with StandInHanko(tls=True) as hanko:
+        yield hanko
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, ca_file: Path | None) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_private_ca_is_trusted_through_ssl_cert_file(
+    secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    trust(monkeypatch, secure_hanko.ca_file)
+    assert fetched(f"https://{host}:{secure_hanko.port}").body
+
+
+def test_a_ca_that_nobody_named_is_not_trusted(
+    secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert failure_of(secure_hanko.url) is FetchFailure.TLS
+    other_ca, _ = write_certificates(tmp_path, ["127.0.0.1"])
+    trust(monkeypatch, other_ca)
+    assert failure_of(secure_hanko.url) is FetchFailure.TLS
+    assert secure_hanko.jwks_requests == 0
+
+
+def test_a_certificate_for_another_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with StandInHanko(tls=True, certificate_names=["localhost", "192.0.2.1"]) as hanko:
+        trust(monkeypatch, hanko.ca_file)
+        assert fetched(f"https://localhost:{hanko.port}").body
+        assert failure_of(f"https://127.0.0.1:{hanko.port}") is FetchFailure.TLS
+        assert hanko.jwks_requests == 1
+
+
+def test_tls_below_1_2_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ca_file, chain_file = write_certificates(tmp_path, ["127.0.0.1"])
+    trust(monkeypatch, ca_file)
+    for version, accepted in [(ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_1, False)]:
+        server = old_context(ssl.PROTOCOL_TLS_SERVER, version)
+        server.load_cert_chain(chain_file)
+        with serving(over_tls(server, answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"))) as address:
+            assert shakes_hands(address, old_context(ssl.PROTOCOL_TLS_CLIENT, version))  # with who wants that version
+            if accepted:
+                assert fetched(f"https://{address}").body == b"{}"
+            else:
+                assert failure_of(f"https://{address}") is FetchFailure.TLS
+
+
+def old_context(protocol: int, version: ssl.TLSVersion) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that it is old is the point
+        context.minimum_version = context.maximum_version = version
+    if protocol == ssl.PROTOCOL_TLS_CLIENT:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def over_tls(context: ssl.SSLContext, handle: Handle) -> Handle:
+    def wrapped(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            handle(secure)
+
+    return wrapped
+
+
+def shakes_hands(address: str, context: ssl.SSLContext) -> bool:
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain) as secure:
+        return secure.version() is not None
+
+
+def test_a_server_without_tls_gets_no_request(hanko: StandInHanko) -> None:
+    assert failure_of(f"https://127.0.0.1:{hanko.port}") is FetchFailure.TLS
+    assert hanko.jwks_requests == 0
+
+
+# --- the proxy
+
+
+@dataclass
+class ConnectProxy:
+    """A proxy that tunnels wherever it is asked to, and remembers what it was asked."""
+
+    heads: list[str] = field(default_factory=list)
+
+    def __call__(self, client: socket.socket) -> None:
+        self.heads.append(read_head(client))
+        host, _, port = self.heads[-1].split()[1].rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=HANG_GUARD_SECONDS) as upstream:
+            client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: example\r\n\r\n")
+            while ready := select.select([client, upstream], [], [], HANG_GUARD_SECONDS)[0]:
+                for source in ready:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    (upstream if source is client else client).sendall(data)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_proxy_tunnels_and_tls_stays_end_to_end(
+    secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
+) -> None:
+    proxy = ConnectProxy()
+    with serving(proxy, host) as address:
+        trust(monkeypatch, secure_hanko.ca_file)
+        assert fetched(secure_hanko.url, HTTPS_PROXY=f"http://{address}").body
+        assert proxy.heads[0].startswith(f"CONNECT 127.0.0.1:{secure_hanko.port} HTTP/1.")
+        assert "authorization" not in proxy.heads[0].lower()
+        trust(monkeypatch, write_certificates(tmp_path, ["127.0.0.1"])[0])
+        assert failure_of(secure_hanko.url, HTTPS_PROXY=f"http://{address}") is FetchFailure.TLS
+
+
+def test_a_proxy_gets_its_own_credentials_and_hanko_does_not(
+    secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = ConnectProxy()
+    trust(monkeypatch, secure_hanko.ca_file)
+    with serving(proxy) as address:
+        assert fetched(secure_hanko.url, HTTPS_PROXY=f"http://us%40er:p%3Ass@{address}").body
+    assert "Proxy-Authorization: Basic dXNAZXI6cDpzcw==\r\n" in proxy.heads[0]  # us@er:p:ss
+    assert {name.lower() for name in secure_hanko.last_jwks_headers} == {
+        "host",
+        "accept",
+        "accept-encoding",
+        "user-agent",
+        "connection",
+    }
+
+
+@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "example.com, 127.0.0.1", "*"])
+def test_no_proxy_goes_past_the_proxy(
+    secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, no_proxy: str
+) -> None:
+    proxy = ConnectProxy()
+    trust(monkeypatch, secure_hanko.ca_file)
+    with serving(proxy) as address:
+        assert fetched(secure_hanko.url, HTTPS_PROXY=f"http://{address}", NO_PROXY=no_proxy).body
+        assert proxy.heads == []
+        assert fetched(secure_hanko.url, HTTPS_PROXY=f"http://{address}", NO_PROXY="example.com").body
+        assert len(proxy.heads) == 1
+
+
+def test_plain_http_to_loopback_needs_no_proxy(hanko: StandInHanko) -> None:
+    proxy = ConnectProxy()
+    with serving(proxy) as address:
+        assert fetched(hanko.url, HTTPS_PROXY=f"http://{address}").body
+    assert proxy.heads == []
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required", "502 Bad Gateway"])
+def test_a_proxy_that_refuses_is_a_failure_and_nothing_goes_past_it(secure_hanko: StandInHanko, status: str) -> None:
+    with serving(answering(f"HTTP/1.1 {status}\r\n\r\n".encode())) as address:
+        assert failure_of(secure_hanko.url, HTTPS_PROXY=f"http://{address}") is FetchFailure.CONNECTION
+    assert failure_of(secure_hanko.url, HTTPS_PROXY=f"http://{address}") is FetchFailure.CONNECTION  # now it is gone
+    assert secure_hanko.jwks_requests == 0
+
+
+def test_the_deadline_holds_against_a_proxy_that_drips(secure_hanko: StandInHanko) -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"X: y\r\n")
+            threading.Event().wait(0.05)
+
+    with serving(handle) as address:
+        assert failure_of(secure_hanko.url, HTTPS_PROXY=f"http://{address}", **SHORT) is FetchFailure.TIMEOUT
+
+
+def test_a_failure_says_nothing_from_outside() -> None:
+    assert [failure.value for failure in FetchFailure] == [
+        "timeout",
+        "connection",
+        "tls",
+        "status",
+        "too_large",
+        "protocol",
+        "content",
+    ]
