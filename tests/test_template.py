@@ -1,0 +1,243 @@
+"""template.yaml after the SAM transform, and the promises of the examples. (Settings and template: test_house.py.)"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # ships no types
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+POLICY_DESCRIPTION_LIMIT = 1000  # IAM, CreatePolicy
+VERSION_DESCRIPTION_LIMIT = 256  # Lambda, PublishVersion
+SETTINGS = {"HankoApiUrl": "https://hanko.example.com", "HankoAudience": "example.com"}
+Json = dict[str, Any]
+
+
+class NoManagedPolicies:
+    """The transform asks IAM for the managed policies that it would add; it must not want any."""
+
+    def load(self) -> Json:
+        return {}
+
+
+def template(path: Path = ROOT / "template.yaml") -> Json:
+    parsed: Json = yaml_parse(path.read_text())
+    return parsed
+
+
+@pytest.fixture
+def resources(monkeypatch: pytest.MonkeyPatch) -> Json:
+    """What CloudFormation gets to see."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    built = template()
+    built["Resources"]["AuthorizerFunction"]["Properties"]["CodeUri"] = "s3://bucket/key"
+    transformed: Json = transform(built, SETTINGS, NoManagedPolicies())["Resources"]
+    return transformed
+
+
+def statements(policy: Json) -> list[Json]:
+    """A policy's statements, those that hang on a condition included."""
+    return [one["Fn::If"][1] if "Fn::If" in one else one for one in policy["PolicyDocument"]["Statement"]]
+
+
+def test_the_transform_adds_a_version_and_an_alias_and_nothing_else(resources: Json) -> None:
+    added = {name: one["Type"] for name, one in resources.items() if name not in template()["Resources"]}
+    assert sorted(added.values()) == ["AWS::Lambda::Alias", "AWS::Lambda::Version"]
+
+
+def test_the_function_may_write_its_own_log_and_no_more(resources: Json) -> None:
+    role = resources["AuthorizerRole"]["Properties"]
+    assert role["ManagedPolicyArns"] == [{"Ref": "AuthorizerPolicy"}]
+    assert "Policies" not in role
+    assert resources["AuthorizerFunction"]["Properties"]["Role"] == {"Fn::GetAtt": ["AuthorizerRole", "Arn"]}
+    log, tracing, key = resources["AuthorizerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    group = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${AuthorizerLogGroup}:*"
+    assert log == {
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": {"Fn::Sub": group},
+    }
+    assert tracing["Fn::If"][0] == "HasTracing"
+    assert key["Fn::If"][0] == "HasEnvironmentKmsKey"
+
+
+def test_only_x_ray_is_allowed_on_everything_and_only_when_tracing_is_on(resources: Json) -> None:
+    policy = resources["AuthorizerPolicy"]["Properties"]
+    everything = [one["Action"] for one in statements(policy) if one["Resource"] == "*"]
+    assert everything == [["xray:PutTraceSegments", "xray:PutTelemetryRecords"]]
+    assert not [one for one in statements(policy) if "*" in json.dumps(one["Action"])]
+
+
+def test_the_invoke_role_may_invoke_the_alias_and_no_more(resources: Json) -> None:
+    properties = resources["InvokeRole"]["Properties"]
+    assert statements(properties["Policies"][0]) == [
+        {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": {"Ref": "AuthorizerFunctionAliaslive"}}
+    ]
+    trusted = properties["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]
+    assert trusted == {"Service": "apigateway.amazonaws.com"}
+
+
+def test_a_changed_setting_publishes_a_version(resources: Json) -> None:
+    """The version's description names the policy, and a policy with a new description is a new policy."""
+    version = next(one for one in resources.values() if one["Type"] == "AWS::Lambda::Version")
+    assert version["Properties"]["Description"] == {"Ref": "AuthorizerPolicy"}
+    described = resources["AuthorizerPolicy"]["Properties"]["Description"]["Fn::Join"][1]
+    function = resources["AuthorizerFunction"]["Properties"]
+    variables = {name: value for name, value in function["Environment"]["Variables"].items() if "Ref" in value}
+    other = [function["Architectures"][0], function["MemorySize"], function["TracingConfig"]["Mode"]]
+    assert described == [*variables.values(), *other]
+
+
+def test_the_longest_settings_still_fit_into_the_description() -> None:
+    built = template()
+    described = built["Resources"]["AuthorizerPolicy"]["Properties"]["Description"]["Fn::Join"][1]
+    longest = 0
+    for reference in described:
+        parameter = built["Parameters"][reference["Ref"]]
+        values = [str(value) for value in parameter.get("AllowedValues", [parameter.get("MaxValue", "31536000")])]
+        longest += int(parameter.get("MaxLength", max(map(len, values)))) + len("|")
+    assert longest <= POLICY_DESCRIPTION_LIMIT
+    policy_arn = len("arn:aws-us-gov:iam::123456789012:policy/") + 128
+    assert policy_arn <= VERSION_DESCRIPTION_LIMIT
+
+
+def test_the_log_group_is_the_functions_own_and_does_not_grow_for_ever(resources: Json) -> None:
+    logging = resources["AuthorizerFunction"]["Properties"]["LoggingConfig"]
+    assert logging == {"LogGroup": {"Ref": "AuthorizerLogGroup"}, "LogFormat": "Text"}
+    assert resources["AuthorizerLogGroup"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_alarms_watch_our_own_metrics_and_throttles_but_never_lambdas_errors(resources: Json) -> None:
+    alarms = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    watched = {(one["Namespace"], one["MetricName"], one["Dimensions"][0]["Name"]) for one in alarms}
+    assert watched == {
+        ("HankoAuthorizer", "Unavailable", "service"),
+        ("HankoAuthorizer", "Misconfigured", "service"),
+        ("HankoAuthorizer", "KeyFetchFailures", "service"),
+        ("AWS/Lambda", "Throttles", "FunctionName"),
+    }
+    assert all(one["Dimensions"][0]["Value"] == {"Ref": "AuthorizerFunction"} for one in alarms)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "good", "bad"),
+    [
+        (
+            "HankoApiUrl",
+            [
+                "https://hanko.example.com",
+                "https://example.com/0f6c9a0e-3c57-4b0e-8a55-6d2f1f0a7c11",
+                "http://127.0.0.1:8000",
+                "http://localhost",
+                "http://host.docker.internal:8000/path",
+            ],
+            [
+                "http://hanko.example.com",
+                "http://localhost.example.com",
+                "https://user@example.com",
+                "https://example.com?x=1",
+                "https://example.com#x",
+                "ftp://example.com",
+            ],
+        ),
+        (
+            "HankoAudience",
+            ["example.com", "example.com,localhost", "example.com, localhost"],
+            ["", " ", ",", "example.com,", ",example.com", "example.com,,localhost"],
+        ),
+        ("HankoMaxTokenLifetimeSeconds", ["", "60", "99", "3600", "31536000"], ["0", "59", "31536001", "40000000"]),
+        ("HankoLogHashKey", ["", "sixteen-letters!"], ["short", "with spaces in it"]),
+        ("ReservedConcurrency", ["", "1", "1000"], ["0", "-1", "many"]),
+    ],
+)
+def test_patterns_tell_good_values_from_bad_ones(parameter: str, good: list[str], bad: list[str]) -> None:
+    pattern = re.compile(template()["Parameters"][parameter]["AllowedPattern"])
+    assert [value for value in good if not pattern.fullmatch(value)] == []
+    assert [value for value in bad if pattern.fullmatch(value)] == []
+
+
+# --- the examples
+
+
+def of_type(example: Json, kind: str) -> list[Json]:
+    return [one["Properties"] for one in example["Resources"].values() if one["Type"] == kind]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_lets_its_own_api_invoke_the_authorizer_and_nobody_else(path: Path) -> None:
+    example = template(path)
+    permissions = [
+        one for one in of_type(example, "AWS::Lambda::Permission") if one["FunctionName"] == {"Ref": "AuthorizerArn"}
+    ]
+    if path.stem == "http-api":  # by the invoke role instead
+        assert permissions == []
+        authorizers = of_type(example, "AWS::ApiGatewayV2::Authorizer")
+        assert all(one["AuthorizerCredentialsArn"] == {"Ref": "InvokeRoleArn"} for one in authorizers)
+        return
+    assert len(permissions) == 1
+    assert permissions[0]["SourceAccount"] == {"Ref": "AWS::AccountId"}
+    source = json.dumps(permissions[0]["SourceArn"])
+    assert "${Api}/authorizers/*" in source or source == '{"Fn::GetAtt": ["Api", "Arn"]}'
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_has_no_open_door(path: Path) -> None:
+    example = template(path)
+    methods = of_type(example, "AWS::ApiGateway::Method")
+    routes = of_type(example, "AWS::ApiGatewayV2::Route")
+    open_methods = {one["HttpMethod"] for one in methods if one["AuthorizationType"] != "CUSTOM"}
+    open_routes = {one["RouteKey"] for one in routes if one["AuthorizationType"] != "CUSTOM"}
+    assert open_methods <= {"OPTIONS"}  # preflights carry no credentials
+    assert open_routes <= ({"$default"} if path.stem == "websocket" else set())  # only $connect can have one
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_caches_only_what_its_identity_source_decides(path: Path) -> None:
+    example = template(path)
+    authorizers = of_type(example, "AWS::ApiGateway::Authorizer") + of_type(example, "AWS::ApiGatewayV2::Authorizer")
+    for authorizer in authorizers:
+        ttl, source = authorizer.get("AuthorizerResultTtlInSeconds", 0), authorizer.get("IdentitySource")
+        assert ttl == 0 or source in (
+            "method.request.header.Authorization",
+            ["$request.header.Authorization"],
+        )
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("authorizer", [None, {}, {"lambda": None}, {"principalId": "someone"}])
+def test_the_backend_of_an_example_refuses_to_serve_without_a_caller(path: Path, authorizer: Json | None) -> None:
+    backend: Json = {}
+    exec(template(path)["Resources"]["Backend"]["Properties"]["Code"]["ZipFile"], backend)  # noqa: S102 - our own example
+    event = {"requestContext": {"authorizer": authorizer, "eventType": "CONNECT"}, "identity": authorizer}
+    if authorizer is None:
+        event = {"requestContext": {"eventType": "CONNECT"}}
+    if path.stem == "appsync":
+        with pytest.raises(PermissionError):
+            backend["handler"](event, None)
+    else:
+        assert backend["handler"](event, None)["statusCode"] == 500
+
+
+def test_the_token_authorizer_lets_only_what_looks_like_a_token_through() -> None:
+    authorizer = of_type(template(ROOT / "examples" / "rest-token.yaml"), "AWS::ApiGateway::Authorizer")[0]
+    pattern = re.compile(authorizer["IdentityValidationExpression"])
+    for good in ("Bearer a.b.c", "bearer  a-1.b_2.c", "BEARER eyJ.eyJ.sig"):
+        assert pattern.fullmatch(good), good
+    for bad in ("", "a.b.c", "Bearer", "Bearer a.b", "Bearer a.b.c.d", "Bearer a.b.c, Bearer d.e.f", "Basic a.b.c"):
+        assert not pattern.fullmatch(bad), bad
+
+
+@pytest.mark.parametrize("name", ["rest-token", "rest-request"])
+def test_the_gateways_own_answers_can_be_read_by_a_browser(name: str) -> None:
+    answers = of_type(template(ROOT / "examples" / f"{name}.yaml"), "AWS::ApiGateway::GatewayResponse")
+    assert {one["ResponseType"] for one in answers} == {"UNAUTHORIZED", "ACCESS_DENIED", "DEFAULT_4XX", "DEFAULT_5XX"}
+    for answer in answers:
+        headers = answer["ResponseParameters"]
+        assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == {"Fn::Sub": "'${AllowedOrigin}'"}
+        challenged = "gatewayresponse.header.WWW-Authenticate" in headers
+        assert challenged == (answer["ResponseType"] == "UNAUTHORIZED")
+        assert "$context" not in json.dumps(answer["ResponseTemplates"])  # its texts may quote the token
