@@ -10,8 +10,6 @@ READY := $(VENV)/ready
 ENV ?= dev
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer events local tests $(wildcard benchmarks)
-# With neither, a lone `sam` on a machine without any AWS settings does not know which region's rules to check.
-export AWS_DEFAULT_REGION ?= eu-west-1
 
 .PHONY: help setup demo test check format hanko token invoke local build deploy clean build-AuthorizerFunction
 
@@ -34,10 +32,12 @@ test: $(READY) ## Run all tests, with the branch coverage of authorizer/
 	$(VENV)/bin/coverage run -m pytest
 	$(VENV)/bin/coverage report
 
+# `sam validate` wants a region, whichever. For check alone: `deploy` takes the one of your AWS settings.
+check: export AWS_DEFAULT_REGION ?= eu-west-1
 check: $(READY) ## Everything that CI checks: format, lint, types, templates, tests, known vulnerabilities
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/ruff check $(SOURCES)
-	$(VENV)/bin/mypy $(SOURCES)
+	MYPYPATH=tests $(VENV)/bin/mypy --explicit-package-bases $(SOURCES)
 	$(VENV)/bin/sam validate --lint --template template.yaml
 	$(VENV)/bin/cfn-lint $(TEMPLATES)
 	$(MAKE) test
