@@ -1,81 +1,12 @@
-"""The stand-in Hanko over real HTTP, a clock in the test's hand, and a sandbox built of the real parts."""
+"""The stand-in Hanko over real HTTP, and what tests build on it."""
 
-import json
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
+from sandbox import MakeSandbox, MakeSettings, Sandbox, Time
 
-from authorizer.clock import Clock
 from authorizer.config import Settings
-from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
-from authorizer.handler import Authorizer
-from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
-from authorizer.hanko.keys import KeyCache
-from authorizer.hanko.tokens import TokenVerifier
-from authorizer.telemetry import Telemetry
 from local.hanko import StandInHanko
-
-Json = dict[str, Any]
-
-
-@dataclass
-class Time:
-    """Both clocks of a sandbox. They run together unless a test freezes or jumps one of them."""
-
-    wall: float = field(default_factory=time.time)
-    monotonic: float = 1000.0
-
-    def advance(self, seconds: float) -> None:
-        self.wall += seconds
-        self.monotonic += seconds
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(wall=lambda: self.wall, monotonic=lambda: self.monotonic)
-
-
-class Sandbox:
-    """One Lambda sandbox, as `lambda_function` builds it, but on the test's clock."""
-
-    def __init__(
-        self, settings: Settings, clock: Clock, capture: pytest.CaptureFixture[str], *, prefetch: bool
-    ) -> None:
-        self.settings = settings
-        client = HttpsClient(settings, clock)
-        self.keys = KeyCache(settings, client, clock, client.start(JWKS_PATH) if prefetch else None)
-        self.verifier = TokenVerifier(settings, self.keys, clock)
-        self._capture = capture
-
-    @cached_property
-    def authorizer(self) -> Authorizer:
-        """Built with the first event: Powertools takes the stdout of the moment, and pytest's changes behind set-up."""
-        return Authorizer(self.settings, self.keys, self.verifier, Telemetry(self.settings, f"test-{uuid.uuid4()}"))
-
-    def answer(self, event: object) -> Json | str:
-        """The answer; the text of the exception where the answer is given by raising."""
-        try:
-            return self.authorizer.handle(event, "invocation")
-        except (Unauthorized, AuthorizerUnavailable) as raised:
-            return str(raised)
-
-    def output(self) -> str:
-        """Everything that was written since the last call."""
-        captured = self._capture.readouterr()
-        return captured.out + captured.err
-
-    def records(self) -> tuple[list[Json], list[Json]]:
-        """The log lines and the metric records since the last call."""
-        lines = [json.loads(line) for line in self.output().splitlines()]
-        return [line for line in lines if "_aws" not in line], [line for line in lines if "_aws" in line]
-
-
-MakeSettings = Callable[..., Settings]
-MakeSandbox = Callable[..., Sandbox]
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from conftest import Json, MakeSandbox, Sandbox, Time
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from sandbox import Json, MakeSandbox, Sandbox, Time
 
 from authorizer.clock import Clock
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import MakeSettings, Time
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from sandbox import MakeSettings, Time
 
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
 from authorizer.hanko.fetch import JWKS_PATH, Fetch, FetchFailed, FetchFailure, HttpsClient
