@@ -8,10 +8,11 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 ENV ?= dev
+PORT ?= 8700
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer events local tests $(wildcard benchmarks)
 
-.PHONY: help setup demo test check format hanko token invoke local build deploy clean build-AuthorizerFunction
+.PHONY: help setup demo test check format hanko token invoke local bench build deploy clean build-AuthorizerFunction
 
 help: ## List the commands
 	@awk -F ' ## ' '/^[a-z]+:.* ## / {sub(/:.*/, "", $$1); printf "  make %-44s %s\n", $$1 " " $$3, $$2}' $(MAKEFILE_LIST)
@@ -48,18 +49,21 @@ format: $(READY) ## Format the code
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
 	$(VENV)/bin/ruff format $(SOURCES)
 
-hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C
-	@$(PYTHON) -m local.hanko $(if $(PORT),--port $(PORT))
+hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700]
+	@$(PYTHON) -m local.hanko --port $(PORT)
 
-token: $(READY) ## Print a fresh token of the stand-in ## HANKO_API_URL=… [DEFECT=…]
-	@$(PYTHON) -c 'import sys; from events.sign import token_with; from local.hanko import RemoteHanko; \
-	print(token_with(sys.argv[2], RemoteHanko(sys.argv[1])))' "$(HANKO_API_URL)" "$(or $(DEFECT),none)"
+token: HANKO_API_URL ?= http://127.0.0.1:$(PORT)
+token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=…] [HANKO_API_URL=…]
+	@$(PYTHON) -m events.sign --token-only --hanko $(HANKO_API_URL) $(if $(DEFECT),--defect $(DEFECT))
 
 invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=… [DEFECT=…] [SAM=1]
 	@$(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
 
 local: $(READY) ## Bring up a local AWS with everything deployed, until Ctrl-C
 	@$(PYTHON) -m local.serve
+
+bench: $(READY) ## Measure our times beside those of the peers
+	$(PYTHON) -m benchmarks
 
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev]
 	BUILD_TARGET=$$($(PYTHON) -m local.build --target-of $(ENV)) $(VENV)/bin/sam build --config-env $(ENV)

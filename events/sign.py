@@ -150,13 +150,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.list:
         print("\n".join(SHAPES))
         return
-    if options.shape is None:
+    if options.shape is None and not options.token_only:
         parser.error("which shape? --list prints them")
     try:
         token = "" if options.defect == "missing" else _token(options)
     except (OSError, ValueError, TypeError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    print(json.dumps(event_with(options.shape, token), indent=2))
+    print(token if options.token_only else json.dumps(event_with(options.shape, token), indent=2))
 
 
 def _token(options: argparse.Namespace) -> str:
@@ -169,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m events.sign", description="A sample event with a fresh token.")
     parser.add_argument("shape", nargs="?", choices=SHAPES, metavar="shape", help="see --list")
     parser.add_argument("--list", action="store_true", help="print the shapes")
+    parser.add_argument("--token-only", action="store_true", help="print the token alone")
     parser.add_argument("--defect", choices=DEFECTS, default="none", help="what is wrong with the token")
     parser.add_argument(
         "--hanko", default=os.environ.get("HANKO_API_URL"), help="the stand-in (default: HANKO_API_URL)"

@@ -242,6 +242,12 @@ def test_a_missing_token_needs_no_hanko(capsys: pytest.CaptureFixture[str], monk
     assert json.loads(capsys.readouterr().out)["queryStringParameters"] == {}
 
 
+def test_the_command_prints_the_token_alone(hanko: StandInHanko, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--token-only", "--hanko", hanko.url])
+
+    assert verified(hanko, capsys.readouterr().out.strip())
+
+
 def test_list_prints_the_shapes(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--list"])
 
