@@ -1,0 +1,164 @@
+"""execute-api ARNs in, policies out: from validated parts alone, never from the caller's path."""
+
+import pytest
+
+from authorizer.errors import Misconfigured, Reason, Unauthenticated
+from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
+from authorizer.gateway.iam import CONNECT_ARN, Arn, parse_arn, policy
+
+STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
+ROUTE = Arn(STAGE_ARN, "a1b2c3d4e5", "prod", "GET")
+
+
+def request(stage_arn: str = STAGE_ARN) -> Request:
+    return Request(EventKind.REST_REQUEST, Offers(), "a1b2c3d4e5", "prod", stage_arn, "GET", "id")
+
+
+def refused(arn: object) -> Reason:
+    with pytest.raises(Misconfigured) as caught:
+        parse_arn(arn)
+    assert str(caught.value) == "arn_invalid"
+    return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "items/42",
+        "items/*",
+        "items/?",
+        "a:b/c:d",
+        "arn:aws:execute-api:us-east-1:999999999999:zzz/prod/GET/",
+        "ünï/%2e%2e/../..",
+        "line\nbreak\r\n",
+        "\0\ud800",
+        "x" * 5000,
+        '"}],"Effect":"Allow"',
+    ],
+)
+def test_a_path_may_hold_anything_and_leads_nowhere(path: str) -> None:
+    arn = parse_arn(f"{STAGE_ARN}/GET/{path}")
+    assert arn == ROUTE
+    decision = Decision(Outcome.ALLOWED, Reason.ALLOWED, "user", {})
+    assert policy(request(arn.stage_arn), decision) == policy(request(), decision)
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-eusc"])
+def test_every_partition_is_kept(partition: str) -> None:
+    stage_arn = f"arn:{partition}:execute-api:xx-north-1:123456789012:abc/v1"
+    assert parse_arn(f"{stage_arn}/DELETE/x") == Arn(stage_arn, "abc", "v1", "DELETE")
+
+
+@pytest.mark.parametrize("stage", ["$default", "prod", "test-invoke-stage", "ESTestInvoke-stage", "v1_2", "x" * 128])
+def test_a_stage_may_be_the_default_one(stage: str) -> None:
+    stage_arn = f"arn:aws:execute-api:eu-west-1:123456789012:abc/{stage}"
+    assert parse_arn(f"{stage_arn}/GET/") == Arn(stage_arn, "abc", stage, "GET")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "DELETE"])
+def test_the_method_is_told(method: str) -> None:
+    assert parse_arn(f"{STAGE_ARN}/{method}/").method == method
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "",
+        "*",
+        "arn",
+        STAGE_ARN,
+        f"{STAGE_ARN}/",
+        f"{STAGE_ARN}/GET",
+        f"{STAGE_ARN}//items",
+        f"{STAGE_ARN}/*/items",
+        f"{STAGE_ARN}/get/items",
+        f"{STAGE_ARN}/$connect",
+        f" {STAGE_ARN}/GET/",
+        f"x{STAGE_ARN}/GET/",
+        f"{STAGE_ARN}\n/GET/",
+        "arn:aws:execute-api:eu-west-1:123456789012:*/prod/GET/",
+        "arn:aws:execute-api:eu-west-1:123456789012:a?c/prod/GET/",
+        "arn:aws:execute-api:eu-west-1:123456789012:/prod/GET/",
+        "arn:aws:execute-api:eu-west-1:123456789012:abc//GET/",
+        "arn:aws:execute-api:eu-west-1:123456789012:abc/*/GET/",
+        "arn:aws:execute-api:eu-west-1:123456789012:abc/pr*d/GET/",
+        "arn:aws:execute-api:eu-west-1:123456789012:abc/$other/GET/",
+        "arn:aws:execute-api:eu-west-1:123456789012:abc/" + "x" * 129 + "/GET/",
+        "arn:aws:execute-api:eu-west-1:123456789012:" + "x" * 65 + "/prod/GET/",
+        "arn:aws:execute-api:eu-west-1:*:abc/prod/GET/",
+        "arn:aws:execute-api:eu-west-1::abc/prod/GET/",
+        "arn:aws:execute-api:eu-west-1:12345678901:abc/prod/GET/",
+        "arn:aws:execute-api:eu-west-1:1234567890123:abc/prod/GET/",
+        "arn:aws:execute-api:eu-west-1:١٢٣٤٥٦٧٨٩٠١٢:abc/prod/GET/",
+        "arn:aws:execute-api:*:123456789012:abc/prod/GET/",
+        "arn:aws:execute-api::123456789012:abc/prod/GET/",
+        "arn:aws:lambda:eu-west-1:123456789012:abc/prod/GET/",
+        "arn:*:execute-api:eu-west-1:123456789012:abc/prod/GET/",
+        "arn:evil:execute-api:eu-west-1:123456789012:abc/prod/GET/",
+        "arn:aws-:execute-api:eu-west-1:123456789012:abc/prod/GET/",
+        "ARN:aws:execute-api:eu-west-1:123456789012:abc/prod/GET/",
+        "arn:aws:appsync:eu-west-1:123456789012:apis/abc",
+    ],
+)
+def test_what_is_unlike_an_execute_api_arn_is_refused(arn: str) -> None:
+    assert refused(arn) is Reason.ARN_INVALID
+
+
+def test_a_websocket_has_no_method_but_its_route() -> None:
+    assert parse_arn(f"{STAGE_ARN}/$connect", CONNECT_ARN) == Arn(STAGE_ARN, "a1b2c3d4e5", "prod", "$connect")
+    for other in ("/$disconnect", "/$default", "/GET/", "/$connect/", "/$connect\n", ""):
+        with pytest.raises(Misconfigured):
+            parse_arn(STAGE_ARN + other, CONNECT_ARN)
+
+
+@pytest.mark.parametrize("arn", [None, 7, True, [], {}, [f"{STAGE_ARN}/GET/"], b"arn"])
+def test_without_an_arn_it_is_no_event_of_ours(arn: object) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        parse_arn(arn)
+    assert caught.value.reason is Reason.EVENT_UNKNOWN
+
+
+def test_a_policy_allows_the_whole_stage_and_nothing_else() -> None:
+    decision = Decision(
+        Outcome.ALLOWED, Reason.ALLOWED, "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01", {"user_id": "u", "n": 1}
+    )
+    assert policy(request(), decision) == {
+        "principalId": "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01",
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Action": "execute-api:Invoke",
+                    "Effect": "Allow",
+                    "Resource": "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod/*",
+                }
+            ],
+        },
+        "context": {"user_id": "u", "n": 1},
+    }
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.ALLOWED])
+def test_every_other_outcome_denies_the_whole_stage_and_tells_the_reason_alone(outcome: Outcome) -> None:
+    decision = Decision(outcome, Reason.TOKEN_EXPIRED, context={"user_id": "u"})
+    assert policy(request(), decision) == {
+        "principalId": "unknown",
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Action": "execute-api:Invoke",
+                    "Effect": "Deny",
+                    "Resource": "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod/*",
+                }
+            ],
+        },
+        "context": {"reason": "token_expired"},
+    }
+
+
+def test_a_policy_is_a_copy() -> None:
+    context: dict[str, str | int | float | bool] = {"user_id": "u"}
+    policy(request(), Decision(Outcome.ALLOWED, Reason.ALLOWED, "u", context))["context"] = None
+    assert context == {"user_id": "u"}
