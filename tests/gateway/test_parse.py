@@ -1,0 +1,207 @@
+"""Events in: every kind recognised by what AWS documents to be in it, exactly; anything else is no event of ours."""
+
+from typing import Any
+
+import pytest
+
+from authorizer import gateway
+from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unauthenticated
+from authorizer.exchange import EventKind, Offers, Request
+from events.sign import SHAPES, event_with
+
+REST_ID, HTTP_ID = "5e0b8b7c-3f1a-4c59-9d0e-2a6c1f4b7d80", "EXqgWgXxDoEFSkEg="
+ACCOUNT = "arn:aws:execute-api:eu-west-1:123456789012"
+REST = ("a1b2c3d4e5", "prod", f"{ACCOUNT}:a1b2c3d4e5/prod")
+HTTP = ("f6g7h8i9j0", "$default", f"{ACCOUNT}:f6g7h8i9j0/$default")
+SOCKET = ("k1l2m3n4o5", "prod", f"{ACCOUNT}:k1l2m3n4o5/prod")
+APPSYNC = ("p6q7r8s9t0u1v2w3x4y5z6a7b8", "", "")
+V1_MAPS = ("headers", "multiValueHeaders", "multiValueQueryStringParameters")
+
+
+def event(shape: str, **changes: object) -> dict[str, Any]:
+    """A sample event with other members; `...` removes one."""
+    members = {**event_with(shape, "tok"), **changes}
+    return {name: value for name, value in members.items() if value is not ...}
+
+
+def refused(what: object) -> Reason:
+    with pytest.raises(AuthorizerError) as caught:
+        gateway.parse(what)
+    expected = Misconfigured if caught.value.reason is Reason.ARN_INVALID else Unauthenticated
+    assert type(caught.value) is expected
+    assert str(caught.value) == caught.value.reason.value
+    return caught.value.reason
+
+
+def in_maps(sample: dict[str, Any]) -> Offers:
+    headers, multi_value_headers, query = (sample[name] for name in V1_MAPS)
+    return Offers(headers=headers, multi_value_headers=multi_value_headers, query=query)
+
+
+# --- every kind
+
+
+def test_a_rest_token_event() -> None:
+    expected = Request(EventKind.REST_TOKEN, Offers(token="Bearer tok"), *REST, "GET", "")
+    assert gateway.parse(event("rest_token")) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "place", "method", "request_id"),
+    [
+        ("rest_request", EventKind.REST_REQUEST, REST, "GET", REST_ID),
+        ("rest_request_cookie", EventKind.REST_REQUEST, REST, "POST", REST_ID),
+        ("http_v1", EventKind.HTTP_API_V1, HTTP, "GET", HTTP_ID),
+        ("websocket", EventKind.WEBSOCKET, SOCKET, "$connect", HTTP_ID),
+        ("websocket_cookie", EventKind.WEBSOCKET, SOCKET, "$connect", HTTP_ID),
+        ("websocket_query", EventKind.WEBSOCKET, SOCKET, "$connect", HTTP_ID),
+        ("websocket_subprotocol", EventKind.WEBSOCKET, SOCKET, "$connect", HTTP_ID),
+    ],
+)
+def test_an_event_with_maps_of_headers(
+    shape: str, kind: EventKind, place: tuple[str, str, str], method: str, request_id: str
+) -> None:
+    sample = event(shape)
+    assert gateway.parse(sample) == Request(kind, in_maps(sample), *place, method, request_id)
+
+
+@pytest.mark.parametrize(("shape", "method"), [("http_v2", "GET"), ("http_v2_cookie", "POST")])
+def test_an_http_api_event_of_format_2(shape: str, method: str) -> None:
+    sample = event(shape)
+    offers = Offers(headers=sample["headers"], cookies=sample.get("cookies"))
+    assert gateway.parse(sample) == Request(EventKind.HTTP_API_V2, offers, *HTTP, method, HTTP_ID)
+
+
+def test_an_appsync_event() -> None:
+    expected = Request(EventKind.APPSYNC, Offers(token="tok"), *APPSYNC, "", REST_ID)
+    assert gateway.parse(event("appsync")) == expected
+
+
+def test_the_consoles_test_is_a_request_like_any_other() -> None:
+    stage = ("a1b2c3d4e5", "ESTestInvoke-stage", f"{ACCOUNT}:a1b2c3d4e5/ESTestInvoke-stage")
+    sample = event("console_test")
+    assert gateway.parse(sample) == Request(EventKind.REST_REQUEST, in_maps(sample), *stage, "GET", REST_ID)
+
+
+def test_what_the_caller_offers_is_not_printed() -> None:
+    for shape in SHAPES:
+        assert "SECRET" not in repr(gateway.parse(event_with(shape, "SECRET")))
+
+
+# --- maps and ids that are missing
+
+
+@pytest.mark.parametrize("absent", [None, ...])
+@pytest.mark.parametrize("shape", ["rest_request", "http_v1", "websocket", "http_v2", "http_v2_cookie"])
+def test_any_map_may_be_null_or_absent(shape: str, absent: object) -> None:
+    sample = event(shape, **dict.fromkeys([*V1_MAPS, "cookies", "identitySource", "pathParameters"], absent))
+    assert gateway.parse(sample).offers == Offers()
+
+
+@pytest.mark.parametrize(
+    "context", [None, ..., [], "x", {}, {"requestId": None}, {"requestId": 7}, {"requestId": ["x"]}]
+)
+@pytest.mark.parametrize("shape", ["rest_token", "rest_request", "http_v1", "http_v2"])
+def test_a_request_id_may_be_missing(shape: str, context: object) -> None:
+    assert gateway.parse(event(shape, requestContext=context)).request_id == ""
+
+
+def test_a_request_id_is_cut_to_a_sane_length() -> None:
+    request = gateway.parse(event("http_v2", requestContext={"requestId": "x" * 129}))
+    assert request.request_id == "x" * 128
+
+
+# --- which kind it is
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        None,
+        True,
+        7,
+        "",
+        "event",
+        [],
+        [event("rest_token")],
+        {},
+        {"Records": []},
+        {"source": "aws.events"},
+        {"type": "TOKEN"},
+        {"type": "REQUEST"},
+        {"authorizationToken": "tok"},
+        {"requestContext": {}},
+        {"requestContext": {"eventType": "CONNECT"}},
+    ],
+)
+def test_what_is_no_event_of_ours_is_refused(what: object) -> None:
+    assert refused(what) is Reason.EVENT_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "type_", [..., None, "", "token", "Token", "TOKEN ", "request", "OTHER", 7, ["TOKEN"], {"TOKEN": 1}]
+)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "appsync"])
+def test_a_type_is_exactly_token_or_request(shape: str, type_: object) -> None:
+    assert refused(event(shape, type=type_)) is Reason.EVENT_UNKNOWN
+
+
+@pytest.mark.parametrize("version", ["", "1", "2", "1.0 ", "2.00", "3.0", 1.0, 2.0, True, ["2.0"], {}])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_version_is_exactly_1_0_or_2_0_or_absent(shape: str, version: object) -> None:
+    assert refused(event(shape, version=version)) is Reason.EVENT_UNKNOWN
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("shape", ["rest_token", "appsync"])
+def test_these_kinds_have_no_version(shape: str, version: str) -> None:
+    assert refused(event(shape, version=version)) is Reason.EVENT_UNKNOWN
+
+
+@pytest.mark.parametrize("arn", [None, ..., 7, [], {}])
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "appsync"])
+def test_an_event_without_its_arn_is_none(shape: str, arn: object) -> None:
+    name = "routeArn" if shape.startswith("http_v2") else "methodArn"
+    assert refused(event(shape, **{name: arn})) is Reason.EVENT_UNKNOWN
+
+
+@pytest.mark.parametrize("arn", ["", "*", f"{ACCOUNT}:*/*/GET/", f"{ACCOUNT}:abc/prod", "arn:aws:lambda:x:1:y"])
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "appsync"])
+def test_an_impossible_arn_is_a_mistake_of_the_deployment(shape: str, arn: str) -> None:
+    name = "routeArn" if shape.startswith("http_v2") else "methodArn"
+    assert refused(event(shape, **{name: arn})) is Reason.ARN_INVALID
+
+
+def test_the_arn_of_the_other_format_does_not_do() -> None:
+    arn = f"{ACCOUNT}:f6g7h8i9j0/$default/GET/"
+    assert refused(event("http_v2", routeArn=..., methodArn=arn)) is Reason.EVENT_UNKNOWN
+    assert refused(event("http_v1", methodArn=..., routeArn=arn)) is Reason.EVENT_UNKNOWN
+
+
+def test_only_the_event_type_makes_a_websocket() -> None:
+    connect = f"{ACCOUNT}:k1l2m3n4o5/prod/$connect"
+    assert refused(event("rest_request", methodArn=connect)) is Reason.ARN_INVALID
+    for context in ({}, {"eventType": "connect"}, {"eventType": "MESSAGE"}, {"eventType": ["CONNECT"]}):
+        assert refused(event("websocket", requestContext=context)) is Reason.ARN_INVALID
+    rest_arn = f"{ACCOUNT}:k1l2m3n4o5/prod/GET/"
+    assert refused(event("websocket", methodArn=rest_arn)) is Reason.ARN_INVALID
+    assert gateway.parse(event("websocket", requestContext={}, methodArn=rest_arn)).kind is EventKind.REST_REQUEST
+
+
+@pytest.mark.parametrize("api_id", [..., None, "", 7, ["abc"], "a-b", "a/b", "abc\n", "x" * 65, "*", "é"])
+def test_an_appsync_event_names_its_api(api_id: object) -> None:
+    context = {**event("appsync")["requestContext"], "apiId": api_id}
+    sample = event("appsync", requestContext={name: value for name, value in context.items() if value is not ...})
+    assert refused(sample) is Reason.EVENT_UNKNOWN
+
+
+def test_an_appsync_event_holds_a_graphql_document() -> None:
+    context = event("appsync")["requestContext"]
+    del context["queryString"]
+    assert refused(event("appsync", requestContext=context)) is Reason.EVENT_UNKNOWN
+
+
+@pytest.mark.parametrize("token", [None, ..., "", 7])
+def test_an_appsync_event_without_a_token_is_still_one(token: object) -> None:
+    offered = gateway.parse(event("appsync", authorizationToken=token)).offers.token
+    assert offered == (None if token is ... else token)
