@@ -44,7 +44,7 @@ def _environment_for(interpreter: str) -> str:
         _run([interpreter, "-m", "venv", "--clear", str(folder)])
         pending = folder / "pending.txt"
         pending.write_text(pins)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
         _run([*pip, "--require-hashes", "-r", str(pending)])
         pending.rename(done)
     return str(python)
@@ -61,11 +61,13 @@ def node_peer() -> NodePeer | None:
         print("no node and npm here: the handler is measured against itself only")
         return None
     folder = FOLDER / "node"
+    lock, installed = NODE_SOURCES / "package-lock.json", folder / "installed.json"
     shutil.copytree(NODE_SOURCES, folder, dirs_exist_ok=True)
-    if not (folder / "node_modules" / "aws-jwt-verify").exists():
-        _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+    if not installed.exists() or installed.read_text() != lock.read_text():
+        _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+        shutil.copy(lock, installed)
     client = folder / "node_modules" / "aws-lambda-ric" / "bin" / "index.mjs"
-    if client.exists():  # put there by hand: it compiles curl, which few machines can
+    if client.exists():  # put there by hand: it compiles curl and needs autoconf, automake, libtool, cmake
         return NodePeer(folder, ("node", str(client), "authorizer.handler"), "aws-lambda-ric")
     return NodePeer(folder, ("node", "runtime.mjs"), "benchmarks/node/runtime.mjs, a minimal loop of our own")
 
