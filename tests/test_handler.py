@@ -629,7 +629,9 @@ def start(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "value", "wrong"), MISTAKES)
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"), MISTAKES, ids=[f"{name} {wrong.partition(':')[0]}" for name, _, wrong in MISTAKES]
+)
 def test_a_wrong_setting_stops_the_function_and_is_named(name: str, value: str | None, wrong: str) -> None:
     environment = {k: v for k, v in {**REQUIRED, name: value}.items() if v is not None}
     process = start(environment)

@@ -13,8 +13,11 @@ def section(event: dict[str, object], name: str) -> dict[str, object]:
 
 
 def text(value: object) -> str:
-    """An id of AWS's own, for the log, cut to a sane length; "" where there is none."""
-    return value[:MAX_TEXT_CHARACTERS] if isinstance(value, str) else ""
+    """An id of AWS's own, for the log, in ASCII and cut to a sane length; "" where there is none.
+
+    Whoever invokes the function can put a lone surrogate there, which no log line could be written with.
+    """
+    return value.encode("ascii", "backslashreplace")[:MAX_TEXT_CHARACTERS].decode() if isinstance(value, str) else ""
 
 
 def routed_request(kind: EventKind, event: dict[str, object], arn: Arn, offers: Offers) -> Request:
