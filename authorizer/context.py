@@ -13,6 +13,7 @@ from authorizer.hanko.tokens import Claims
 MAX_CONTEXT_BYTES = 4 * 1024  # API Gateway takes 8 KB for a WebSocket's whole answer
 
 _WORD = re.compile(r"\S+")
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def build_context(claims: Claims, extra: Sequence[ContextClaim]) -> dict[str, ContextValue]:
@@ -63,7 +64,3 @@ def _words(items: list[str]) -> str:
     if not all(_WORD.fullmatch(item) for item in items):
         raise Misconfigured(Reason.CONTEXT_INVALID)  # "a b" would read as two words, of which a user could choose one
     return " ".join(items)
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,18 +1,23 @@
-"""One log line and one metric record (EMF) per request; the only file that knows Powertools.
+"""One log line and one metric record (EMF) per request, written in one go; the only file that knows Powertools.
 
 Both hold ids of AWS's, words of our own closed sets, and numbers. Of the caller they hold the user id alone, and that
 as a keyed hash unless the deployer wants it whole: no token, no cookie, no e-mail, no claim, no text of an exception.
 """
 
 import hashlib
+import json
+import logging
 import os
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import PurePath
 
 from aws_lambda_powertools.logging import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
@@ -31,6 +36,10 @@ _FAULT = {
 _FAULT_BY_REASON = {Reason.INTERNAL: "authorizer", Reason.KEY_UNCHECKED: "caller"}
 # Anybody can send unknown key ids: what that causes has a metric of its own, away from the alarm on `Unavailable`.
 _METRIC_BY_REASON = {Reason.KEY_UNCHECKED: "KeyUnchecked"}
+_LEVEL = {Outcome.ALLOWED: "INFO", Outcome.UNAVAILABLE: "ERROR", Outcome.MISCONFIGURED: "ERROR"}
+_UNIT = {"Duration": "Milliseconds", "KeySetAge": "Seconds"}  # all others are counts
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
@@ -57,76 +66,73 @@ class Telemetry:
         """`function_name` becomes the `service` of the log lines and the one dimension of the metrics."""
         self._whole_user_id = settings.log_user_id
         self._hash_key = settings.log_hash_key.encode() if settings.log_hash_key else os.urandom(32)
-        self._logger = _logger(function_name)
-        self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
+        self._writer = _Writer(function_name)
 
     def write(self, record: Record, keys: KeyReport) -> None:
         """Write the log line and the metric record of one request."""
-        decision = record.decision or Decision(Outcome.UNAVAILABLE, Reason.INTERNAL)
+        request, decision = record.request, record.decision or Decision(Outcome.UNAVAILABLE, Reason.INTERNAL)
         duration_ms = round((time.perf_counter() - record.started) * 1000, 3)
-        fields = {**self._request_fields(record), **self._decision_fields(decision), **_key_fields(keys)}
-        fields |= {"duration_ms": duration_ms, "stack": record.stack}
-        log = self._logger.info if decision.allowed else self._logger.warning
-        if decision.outcome in (Outcome.UNAVAILABLE, Outcome.MISCONFIGURED):
-            log = self._logger.error
-        log(decision.outcome.value, extra={name: value for name, value in fields.items() if value is not None})
-        self._count(record, decision, keys, duration_ms)
-
-    def _request_fields(self, record: Record) -> dict[str, object]:
-        request = record.request
-        if request is None:
-            return {"kind": "unknown", "invocation_id": record.invocation_id}
-        return {
-            "kind": request.kind.value,
-            "api_id": request.api_id,
-            "stage": request.stage or None,
-            "method": request.method or None,
-            "request_id": request.request_id or None,
+        line = {
+            "kind": request.kind.value if request else "unknown",
+            "api_id": request and request.api_id,
+            "stage": request and request.stage,
+            "method": request and request.method,
+            "request_id": request and request.request_id,
             "invocation_id": record.invocation_id,
+            "user": decision.principal_id and self._user(decision.principal_id),
+            "duration_ms": duration_ms,
+            **_key_fields(keys),
+            "stack": record.stack,
         }
-
-    def _decision_fields(self, decision: Decision) -> dict[str, object]:
-        return {
-            "outcome": decision.outcome.value,
-            "reason": decision.reason.value,
-            "fault": _FAULT_BY_REASON.get(decision.reason, _FAULT.get(decision.outcome)),
-            "user": self._user(decision.principal_id) if decision.principal_id else None,
-        }
+        self._writer.write(decision.outcome, decision.reason, line, {"Duration": duration_ms, **_key_metrics(keys)})
 
     def _user(self, user_id: str) -> str:
         if self._whole_user_id:
             return user_id
         return hashlib.blake2b(user_id.encode(), key=self._hash_key, digest_size=12).hexdigest()
 
-    def _count(self, record: Record, decision: Decision, keys: KeyReport, duration_ms: float) -> None:
-        metrics = self._metrics
-        metrics.add_metadata("kind", record.request.kind.value if record.request else "unknown")
-        metrics.add_metadata("reason", decision.reason.value)
-        outcome = _METRIC_BY_REASON.get(decision.reason, decision.outcome.value.title())
-        metrics.add_metric(outcome, MetricUnit.Count, 1)
-        metrics.add_metric("Duration", MetricUnit.Milliseconds, duration_ms)
-        if keys.age_seconds is not None:
-            metrics.add_metric("KeySetAge", MetricUnit.Seconds, round(keys.age_seconds))
-        if keys.fetches:
-            metrics.add_metric("KeyFetches", MetricUnit.Count, keys.fetches)
-            metrics.add_metric("KeyFetchFailures", MetricUnit.Count, int(keys.failure is not None))
-        if keys.stale:
-            metrics.add_metric("StaleKeys", MetricUnit.Count, 1)
-        metrics.flush_metrics()
-
 
 def write_not_started(function_name: str, error: Misconfigured) -> None:
     """Write why the function does not start: its text names the settings and repeats none of their values."""
-    fields = {"outcome": Outcome.MISCONFIGURED.value, "reason": error.reason.value, "fault": "deployment"}
-    _logger(function_name).error(Outcome.MISCONFIGURED.value, extra={**fields, "mistakes": str(error).splitlines()[1:]})
-    metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
-    metrics.add_metadata("reason", error.reason.value)
-    metrics.add_metric(Outcome.MISCONFIGURED.value.title(), MetricUnit.Count, 1)
-    metrics.flush_metrics()
+    line = {"mistakes": str(error).splitlines()[1:]}
+    _Writer(function_name).write(Outcome.MISCONFIGURED, error.reason, line, {})
 
 
-def _logger(function_name: str) -> Logger:
-    return Logger(service=function_name, utc=True, use_rfc3339=True, location=None, sampling_rate=None)
+class _Writer:
+    """Powertools' Logger and Metrics with one write for both."""
+
+    def __init__(self, function_name: str) -> None:
+        self._service = function_name
+        logger = Logger(service=function_name, level=logging.INFO, logger_formatter=_Lines())
+        self._write = {"INFO": logger.info, "WARNING": logger.warning, "ERROR": logger.error}
+        self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
+
+    def write(self, outcome: Outcome, reason: Reason, line: Mapping[str, object], metrics: Mapping[str, float]) -> None:
+        """Write a log line, without what is None or "" in it, and a metric record with the outcome counted."""
+        level = _LEVEL.get(outcome, "WARNING")
+        head = {
+            "level": level,
+            "message": outcome.value,
+            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "service": self._service,
+            "outcome": outcome.value,
+            "reason": reason.value,
+            "fault": _FAULT_BY_REASON.get(reason, _FAULT.get(outcome)),
+        }
+        full = {name: value for name, value in {**head, **line}.items() if value is not None and value != ""}
+        values = {_METRIC_BY_REASON.get(reason, outcome.value.title()): 1, **metrics}
+        emf = self._metrics.serialize_metric_set(
+            metrics={name: {"Unit": _UNIT.get(name, "Count"), "Value": [value]} for name, value in values.items()},
+            metadata={name: full[name] for name in ("kind", "reason") if name in full},
+        )
+        self._write[level]((full, emf))
+
+
+class _Lines(LambdaPowertoolsFormatter):
+    """What is logged are objects, complete: a line of JSON each, in one write."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(_compact, record.msg))
 
 
 def _key_fields(keys: KeyReport) -> dict[str, object]:
@@ -136,3 +142,14 @@ def _key_fields(keys: KeyReport) -> dict[str, object]:
         "key_fetch_failure": keys.failure.value if keys.failure else None,
         "stale_keys": keys.stale,
     }
+
+
+def _key_metrics(keys: KeyReport) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    if keys.age_seconds is not None:
+        metrics["KeySetAge"] = round(keys.age_seconds)
+    if keys.fetches:
+        metrics |= {"KeyFetches": keys.fetches, "KeyFetchFailures": int(keys.failure is not None)}
+    if keys.stale:
+        metrics["StaleKeys"] = 1
+    return metrics

@@ -15,8 +15,8 @@ from authorizer.exchange import EventKind, Offers, Request
 
 # RFC 9110 section 11.4: the scheme in any case, one space or more, one token. Never str.split(): it takes tab, CR, LF,
 # NBSP and others for separators.
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._-]+)", re.ASCII | re.IGNORECASE)
-_BARE_OR_BEARER = re.compile(r"(?:bearer +)?([A-Za-z0-9._-]+)", re.ASCII | re.IGNORECASE)
+_BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._-]+)", re.ASCII)
+_BARE_OR_BEARER = re.compile(r"(?i:bearer +)?([A-Za-z0-9._-]+)", re.ASCII)
 
 
 def the_one_token(request: Request, settings: Settings) -> str:

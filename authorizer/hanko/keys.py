@@ -6,6 +6,7 @@ key at once, so a token with an unknown key id forces one fetch, and after that,
 until the cool-down is over. A scheduled fetch starts no cool-down, so a rotation right behind it is found at once.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -92,17 +93,19 @@ class KeyCache:
     def _current_keys(self) -> tuple[dict[str, RSAPublicKey], bool]:
         """The keys to go by, and whether they arrived while the token in hand was already waiting."""
         just_arrived = self._adopt_prefetch()
-        if not self._is_within(0) and not self._backs_off():
+        if (overdue_seconds := self._overdue_seconds()) > 0 and not self._backs_off():
             just_arrived = self._refresh()
-        if self._set is None or not self._is_within(self._settings.keys_max_stale_seconds):
+            overdue_seconds = self._overdue_seconds()
+        if self._set is None or overdue_seconds > self._settings.keys_max_stale_seconds:
             raise Unavailable(Reason.KEYS_UNAVAILABLE)
-        self._report.stale = not self._is_within(0)
+        self._report.stale = overdue_seconds > 0
         return self._set.keys, just_arrived
 
-    def _is_within(self, grace_seconds: int) -> bool:
+    def _overdue_seconds(self) -> float:
+        """How far the set is beyond its maximum age: 0 or less while it is fresh, infinity where there is none."""
         if self._set is None:
-            return False
-        return self._clock.seconds_since(self._set.fetched_at) <= self._set.max_age_seconds + grace_seconds
+            return math.inf
+        return self._clock.seconds_since(self._set.fetched_at) - self._set.max_age_seconds
 
     def _backs_off(self) -> bool:
         pause_seconds = min(2 ** min(self._failures - 1, 5), MAX_BACK_OFF_SECONDS)

@@ -53,6 +53,7 @@ class TokenVerifier:
     def __init__(self, settings: Settings, keys: KeySource, clock: Clock) -> None:
         """Keep what every verification needs."""
         self._settings, self._keys, self._clock = settings, keys, clock
+        self._audiences = frozenset(settings.audiences)
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a valid session token.
@@ -77,9 +78,10 @@ class TokenVerifier:
         issued_at, expires_at = self._verify_times(payload)
         audience = payload.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
-        if not all(isinstance(one, str) for one in audiences):
-            raise Unauthenticated(Reason.CLAIMS_MALFORMED)
-        if not any(one in self._settings.audiences for one in audiences):
+        for one in audiences:
+            if not isinstance(one, str):
+                raise Unauthenticated(Reason.CLAIMS_MALFORMED)
+        if self._audiences.isdisjoint(audiences):
             raise Unauthenticated(Reason.AUDIENCE_NOT_ALLOWED)
         if self._settings.issuer is not None and payload.get("iss") != self._settings.issuer:
             raise Unauthenticated(Reason.ISSUER_NOT_ALLOWED)
@@ -141,6 +143,6 @@ def _is_uuid(value: object) -> bool:
 
 def _time(value: object) -> float:
     """A NumericDate (RFC 7519 section 2): an integer or a finite float of this century, no boolean, no string."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIME:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_TIME:
         raise Unauthenticated(Reason.CLAIMS_MALFORMED)
     return value
