@@ -1,14 +1,17 @@
 """Events in: every kind recognised by what AWS documents to be in it, exactly; anything else is no event of ours."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from authorizer import gateway
+from authorizer.config import Settings
 from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unauthenticated
-from authorizer.exchange import EventKind, Offers, Request
+from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
 from events.sign import SHAPES, event_with
 
+SETTINGS = Settings.from_env({"HANKO_API_URL": "https://tenant.hanko.io", "HANKO_AUDIENCE": "example.com"})
 REST_ID, HTTP_ID = "5e0b8b7c-3f1a-4c59-9d0e-2a6c1f4b7d80", "EXqgWgXxDoEFSkEg="
 ACCOUNT = "arn:aws:execute-api:eu-west-1:123456789012"
 REST = ("a1b2c3d4e5", "prod", f"{ACCOUNT}:a1b2c3d4e5/prod")
@@ -205,3 +208,9 @@ def test_an_appsync_event_holds_a_graphql_document() -> None:
 def test_an_appsync_event_without_a_token_is_still_one(token: object) -> None:
     offered = gateway.parse(event("appsync", authorizationToken=token)).offers.token
     assert offered == (None if token is ... else token)
+
+
+def test_a_kind_without_an_answer_is_an_error_and_never_an_allow() -> None:
+    request = replace(gateway.parse(event("rest_token")), kind="other")  # type: ignore[arg-type]  # as a kind to come
+    with pytest.raises(AssertionError):
+        gateway.render(request, Decision(Outcome.ALLOWED, Reason.ALLOWED), SETTINGS)

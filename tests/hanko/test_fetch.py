@@ -422,6 +422,17 @@ def test_a_private_ca_is_trusted_through_ssl_cert_file(
     assert fetched(f"https://{host}:{secure_hanko.port}").body
 
 
+def test_the_trust_of_the_first_fetch_is_that_of_all(
+    secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Reading the CAs costs tens of milliseconds, so it happens once."""
+    trust(monkeypatch, secure_hanko.ca_file)
+    client = client_of(secure_hanko.url)
+    assert client.start(JWKS_PATH).result().body
+    trust(monkeypatch, write_certificates(tmp_path, ["127.0.0.1"])[0])
+    assert client.start(JWKS_PATH).result().body
+
+
 def test_a_ca_that_nobody_named_is_not_trusted(
     secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,0 +1,105 @@
+"""The entry point: what is built once per sandbox, and in which order. test_handler.py gives it whole processes."""
+
+import json
+import runpy
+import time
+import uuid
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sandbox import Json
+
+from authorizer.errors import Misconfigured
+from authorizer.gateway.raised import Unauthorized
+from events.sign import event_with
+from local.hanko import StandInHanko
+
+HANG_GUARD_SECONDS = 15
+
+Start = Callable[..., Callable[[object, object], Json]]
+CONTEXT = SimpleNamespace(aws_request_id="invocation-1")
+
+
+@pytest.fixture
+def time_() -> Any:  # noqa: ANN401 - takes the place of conftest's: the function runs on the machine's own clocks
+    return SimpleNamespace(wall=time.time())
+
+
+@pytest.fixture
+def start(hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Run the module as a new sandbox does; its handler."""
+
+    def run(**environ: str) -> Callable[[object, object], Json]:
+        monkeypatch.delenv("HTTPS_PROXY", raising=False)
+        required = {"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": "localhost"}
+        for name, value in ({"AWS_LAMBDA_FUNCTION_NAME": f"function-{uuid.uuid4()}"} | required | environ).items():
+            monkeypatch.setenv(name, value)
+        handler: Callable[[object, object], Json] = runpy.run_module("authorizer.lambda_function")["lambda_handler"]
+        return handler
+
+    return run
+
+
+def records(capsys: pytest.CaptureFixture[str]) -> tuple[Json, Json]:
+    """The one log line and the one metric record."""
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    return (second, first) if "_aws" in first else (first, second)
+
+
+def test_the_keys_are_on_their_way_before_the_first_event(start: Start, hanko: StandInHanko) -> None:
+    handler = start()
+    deadline = time.monotonic() + HANG_GUARD_SECONDS
+    while hanko.jwks_requests == 0:
+        assert time.monotonic() < deadline
+    assert handler(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
+    assert hanko.jwks_requests == 1
+
+
+def test_what_is_built_once_serves_every_event(start: Start, hanko: StandInHanko) -> None:
+    handler = start()
+    for _ in range(3):
+        assert handler(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
+    assert hanko.jwks_requests == 1
+
+
+def test_a_snapshot_holds_no_keys(start: Start, hanko: StandInHanko) -> None:
+    handler = start(AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
+    with pytest.raises(Unauthorized):
+        handler(event_with("rest_request", ""), CONTEXT)
+    assert hanko.jwks_requests == 0
+    assert handler(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
+    assert hanko.jwks_requests == 1
+
+
+def test_a_hanko_that_is_down_does_not_stop_the_function(start: Start, hanko: StandInHanko) -> None:
+    hanko.behave("down")
+    handler = start()
+    assert handler(event_with("http_v2", ""), CONTEXT)["isAuthorized"] is False
+
+
+def test_the_line_names_function_and_invocation(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    start(AWS_LAMBDA_FUNCTION_NAME="my-authorizer")(event_with("http_v2", ""), CONTEXT)
+    line, metrics = records(capsys)
+    assert (line["service"], line["invocation_id"]) == ("my-authorizer", "invocation-1")
+    assert metrics["service"] == "my-authorizer"
+
+
+def test_a_context_without_an_id_is_no_reason_to_fail(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start()(event_with("http_v2", ""), None)["isAuthorized"] is False
+    line, _ = records(capsys)
+    assert "invocation_id" not in line
+
+
+def test_a_wrong_setting_stops_it_before_anything_is_fetched(
+    start: Start, hanko: StandInHanko, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Misconfigured):
+        start(HANKO_CLOCK_SKEW_SECONDS="61")
+    line, metrics = records(capsys)
+    assert line["mistakes"] == [
+        "HANKO_CLOCK_SKEW_SECONDS is out of range: it must be a whole number of seconds from 0 to 60"
+    ]
+    assert metrics["Misconfigured"] == [1.0]
+    assert hanko.jwks_requests == 0
