@@ -3,13 +3,13 @@
 The message names the variable, what is wrong and what is allowed. It never repeats a value: it could hold a secret.
 """
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar, cast
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from authorizer.errors import Misconfigured, Reason
 
@@ -189,6 +189,7 @@ def _parse_api_url(value: str) -> str:
         raise ValueError("is not encrypted")
     if port is not None and not 0 < int(port) <= _MAX_PORT:
         raise ValueError("has a port out of range")
+    urlsplit(value)  # knows what an IPv6 address is
     return value.removesuffix("/")
 
 
@@ -228,8 +229,12 @@ def _parse_proxy(value: str) -> Proxy:
 
 
 def _parse_file(value: str) -> str:
-    if not os.access(value, os.R_OK):
-        raise ValueError("cannot be read")
+    try:
+        is_pem = b"-----BEGIN CERTIFICATE-----" in Path(value).read_bytes()
+    except OSError:
+        raise ValueError("cannot be read") from None
+    if not is_pem:
+        raise ValueError("holds no certificate")
     return value
 
 

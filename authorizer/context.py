@@ -12,7 +12,8 @@ from authorizer.hanko.tokens import Claims
 
 MAX_CONTEXT_BYTES = 4 * 1024  # API Gateway takes 8 KB for a WebSocket's whole answer
 
-_WORD = re.compile(r"\S+")
+_WORD = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -22,16 +23,17 @@ def build_context(claims: Claims, extra: Sequence[ContextClaim]) -> dict[str, Co
     Lists of strings become space-separated words, objects and other lists compact JSON. What the token does not hold
     is left out. Values are text that users may have chosen; the keys never are.
 
-    Raises `Misconfigured(context_invalid)` above `MAX_CONTEXT_BYTES`, or for words that hold white space themselves.
+    Raises `Misconfigured(context_invalid)` above `MAX_CONTEXT_BYTES`, for words that hold white space themselves, and
+    for control characters.
     """
     payload = claims.payload
     context: dict[str, ContextValue] = {"user_id": claims.user_id, "session_id": claims.session_id}
     email = payload.get("email")
     if isinstance(email, dict) and isinstance(email.get("address"), str):
-        context["email"] = email["address"]
+        context["email"] = _text(email["address"])
         context["email_verified"] = email.get("is_verified") is True
     if isinstance(username := payload.get("username"), str):
-        context["username"] = username
+        context["username"] = _text(username)
     if _are_strings(amr := payload.get("amr")):
         context["amr"] = _words(amr)
     context["issued_at"], context["expires_at"] = int(claims.issued_at), int(claims.expires_at)
@@ -52,12 +54,18 @@ def _at(payload: Mapping[str, object], path: Sequence[str]) -> object:
 
 def _flat(value: object) -> ContextValue:
     if isinstance(value, str | int | float):
-        return value
+        return _text(value) if isinstance(value, str) else value
     return _words(value) if _are_strings(value) else _compact(value)
 
 
 def _are_strings(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _text(value: str) -> str:
+    if _CONTROL.search(value):
+        raise Misconfigured(Reason.CONTEXT_INVALID)  # where the context becomes a header, a line end begins another one
+    return value
 
 
 def _words(items: list[str]) -> str:

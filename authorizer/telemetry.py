@@ -33,9 +33,9 @@ _FAULT = {
     Outcome.UNAVAILABLE: "hanko",
     Outcome.MISCONFIGURED: "deployment",
 }
-_FAULT_BY_REASON = {Reason.INTERNAL: "authorizer", Reason.KEY_UNCHECKED: "caller"}
-# Anybody can send unknown key ids: what that causes has a metric of its own, away from the alarm on `Unavailable`.
-_METRIC_BY_REASON = {Reason.KEY_UNCHECKED: "KeyUnchecked"}
+_FAULT_BY_REASON = {Reason.INTERNAL: "authorizer", Reason.KEY_UNCHECKED: "caller", Reason.CONTEXT_INVALID: "caller"}
+# Anybody can send unknown key ids, and users can write long names: what that causes is counted away from the alarms.
+_METRIC_BY_REASON = {Reason.KEY_UNCHECKED: "KeyUnchecked", Reason.CONTEXT_INVALID: "ContextInvalid"}
 _LEVEL = {Outcome.ALLOWED: "INFO", Outcome.UNAVAILABLE: "ERROR", Outcome.MISCONFIGURED: "ERROR"}
 _UNIT = {"Duration": "Milliseconds", "KeySetAge": "Seconds"}  # all others are counts
 
@@ -103,7 +103,8 @@ class _Writer:
 
     def __init__(self, function_name: str) -> None:
         self._service = function_name
-        logger = Logger(service=function_name, level=logging.INFO, logger_formatter=_Lines())
+        logger = Logger(service=function_name, logger_formatter=_Lines(), sampling_rate=0)
+        logging.getLogger(function_name).setLevel(logging.INFO)  # whatever AWS_LAMBDA_LOG_LEVEL says: metrics pass, too
         self._write = {"INFO": logger.info, "WARNING": logger.warning, "ERROR": logger.error}
         self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
 

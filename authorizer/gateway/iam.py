@@ -13,8 +13,8 @@ from authorizer.exchange import Decision, Request
 _STAGE = (
     r"(arn:aws(?:-[a-z]+)*:execute-api:[a-z0-9-]{1,32}:[0-9]{12}:([A-Za-z0-9]{1,64})/([A-Za-z0-9_-]{1,128}|\$default))"
 )
-# .../{method}/{path}: the path may hold anything, colons and slashes included.
-ROUTE_ARN = re.compile(_STAGE + r"/([A-Z]{1,32})/.*", re.ASCII | re.DOTALL)
+# .../{method}/{path}: the caller's method and path; the path may hold anything, colons and slashes included.
+ROUTE_ARN = re.compile(_STAGE + r"/([!#$%&'+.^_`|~0-9A-Za-z-]{1,32})/.*", re.ASCII | re.DOTALL)
 CONNECT_ARN = re.compile(_STAGE + r"/(\$connect)", re.ASCII)
 
 

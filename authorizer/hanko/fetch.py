@@ -97,6 +97,7 @@ class HttpsClient:
         headers = {
             "Host": self._netloc,
             "Accept": "application/json",
+            "Cache-Control": "no-cache",  # a set that some cache kept would lack the key that is looked for
             "Accept-Encoding": "identity",  # what is compressed could be of any size
             "User-Agent": f"hanko-authorizer/{__version__}",  # Cloudflare turns Python's own away
             "Connection": "close",
@@ -133,7 +134,7 @@ class Fetch:
         """
         self._thread.join(max(0.0, self._deadline - time.monotonic()))
         if not self.done:
-            self._abandon()
+            self.abandon()
             raise FetchFailed(FetchFailure.TIMEOUT)
         if isinstance(self._outcome, FetchFailed):
             raise self._outcome
@@ -162,7 +163,8 @@ class Fetch:
                 connection.sock = self._client.secure(connection.sock)
                 return self._client.request(connection, self._path)
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Wait for it no longer; cutting the connection ends the thread."""
         self._cut = True
         # Until the proxy has opened the tunnel, the connection alone knows its socket; then TLS takes that over.
         for opened in (self._socket, self._connection.sock):
@@ -174,9 +176,10 @@ class Fetch:
 def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:
     if not no_proxy:
         return False
-    from urllib.request import proxy_bypass  # noqa: PLC0415 - 20 ms that only an owner of NO_PROXY needs to pay
+    import urllib.request  # noqa: PLC0415 - 20 ms that only an owner of NO_PROXY needs to pay
 
-    return bool(proxy_bypass(netloc, {"no": no_proxy}))
+    # `proxy_bypass` asks macOS for its settings instead; this is the same on every system, but not in typeshed.
+    return bool(urllib.request.proxy_bypass_environment(netloc, {"no": no_proxy}))  # type: ignore[attr-defined]
 
 
 def _read(response: HTTPResponse) -> Answer:

@@ -31,8 +31,7 @@ MAX_BACK_OFF_SECONDS = 30
 MAX_REMEMBERED = 128
 
 _PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
-_MAX_AGE = re.compile(r"(?:^|[\s,])max-age=([0-9]{1,9})(?=$|[\s,])", re.ASCII | re.IGNORECASE)
-_NO_CACHE = re.compile(r"(?:^|[\s,])no-(?:cache|store)\b", re.ASCII | re.IGNORECASE)
+_LIMIT = re.compile(r"(?:^|[\s,])(?:max-age\s*=\s*\"?([0-9]{1,9})?|no-cache|no-store)", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,7 @@ class KeyCache:
         self._failed_at: Instant | None = None
         self._cooling_since: Instant | None = None
         self._unknown: dict[str, Instant] = {}
+        self._withdrawn: set[str] = set()
         self._report = KeyReport()
 
     def find(self, kid: str) -> RSAPublicKey:
@@ -112,13 +112,13 @@ class KeyCache:
         return self._failed_at is not None and self._clock.seconds_since(self._failed_at) < pause_seconds
 
     def _forced_refresh(self, kid: str) -> dict[str, RSAPublicKey]:
-        if kid in self._unknown and self._cools_down_since(self._unknown[kid]):
+        if kid in self._withdrawn or (kid in self._unknown and self._cools_down_since(self._unknown[kid])):
             raise Unauthenticated(Reason.KEY_UNKNOWN)
         if self._cooling_since is not None and self._cools_down_since(self._cooling_since):
             raise Unavailable(Reason.KEY_UNCHECKED)
         self._cooling_since = self._clock.now()
         if not self._refresh() or self._set is None:
-            raise Unavailable(Reason.KEYS_UNAVAILABLE)
+            raise Unavailable(Reason.KEY_UNCHECKED)
         return self._set.keys
 
     def _cools_down_since(self, then: Instant) -> bool:
@@ -135,8 +135,11 @@ class KeyCache:
             return False
         fetch, self._prefetch = self._prefetch, None
         had_to_wait = not fetch.done
-        # What failed in a sandbox that was frozen meanwhile says nothing about Hanko now.
+        # In a sandbox that was frozen meanwhile, a failure says nothing about Hanko now, nor will the rest ever come.
         is_recent = self._clock.seconds_since(fetch.began) <= self._settings.fetch_timeout_seconds
+        if had_to_wait and not is_recent:
+            fetch.abandon()
+            return False
         return self._load(fetch, failure_counts=is_recent) and had_to_wait
 
     def _refresh(self) -> bool:
@@ -155,32 +158,33 @@ class KeyCache:
                 self._failed_at = self._cooling_since = self._clock.now()
             return False
         self._failures, self._failed_at = 0, None
+        if self._set is not None:  # what was here and is gone needs no asking: under a flood nobody could ask
+            self._withdrawn = (self._withdrawn | self._set.keys.keys()) - keys.keys()
         self._set = KeySet(keys, fetch.began, self._max_age_seconds(answer))
         return True
 
     def _max_age_seconds(self, answer: Answer) -> int:
         """Ours; Hanko's Cache-Control may shorten it, to `MIN_MAX_AGE_SECONDS` at the least, never lengthen it."""
-        if _NO_CACHE.search(answer.cache_control):
-            return MIN_MAX_AGE_SECONDS
-        stated = _MAX_AGE.search(answer.cache_control)
-        own = self._settings.keys_max_age_seconds
-        return max(MIN_MAX_AGE_SECONDS, min(own, int(stated[1]))) if stated else own
+        stated = (int(seconds or 0) for seconds in _LIMIT.findall(answer.cache_control))
+        return max(MIN_MAX_AGE_SECONDS, min([self._settings.keys_max_age_seconds, *stated]))
 
 
 def parse_keys(body: bytes) -> dict[str, RSAPublicKey]:
     """The usable RS256 keys of a JWK set (RFC 7517), by key id. A bad key is passed over, the others stay.
 
-    Raises `FetchFailed(content)` when the body is no key set, has over `MAX_KEYS` keys, or not one usable key.
+    Of more than `MAX_KEYS` the first count: Hanko puts the newest in front, and publishes all that it ever had.
+
+    Raises `FetchFailed(content)` when the body is no key set or has not one usable key.
     """
     try:
         jwks = parse_object(body).get("keys")
     except ValueError:
         raise FetchFailed(FetchFailure.CONTENT) from None
-    if not isinstance(jwks, list) or len(jwks) > MAX_KEYS:
+    if not isinstance(jwks, list):
         raise FetchFailed(FetchFailure.CONTENT)
     keys: dict[str, RSAPublicKey] = {}
     ambiguous = set()
-    for kid, key in filter(None, map(_parse_key, jwks)):
+    for kid, key in filter(None, map(_parse_key, jwks[:MAX_KEYS])):
         if keys.setdefault(kid, key) != key:
             ambiguous.add(kid)  # one key id, two keys: neither is to be trusted
     usable = {kid: key for kid, key in keys.items() if kid not in ambiguous}

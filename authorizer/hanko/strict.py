@@ -38,7 +38,7 @@ def parse_object(data: bytes) -> dict[str, object]:
     value = _DECODER.decode(text)
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 - callers handle one error, ValueError
-    if _SURROGATE_ESCAPE.search(text):
+    if "\\u" in text and _SURROGATE_ESCAPE.search(text):
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is a UnicodeEncodeError
     return value
 
