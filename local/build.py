@@ -58,7 +58,7 @@ def build(artifacts: Path, target: str) -> None:
     """Fill the folder `artifacts` for `target`: arm64, x86_64 or host."""
     artifacts = artifacts.resolve()
     install_wheels(artifacts, target)
-    shutil.copytree(ROOT / "authorizer", artifacts / "authorizer")
+    copy_sources(artifacts)
     remove_unused(artifacts)
     compile_bytecode(artifacts, target)
     normalise(artifacts)
@@ -75,6 +75,15 @@ def install_wheels(artifacts: Path, target: str) -> None:
             command += ["--platform", f"{tag}_{machine}"]
         command += ["--implementation", "cp", "--python-version", LAMBDA_PYTHON]
     subprocess.run([*command, "-r", str(ROOT / "requirements.txt")], check=True)
+
+
+def copy_sources(artifacts: Path) -> None:
+    """Copy authorizer/: regular Python files and nothing that happens to lie beside them."""
+    for source in sorted((ROOT / "authorizer").rglob("*.py")):
+        if not source.is_symlink():
+            target = artifacts / source.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
 
 
 def remove_unused(artifacts: Path) -> None:

@@ -9,6 +9,9 @@ import pytest
 from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # ships no types
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
+from authorizer import telemetry
+from authorizer.exchange import Outcome
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 POLICY_DESCRIPTION_LIMIT = 1000  # IAM, CreatePolicy
@@ -111,16 +114,33 @@ def test_the_log_group_is_the_functions_own_and_does_not_grow_for_ever(resources
     assert resources["AuthorizerLogGroup"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
+def watched_metrics(alarm: Json) -> list[tuple[str, str]]:
+    """Namespace and name of what an alarm watches, directly or in its expression."""
+    metrics = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one] or [alarm]
+    for metric in metrics:
+        names = [dimension["Name"] for dimension in metric["Dimensions"]]
+        assert names == ["FunctionName" if metric["Namespace"] == "AWS/Lambda" else "service"]
+        assert metric["Dimensions"][0]["Value"] == {"Ref": "AuthorizerFunction"}
+    return [(metric["Namespace"], metric["MetricName"]) for metric in metrics]
+
+
 def test_alarms_watch_our_own_metrics_and_throttles_but_never_lambdas_errors(resources: Json) -> None:
-    alarms = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudWatch::Alarm"]
-    watched = {(one["Namespace"], one["MetricName"], one["Dimensions"][0]["Name"]) for one in alarms}
+    alarms = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+    watched = {name: watched_metrics(alarm) for name, alarm in alarms.items() if name != "UnansweredAlarm"}
     assert watched == {
-        ("HankoAuthorizer", "Unavailable", "service"),
-        ("HankoAuthorizer", "Misconfigured", "service"),
-        ("HankoAuthorizer", "KeyFetchFailures", "service"),
-        ("AWS/Lambda", "Throttles", "FunctionName"),
+        "UnavailableAlarm": [("HankoAuthorizer", "Unavailable")],
+        "MisconfiguredAlarm": [("HankoAuthorizer", "Misconfigured")],
+        "KeyFetchFailuresAlarm": [("HankoAuthorizer", "KeyFetchFailures")],
+        "ThrottlesAlarm": [("AWS/Lambda", "Throttles")],
     }
-    assert all(one["Dimensions"][0]["Value"] == {"Ref": "AuthorizerFunction"} for one in alarms)
+
+
+def test_an_invocation_that_leaves_no_record_raises_an_alarm(resources: Json) -> None:
+    """Whatever telemetry counts a request as is subtracted from what was invoked."""
+    invoked, *counted = watched_metrics(resources["UnansweredAlarm"]["Properties"])
+    outcomes = {outcome.value.title() for outcome in Outcome} | set(telemetry._METRIC_BY_REASON.values())  # noqa: SLF001 - the one place that has them
+    assert invoked == ("AWS/Lambda", "Invocations")
+    assert set(counted) == {("HankoAuthorizer", name) for name in outcomes}
 
 
 @pytest.mark.parametrize(
