@@ -189,7 +189,10 @@ def _parse_api_url(value: str) -> str:
         raise ValueError("is not encrypted")
     if port is not None and not 0 < int(port) <= _MAX_PORT:
         raise ValueError("has a port out of range")
-    urlsplit(value)  # knows what an IPv6 address is
+    try:
+        urlsplit(value)  # knows what an IPv6 address is, and repeats what is none
+    except ValueError:
+        raise ValueError("is not valid") from None
     return value.removesuffix("/")
 
 

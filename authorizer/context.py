@@ -55,7 +55,7 @@ def _at(payload: Mapping[str, object], path: Sequence[str]) -> object:
 def _flat(value: object) -> ContextValue:
     if isinstance(value, str | int | float):
         return _text(value) if isinstance(value, str) else value
-    return _words(value) if _are_strings(value) else _compact(value)
+    return _words(value) if _are_strings(value) else _text(_compact(value))
 
 
 def _are_strings(value: object) -> TypeGuard[list[str]]:

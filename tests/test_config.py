@@ -181,6 +181,8 @@ def test_an_api_url_is_https_or_http_to_this_machine(given: str, kept: str) -> N
         ("https://tenant.hanko.io\n", "is not valid"),
         (" https://tenant.hanko.io", "is not valid"),
         ("https://tenant.hanko.io\\@evil.example.com", "is not valid"),
+        ("https://[1:2]", "is not valid"),
+        ("https://[1:2:3:4:5:6:7:8:9]", "is not valid"),
         ("https://", "is not valid"),
         ("https:///path", "is not valid"),
         ("tenant.hanko.io", "is not valid"),
@@ -466,7 +468,10 @@ def test_the_file_of_a_private_ca_must_be_readable(tmp_path: Path) -> None:
     assert the_mistake(SSL_CERT_FILE=str(file)) == (
         "SSL_CERT_FILE cannot be read: it must be a readable file of CA certificates in PEM form, or empty"
     )
-    file.touch()
+    assert "SSL_CERT_FILE cannot be read: " in the_mistake(SSL_CERT_FILE=str(tmp_path))
+    file.write_text("no certificate")
+    assert "SSL_CERT_FILE holds no certificate: " in the_mistake(SSL_CERT_FILE=str(file))
+    file.write_text("-----BEGIN CERTIFICATE-----\n")
     assert settings(SSL_CERT_FILE=str(file)) == settings()
 
 

@@ -147,6 +147,21 @@ def test_a_word_cannot_pass_for_two(word: str) -> None:
     assert refused({"amr": [word]})
 
 
+@pytest.mark.parametrize("text", ["a\nb", "a\rX-Admin: true", "\0", "a\tb", "\x1f", "\x7f"])
+def test_control_characters_do_not_reach_the_backend(text: str) -> None:
+    """Where the context becomes a header, a line end would begin another one."""
+    assert refused({"username": text})
+    assert refused({"email": {"address": text}})
+    assert refused({"role": text}, role="role")
+    assert refused({"roles": [text]}, roles="roles")
+    assert refused({"amr": [text]})
+
+
+def test_in_json_control_characters_are_escaped() -> None:
+    assert context({"role": {"a": "b\n"}}, role="role")["role"] == '{"a":"b\\n"}'
+    assert refused({"role": {"a": "b\x7f"}}, role="role")  # JSON itself does not escape this one
+
+
 def test_a_claim_of_the_token_never_shadows_a_key_of_ours() -> None:
     payload = {"user_id": "admin", "session_id": "x", "email_verified": True, "issued_at": 0, "principalId": "admin"}
     assert context(payload) == ALWAYS

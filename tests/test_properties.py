@@ -387,6 +387,7 @@ def test_a_context_is_flat_and_bounded_or_a_clear_error(payload: Json, paths_: l
     with suppress(Misconfigured):
         context = build_context(Claims(USER_ID, SESSION_ID, 1.5, 2.5, payload), extra)
         assert is_flat(context)
+        assert not any(re.search(r"[\x00-\x1f\x7f]", str(value)) for value in context.values())
         assert context.keys() <= {
             *("user_id", "session_id", "email", "email_verified", "username", "amr", "issued_at", "expires_at"),
             *(claim.name for claim in extra),

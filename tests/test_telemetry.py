@@ -118,7 +118,7 @@ def test_an_allowed_request_as_a_whole(write: Write) -> None:
         (Decision(Outcome.UNAVAILABLE, Reason.INTERNAL), "ERROR", "authorizer", "Unavailable"),
         (Decision(Outcome.UNAVAILABLE, Reason.KEY_UNCHECKED), "ERROR", "caller", "KeyUnchecked"),
         (Decision(Outcome.MISCONFIGURED, Reason.ARN_INVALID), "ERROR", "deployment", "Misconfigured"),
-        (Decision(Outcome.MISCONFIGURED, Reason.CONTEXT_INVALID), "ERROR", "deployment", "Misconfigured"),
+        (Decision(Outcome.MISCONFIGURED, Reason.CONTEXT_INVALID), "ERROR", "caller", "ContextInvalid"),
     ],
 )
 def test_every_outcome_has_a_level_a_fault_and_a_metric(

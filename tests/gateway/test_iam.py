@@ -56,7 +56,9 @@ def test_a_stage_may_be_the_default_one(stage: str) -> None:
     assert parse_arn(f"{stage_arn}/GET/") == Arn(stage_arn, "abc", stage, "GET")
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize(
+    "method", ["GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "DELETE", "get", "M-SEARCH", "X" * 32]
+)
 def test_the_method_is_told(method: str) -> None:
     assert parse_arn(f"{STAGE_ARN}/{method}/").method == method
 
@@ -72,7 +74,10 @@ def test_the_method_is_told(method: str) -> None:
         f"{STAGE_ARN}/GET",
         f"{STAGE_ARN}//items",
         f"{STAGE_ARN}/*/items",
-        f"{STAGE_ARN}/get/items",
+        f"{STAGE_ARN}/G T/items",
+        f"{STAGE_ARN}/G?T/items",
+        f"{STAGE_ARN}/GÉT/items",
+        f"{STAGE_ARN}/" + "X" * 33 + "/items",
         f"{STAGE_ARN}/$connect",
         f" {STAGE_ARN}/GET/",
         f"x{STAGE_ARN}/GET/",

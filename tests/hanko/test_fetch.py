@@ -138,6 +138,7 @@ def test_the_request_holds_no_more_than_it_needs() -> None:
             f"GET /{TENANT}/.well-known/jwks.json HTTP/1.1\r\n"
             f"Host: {address}\r\n"
             "Accept: application/json\r\n"
+            "Cache-Control: no-cache\r\n"
             "Accept-Encoding: identity\r\n"
             f"User-Agent: hanko-authorizer/{__version__}\r\n"
             "Connection: close\r\n"
@@ -543,6 +544,7 @@ def test_a_proxy_gets_its_own_credentials_and_hanko_does_not(
     assert {name.lower() for name in secure_hanko.last_jwks_headers} == {
         "host",
         "accept",
+        "cache-control",
         "accept-encoding",
         "user-agent",
         "connection",
