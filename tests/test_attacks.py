@@ -1270,7 +1270,7 @@ def test_j3_one_deadline_over_everything(mode: str, make_sandbox: MakeSandbox, h
     hanko.behave(mode, **ANSWERS_WITHOUT_END[mode])
     log = fail(sandbox, forge(hanko), "keys_unavailable")
     assert log["key_fetch_failure"] == "timeout"
-    assert 500 <= log["duration_ms"] < 3000
+    assert 400 < log["duration_ms"] < 3000
 
 
 JWKS_BODIES: dict[str, Callable[[Json], bytes]] = {
@@ -1291,7 +1291,6 @@ JWKS_BODIES: dict[str, Callable[[Json], bytes]] = {
     "j12_nested_beyond_the_stack": lambda _: b"[" * 200_000,
     "j12_nan": lambda jwks: b'{"x":NaN,' + compact(jwks)[1:],
     "j12_something_behind": lambda jwks: compact(jwks) + b"x",
-    "j4_too_many_keys": lambda jwks: compact({"keys": [{**jwks["keys"][0], "kid": str(i)} for i in range(65)]}),
     "j4_too_large": lambda jwks: compact(jwks) + b" " * 262_144,
     "j4_compressed": lambda jwks: gzip.compress(compact(jwks)),
 }
@@ -1343,6 +1342,13 @@ def test_j4_no_compressed_key_set(encoding: str, sandbox: Sandbox, hanko: StandI
     hanko.behave("normal", headers={"Content-Encoding": encoding})
     assert fail(sandbox, forge(hanko), "keys_unavailable")["key_fetch_failure"] == "protocol"
     assert hanko.last_jwks_headers["Accept-Encoding"] == "identity"
+
+
+def test_j4_of_too_many_keys_the_first_count(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """J4, T6: 64 keys are parsed and no more, however many come; the newest stand in front."""
+    hanko.extra_keys = [jwk(genuine_key(hanko), f"key-{number}") for number in range(100)]
+    assert allow(sandbox, forge(hanko, {"kid": "key-62"})) == CONTEXT
+    refuse(sandbox, forge(hanko, {"kid": "key-63"}), "key_unknown")
 
 
 def anonymous_event() -> Json:
@@ -1643,6 +1649,18 @@ def test_r8_a_list_cannot_be_lengthened_from_inside_a_word(
     fail(sandbox, forge(hanko, claims={"amr": amr}), "context_invalid")
 
 
+@pytest.mark.parametrize("control", ["\0", "\n", "\r\n", "\t", "\x1b[2J", "\x7f"], ids=ascii)
+@pytest.mark.parametrize("claim", ["username", "about"])
+def test_r8_no_control_character_reaches_the_backend(
+    claim: str, control: str, make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    """R8, H3: a backend that gets the context as headers would take a line end for the start of another header."""
+    sandbox = make_sandbox(context_claims="about")
+    text = f"x{control}X-Role: admin"
+    fail(sandbox, forge(hanko, claims={claim: text}), "context_invalid")
+    fail(sandbox, forge(hanko, claims={"email": {"address": text, "is_verified": True}}), "context_invalid")
+
+
 def test_r8_a_context_too_large_fails_and_is_never_cut(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
     """R8: what a user fills up is their own failure; a cut context would let them drop what comes last."""
     sandbox = make_sandbox(context_claims="about,role")
@@ -1653,7 +1671,7 @@ def test_r8_a_context_too_large_fails_and_is_never_cut(make_sandbox: MakeSandbox
 
 
 @pytest.mark.parametrize(
-    "value", [{"x": [None, 1.5]}, ["a", 1], [None], [["a"]], 1.5, 10**39, True, "\x00\x7f\u2028 <x>"], ids=ascii
+    "value", [{"x": [None, 1.5]}, ["a", 1], [None], [["a"]], 1.5, 10**39, True, "\xa0\u2028 <x>"], ids=ascii
 )
 @pytest.mark.parametrize("shape", SHAPES)
 def test_r8_whatever_a_claim_holds_the_answer_is_flat_json(

@@ -218,7 +218,7 @@ def assert_recorded(sandbox: Sandbox, request: Json, outcome: str, reason: str, 
 
 
 def metric_record(kind: str, outcome: str, reason: str, keys: Json) -> Json:
-    name = {"key_unchecked": "KeyUnchecked"}.get(reason, outcome.title())
+    name = {"key_unchecked": "KeyUnchecked", "context_invalid": "ContextInvalid"}.get(reason, outcome.title())
     metrics = [(name, "Count", [1.0]), ("Duration", "Milliseconds", [ANY])]
     if "key_set_age_seconds" in keys:
         metrics += [("KeySetAge", "Seconds", [float(keys["key_set_age_seconds"])])]
@@ -384,7 +384,7 @@ def test_context_invalid(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHa
     sandbox = sandbox_for(kind, make_sandbox, context_claims="about")
     token = session_token(hanko, about="x" * 4096)
     assert answer_of(sandbox, event_with(kind.shape, token)) == UNAVAILABLE
-    assert_recorded(sandbox, kind.log, "misconfigured", "context_invalid", FETCHED)
+    assert_recorded(sandbox, kind.log, "misconfigured", "context_invalid", FETCHED, fault="caller")
 
 
 # --- what is no event of ours
@@ -572,6 +572,7 @@ MISTAKES = [
     ("HANKO_API_URL", "https://s3cret:s3cret@hanko.example.com", f"is not valid: it must be {API_URL}"),
     ("HANKO_API_URL", "http://s3cret.example.com", f"is not encrypted: it must be {API_URL}"),
     ("HANKO_API_URL", "https://s3cret.example.com:65536", f"has a port out of range: it must be {API_URL}"),
+    ("HANKO_API_URL", "https://[1::2::3]", f"is not valid: it must be {API_URL}"),
     ("HANKO_AUDIENCE", None, f"is missing: it must be {AUDIENCE}"),
     ("HANKO_AUDIENCE", "", f"is blank: it must be {AUDIENCE}"),
     ("HANKO_AUDIENCE", "s3cret,,", f"has a blank or unreadable audience: it must be {AUDIENCE}"),
@@ -618,6 +619,11 @@ MISTAKES = [
         "is not valid: it must be http://host:port or http://user:password@host:port, or empty",
     ),
     ("SSL_CERT_FILE", "/s3cret", "cannot be read: it must be a readable file of CA certificates in PEM form, or empty"),
+    (
+        "SSL_CERT_FILE",
+        "/dev/null",
+        "holds no certificate: it must be a readable file of CA certificates in PEM form, or empty",
+    ),
 ]
 
 
