@@ -112,9 +112,11 @@ class KeyCache:
         return self._failed_at is not None and self._clock.seconds_since(self._failed_at) < pause_seconds
 
     def _forced_refresh(self, kid: str) -> dict[str, RSAPublicKey]:
-        if kid in self._withdrawn or (kid in self._unknown and self._cools_down_since(self._unknown[kid])):
+        if kid in self._unknown and self._cools_down_since(self._unknown[kid]):
             raise Unauthenticated(Reason.KEY_UNKNOWN)
         if self._cooling_since is not None and self._cools_down_since(self._cooling_since):
+            if kid in self._withdrawn:  # under a flood nobody could ask, and its owners would never hear to log in
+                raise Unauthenticated(Reason.KEY_UNKNOWN)
             raise Unavailable(Reason.KEY_UNCHECKED)
         self._cooling_since = self._clock.now()
         if not self._refresh() or self._set is None:
@@ -158,8 +160,9 @@ class KeyCache:
                 self._failed_at = self._cooling_since = self._clock.now()
             return False
         self._failures, self._failed_at = 0, None
-        if self._set is not None:  # what was here and is gone needs no asking: under a flood nobody could ask
-            self._withdrawn = (self._withdrawn | self._set.keys.keys()) - keys.keys()
+        if self._set is not None:
+            gone = self._set.keys.keys() - keys.keys()
+            self._withdrawn = gone | (self._withdrawn - keys.keys() if len(self._withdrawn) < MAX_REMEMBERED else set())
         self._set = KeySet(keys, fetch.began, self._max_age_seconds(answer))
         return True
 
