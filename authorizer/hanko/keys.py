@@ -92,7 +92,7 @@ class KeyCache:
 
     def _current_keys(self) -> tuple[dict[str, RSAPublicKey], bool]:
         """The keys to go by, and whether they arrived while the token in hand was already waiting."""
-        just_arrived = self._adopt_prefetch()
+        just_arrived = self._prefetch is not None and self._adopt(self._prefetch)
         if (overdue_seconds := self._overdue_seconds()) > 0 and not self._backs_off():
             just_arrived = self._refresh()
             overdue_seconds = self._overdue_seconds()
@@ -132,10 +132,8 @@ class KeyCache:
             del self._unknown[next(iter(self._unknown))]
         self._unknown[kid] = self._clock.now()
 
-    def _adopt_prefetch(self) -> bool:
-        if self._prefetch is None:
-            return False
-        fetch, self._prefetch = self._prefetch, None
+    def _adopt(self, fetch: Fetch) -> bool:
+        self._prefetch = None
         had_to_wait = not fetch.done
         # In a sandbox that was frozen meanwhile, a failure says nothing about Hanko now, nor will the rest ever come.
         is_recent = self._clock.seconds_since(fetch.began) <= self._settings.fetch_timeout_seconds
