@@ -228,7 +228,7 @@ def test_a_good_token_has_no_twin(sandbox: Sandbox, token: str, position: int, r
     position %= len(token) + 1
     mutated = token[:position] + inserted + token[position + removed :]
     answer = checked(sandbox, event_with("http_v2", mutated), *token.split("."))
-    assert allows(answer) == (mutated == token)
+    assert allows(answer) == (mutated.lstrip(" ") == token)  # spaces in front are the header's: "Bearer" 1*SP token
 
 
 @HERE

@@ -178,8 +178,8 @@ def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:
         return False
     import urllib.request  # noqa: PLC0415 - 20 ms that only an owner of NO_PROXY needs to pay
 
-    # `proxy_bypass` asks macOS for its settings instead; this is the same on every system, but not in typeshed.
-    return bool(urllib.request.proxy_bypass_environment(netloc, {"no": no_proxy}))  # type: ignore[attr-defined]
+    # `proxy_bypass` asks macOS for its settings instead; this is the same on every system.
+    return bool(urllib.request.proxy_bypass_environment(netloc, {"no": no_proxy}))  # type: ignore[attr-defined]  # no typeshed
 
 
 def _read(response: HTTPResponse) -> Answer:

@@ -7,9 +7,8 @@ the signature has been verified.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol, TypeGuard
+from typing import NamedTuple, Protocol, TypeGuard
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -23,7 +22,7 @@ MAX_TOKEN_CHARACTERS = 16 * 1024  # API Gateway itself takes 10,240 bytes of hea
 MAX_HEADER_CHARACTERS = 4 * 1024
 MAX_TIME = 4_102_444_800  # 2100-01-01: whatever lies beyond was meant in milliseconds
 
-_COMPACT_JWS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
+_COMPACT_JWS = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 _NUMBERS = frozenset((int, float))
@@ -37,15 +36,18 @@ class KeySource(Protocol):
         """The key, or an error of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(NamedTuple):  # as frozen as a dataclass, and made in a quarter of the time
     """What a verified session token says. `payload` is all of it; whatever else it holds, the user may have chosen."""
 
     user_id: str
     session_id: str
     issued_at: float
     expires_at: float
-    payload: Mapping[str, object] = field(repr=False)
+    payload: Mapping[str, object]
+
+    def __repr__(self) -> str:
+        """Without what is in it: it is personal."""
+        return "Claims(...)"
 
 
 class TokenVerifier:
@@ -64,18 +66,19 @@ class TokenVerifier:
         Raises `Unauthenticated` with the reason, or what `KeySource.find` raises. Sources: RFC 7515, 7518, 7519, 8725;
         Hanko's backend/session/session.go (sessions) and backend/webhooks/manager.go (what is none).
         """
-        if len(token) > MAX_TOKEN_CHARACTERS:
+        if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             raise Unauthenticated(Reason.TOKEN_MALFORMED)
-        parts = _COMPACT_JWS.fullmatch(token)
+        parts = _COMPACT_JWS.fullmatch(token.encode())
         if parts is None or len(parts[1]) > MAX_HEADER_CHARACTERS:
             raise Unauthenticated(Reason.TOKEN_MALFORMED)
-        key = self._keys.find(_unverified_key_id(parts[1]))
-        _verify_signature(token[: parts.end(2)].encode("ascii"), parts[3].encode("ascii"), key)
+        header, payload, signature = parts.groups()
+        key = self._keys.find(_unverified_key_id(header))
+        _verify_signature(parts.string[: parts.end(2)], signature, key)
         try:
-            payload = parse_object(decode_base64url(parts[2].encode("ascii")))
+            claims = parse_object(decode_base64url(payload))
         except ValueError:
             raise Unauthenticated(Reason.CLAIMS_MALFORMED) from None
-        return self._verify_claims(payload)
+        return self._verify_claims(claims)
 
     def _verify_claims(self, payload: dict[str, object]) -> Claims:
         issued_at, expires_at = self._verify_times(payload)
@@ -113,9 +116,9 @@ class TokenVerifier:
 
 
 @lru_cache(maxsize=64)  # one key, one header: every token of a key has the same
-def _unverified_key_id(segment: str) -> str:
+def _unverified_key_id(segment: bytes) -> str:
     try:
-        header = parse_object(decode_base64url(segment.encode("ascii")))
+        header = parse_object(decode_base64url(segment))
     except ValueError:
         raise Unauthenticated(Reason.TOKEN_MALFORMED) from None
     if header.get("alg") != "RS256":
