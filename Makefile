@@ -53,10 +53,10 @@ hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700]
 	@$(PYTHON) -m local.hanko --port $(PORT)
 
 token: HANKO_API_URL ?= http://127.0.0.1:$(PORT)
-token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=…] [HANKO_API_URL=…]
+token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=...] [PORT=8700]
 	@$(PYTHON) -m events.sign --token-only --hanko $(HANKO_API_URL) $(if $(DEFECT),--defect $(DEFECT))
 
-invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=… [DEFECT=…] [SAM=1]
+invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=... [DEFECT=...] [SAM=1]
 	@$(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
 
 local: $(READY) ## Bring up a local AWS with everything deployed, until Ctrl-C
@@ -66,7 +66,8 @@ bench: $(READY) ## Measure our times beside those of the peers
 	$(PYTHON) -m benchmarks
 
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev]
-	BUILD_TARGET=$$($(PYTHON) -m local.build --target-of $(ENV)) $(VENV)/bin/sam build --config-env $(ENV)
+	target=$$($(PYTHON) -m local.build --target-of $(ENV)) && \
+	BUILD_TARGET=$$target $(VENV)/bin/sam build --config-env $(ENV)
 
 deploy: build ## Deploy into an environment of samconfig.toml ## [ENV=dev]
 	$(VENV)/bin/sam deploy --config-env $(ENV)

@@ -127,7 +127,7 @@ class LocalAws:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         result = subprocess.run(
             [PROGRAMS / "sam", command, "--config-file", ROOT / "samconfig.toml", "--config-env", "local", *options],
-            env={**environment, **self.environment, "BUILD_TARGET": "host"},
+            env={**environment, **self.environment, "BUILD_TARGET": "host", "TMPDIR": str(self._home)},
             cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if result.returncode:

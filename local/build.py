@@ -50,6 +50,8 @@ def target_of(environment: str) -> str:
     if environment == "local":
         return "host"
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    if environment not in config:
+        sys.exit(f"no environment {environment!r} in samconfig.toml")
     overrides: list[str] = config[environment]["deploy"]["parameters"]["parameter_overrides"]
     return dict(item.split("=", 1) for item in overrides).get("Architecture", "arm64")
 

@@ -37,7 +37,7 @@ curl -i -H "Cookie: hanko=$TOKEN" '{http_api.cookie_url}'
 curl -i -H "Authorization: $TOKEN" -d '{graphql}' '{appsync.url}'
 .venv/bin/websockets '{websocket.url}?{QUERY_PARAMETER}='$TOKEN
 
-Tell Hanko to misbehave: curl -d '{{"mode": "down"}}' {hanko.origin}/_admin/behave   (and back: "normal")
+Tell Hanko to misbehave: curl -d '{{"mode": "down", "seconds": 20}}' {hanko.origin}/_admin/behave
 Log group of the authorizer: {deployment.outputs["LogGroupName"]}
 Ctrl-C stops everything."""
 

@@ -561,9 +561,7 @@ API_URL = "an https URL without user, query or fragment (http only for loopback 
 AUDIENCE = "one audience or more, comma-separated, of visible ASCII characters"
 VISIBLE = "1 to 512 visible ASCII characters, or empty"
 CLAIMS = (
-    "claim paths, comma-separated, each with =name where the key shall differ (role, metadata.plan=plan); never amr, "
-    "claims, email, email_verified, error, expires_at, integrationLatency, integrationStatus, issued_at, latency, "
-    "principalId, property, reason, requestId, rule, session_id, status, user_id, username"
+    "claim paths, comma-separated, each with =name if its key is reserved or shall differ (role, metadata.plan=plan)"
 )
 MISTAKES = [
     ("HANKO_API_URL", None, f"is missing: it must be {API_URL}"),

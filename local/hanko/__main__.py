@@ -34,7 +34,7 @@ def usage(hanko: StandInHanko) -> str:
         f"curl -d '{{}}' {admin}/keys/rotate                     # a new key, signing at once",
         f'curl -d \'{{"mode":"status","code":500}}\' {admin}/behave  # until {{"mode":"normal"}}',
         f"curl {admin}/state",
-        "python -m events.sign http_v2                           # a sample event with a fresh token",
+        ".venv/bin/python -m events.sign http_v2                 # a sample event with a fresh token",
     ]
     return "\n".join(lines)
 
