@@ -63,7 +63,7 @@ def _are_strings(value: object) -> TypeGuard[list[str]]:
 
 
 def _text(value: str) -> str:
-    if _CONTROL.search(value):
+    if not value.isprintable() and _CONTROL.search(value):
         raise Misconfigured(Reason.CONTEXT_INVALID)  # where the context becomes a header, a line end begins another one
     return value
 

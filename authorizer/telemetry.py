@@ -103,39 +103,54 @@ class _Writer:
 
     def __init__(self, function_name: str) -> None:
         self._service = function_name
+        self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
+        self._metric_heads: dict[tuple[str, ...], str] = {}
         Logger(service=function_name, logger_formatter=_Lines(), sampling_rate=0)  # sets up the logger of that name
         # Handed over as a record of its own, a line costs a third of `Logger.info`, which looks for its caller first;
         # and no AWS_LAMBDA_LOG_LEVEL silences the metrics.
         self._record = logging.LogRecord(function_name, logging.INFO, __file__, 0, (), None, None)
         self._handle = logging.getLogger(function_name).handle
-        self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
 
     def write(self, outcome: Outcome, reason: Reason, line: Mapping[str, object], metrics: Mapping[str, float]) -> None:
         """Write a log line, without what is None or "" in it, and a metric record with the outcome counted."""
+        now = datetime.now(UTC)
         head = {
             "level": _LEVEL.get(outcome, "WARNING"),
             "message": outcome.value,
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "timestamp": now.isoformat(timespec="milliseconds"),
             "service": self._service,
             "outcome": outcome.value,
             "reason": reason.value,
             "fault": _FAULT_BY_REASON.get(reason, _FAULT.get(outcome)),
         }
         full = {name: value for name, value in {**head, **line}.items() if value is not None and value != ""}
-        values = {_METRIC_BY_REASON.get(reason, outcome.value.title()): 1, **metrics}
-        emf = self._metrics.serialize_metric_set(
-            metrics={name: {"Unit": _UNIT.get(name, "Count"), "Value": [value]} for name, value in values.items()},
-            metadata={name: full[name] for name in ("kind", "reason") if name in full},
-        )
-        self._record.msg = (full, emf)
+        counted = {_METRIC_BY_REASON.get(reason, outcome.value.title()): 1, **metrics}
+        self._record.msg = (_compact(full), self._metric_record(now, reason, str(line.get("kind", "")), counted))
         self._handle(self._record)
+
+    def _metric_record(self, now: datetime, reason: Reason, kind: str, metrics: Mapping[str, float]) -> str:
+        """The record in EMF. What follows the time stamp is the same for the same metrics, so it is made once."""
+        names = tuple(metrics)
+        if names not in self._metric_heads:
+            self._metric_heads[names] = self._metric_head(names)
+        values = ",".join([f'"{name}":[{value}]' for name, value in metrics.items()])  # names of ours, and numbers
+        kind_ = f'"kind":"{kind}",' if kind else ""
+        milliseconds = int(now.timestamp() * 1000)
+        return (
+            f'{{"_aws":{{"Timestamp":{milliseconds},{self._metric_heads[names]},{kind_}"reason":"{reason}",{values}}}'
+        )
+
+    def _metric_head(self, names: tuple[str, ...]) -> str:
+        metrics = {name: {"Unit": _UNIT.get(name, "Count"), "Value": [0]} for name in names}
+        emf = self._metrics.serialize_metric_set(metrics=metrics)
+        return f'"CloudWatchMetrics":{_compact(emf["_aws"]["CloudWatchMetrics"])}}},"service":{_compact(self._service)}'
 
 
 class _Lines(LambdaPowertoolsFormatter):
-    """What is logged are objects, complete: a line of JSON each, in one write."""
+    """What is logged are lines of JSON, complete, in one write."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(map(_compact, record.msg))
+        return "\n".join(record.msg)
 
 
 def _key_fields(keys: KeyReport) -> dict[str, object]:
