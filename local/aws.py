@@ -9,21 +9,17 @@ records (EMF) stay log lines. Nothing outlives the `with`: no process, no file, 
 
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import boto3
 
+from local.background import Background, free_port
 from local.build import ROOT
 
 START_SECONDS = 30
@@ -32,13 +28,12 @@ REGION = "eu-west-1"
 PROGRAMS = Path(sys.executable).parent  # sam and ministack live beside the interpreter, on PATH or not
 
 
-class LocalAws:
+class LocalAws(Background):
     """MiniStack on a free loopback port, as a context manager. Stacks may be deployed from several threads."""
 
     def __init__(self) -> None:
-        self._home = Path(tempfile.mkdtemp(prefix="local-aws-"))
+        super().__init__()
         self._built: dict[Path, Path] = {}
-        self._process: subprocess.Popen[bytes] | None = None
         port = free_port()
         self.endpoint = f"http://127.0.0.1:{port}"
         self.environment = {
@@ -46,62 +41,37 @@ class LocalAws:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": str(self._home / "config"),
-            "AWS_SHARED_CREDENTIALS_FILE": str(self._home / "credentials"),
+            "AWS_CONFIG_FILE": str(self.folder / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"),
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": "0.2",
-            "__SAM_CLI_APP_DIR": str(self._home / "sam"),
+            "TMPDIR": str(self.folder),
+            "__SAM_CLI_APP_DIR": str(self.folder / "sam"),
         }
 
-    def __enter__(self) -> Self:
-        """Start MiniStack and wait until it answers."""
-        # Handlers inherit MiniStack's environment, so it gets a clean one: a HANKO_… of this shell must not reach them.
-        environment = {
+    def _command(self) -> list[str]:
+        return [str(PROGRAMS / "ministack")]
+
+    def _environment(self) -> dict[str, str]:
+        """MiniStack's, which its handlers inherit: a HANKO_... of this shell must not reach them."""
+        return {
             "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self._home),
-            "TMPDIR": str(self._home),
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": self.endpoint.rsplit(":", 1)[1],
             "IOT_MTLS_ENABLED": "0",
             "LAMBDA_EXECUTOR": "local",
             "MINISTACK_REGION": REGION,
-            "S3_DATA_DIR": str(self._home / "s3"),
-            "STATE_DIR": str(self._home / "state"),
+            "S3_DATA_DIR": str(self.folder / "s3"),
+            "STATE_DIR": str(self.folder / "state"),
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
         }
-        with (self._home / "ministack.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [PROGRAMS / "ministack"], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,  # so that Ctrl-C reaches us alone, and its workers end with it
-            )  # fmt: skip
-        try:
-            self._wait_until_it_answers(self._process)
-        except BaseException:
-            self.stop()
-            raise
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End MiniStack, the handlers that it started, and every file of theirs."""
-        if self._process:
-            end_process_group(self._process)
-        shutil.rmtree(self._home, ignore_errors=True)
-
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=1):  # noqa: S310 - loopback
-                    return
-            except OSError:
-                time.sleep(POLL_SECONDS)
-        raise RuntimeError("MiniStack does not start:\n" + (self._home / "ministack.log").read_text()[-2000:])
+    def _answers(self) -> bool:
+        with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=1):  # noqa: S310 - loopback
+            return True
 
     def deploy(self, template: str | Path, stack: str, parameters: dict[str, str] | None = None) -> dict[str, str]:
         """Deploy a template with `sam deploy` and return the stack's outputs; template.yaml is built once before."""
@@ -118,7 +88,7 @@ class LocalAws:
     def build(self, template: Path = ROOT / "template.yaml") -> Path:
         """`sam build` for the interpreter that MiniStack runs handlers with; returns the built template."""
         if template not in self._built:
-            folder = self._home / "build"
+            folder = self.folder / "build"
             self._sam("build", "--template-file", str(template), "--build-dir", str(folder))
             self._built[template] = folder / "template.yaml"
         return self._built[template]
@@ -127,7 +97,7 @@ class LocalAws:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         result = subprocess.run(
             [PROGRAMS / "sam", command, "--config-file", ROOT / "samconfig.toml", "--config-env", "local", *options],
-            env={**environment, **self.environment, "BUILD_TARGET": "host", "TMPDIR": str(self._home)},
+            env={**environment, **self.environment, "BUILD_TARGET": "host"},
             cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if result.returncode:
@@ -167,25 +137,3 @@ class LocalAws:
     def appsync_url(self, api: str) -> str:
         """URL of an AppSync GraphQL API."""
         return f"{self.endpoint}/v1/apis/{api}/graphql"
-
-
-def free_port() -> int:
-    """A loopback port that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def end_process_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads its own session, and whatever it started: asked first, then made to."""
-    process.terminate()
-    try:
-        process.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    try:
-        os.killpg(process.pid, 9)
-    except ProcessLookupError:
-        return  # nothing was left of it

@@ -11,68 +11,51 @@ import json
 import os
 import platform
 import socket
-import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from local.aws import end_process_group, free_port
+from local.background import POLL_SECONDS, START_SECONDS, Background, free_port
 
 HANDLER = "authorizer.lambda_function.lambda_handler"
 PACKAGES = Path(sysconfig.get_path("purelib"))
 # The runtime's own packages, and nothing else of this environment: what the artifact lacks has to be missed here.
 RUNTIME_PACKAGES = ("awslambdaric", "runtime_client*.so", "simplejson", "snapshot_restore_py")
-START_SECONDS = 10
 CALL_SECONDS = 30
-POLL_SECONDS = 0.01
 
 
-class LambdaRuntime:
+class LambdaRuntime(Background):
     """One sandbox for `artifact`, a folder that was built for this interpreter (BUILD_TARGET=host)."""
 
     def __init__(self, artifact: Path, environment: Mapping[str, str]) -> None:
-        """`environment` is the function's; nothing of this process's own gets in."""
-        self._artifact = artifact
-        self._environment = environment
-        self._folder = tempfile.TemporaryDirectory(prefix="lambda-runtime-")
-        self._log = Path(self._folder.name) / "log"
-        self._process: subprocess.Popen[bytes] | None = None
+        """`environment` is the function's."""
+        super().__init__()
+        self._artifact, self._settings = artifact, environment
         self._port = free_port()
 
-    def __enter__(self) -> Self:
-        """Start the emulator and wait until it listens."""
+    def _command(self) -> list[str]:
         command = [str(emulator()), "--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", "--log-level", "info"]
-        command += [sys.executable, "-S", "-m", "awslambdaric", HANDLER]  # -S: without this environment's packages
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self._artifact, env=self._sandbox_environment(), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True,
-            )  # fmt: skip
-        try:
-            self._wait_until_it_listens(self._process)
-        except BaseException:
-            self.stop()
-            raise
-        return self
+        return [
+            *command,
+            sys.executable,
+            "-S",
+            "-m",
+            "awslambdaric",
+            HANDLER,
+        ]  # -S: without this environment's packages
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _working_folder(self) -> Path:
+        return self._artifact
 
-    def stop(self) -> None:
-        """End the emulator and the handler, and remove the log."""
-        if self._process:
-            end_process_group(self._process)
-        self._folder.cleanup()
+    def _answers(self) -> bool:
+        socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+        return True
 
     def invoke(self, event: Any) -> Any:  # noqa: ANN401 - any JSON in, any JSON out
         """Call the handler and return its answer, or what the runtime makes of its exception."""
@@ -92,7 +75,7 @@ class LambdaRuntime:
     @property
     def log(self) -> str:
         """Everything that was written: the emulator's lines, the handler's, and their tracebacks."""
-        return self._log.read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -102,8 +85,8 @@ class LambdaRuntime:
     def _reports(self) -> int:
         return self.log.count("REPORT RequestId")
 
-    def _sandbox_environment(self) -> dict[str, str]:
-        packages = Path(self._folder.name) / "runtime"
+    def _environment(self) -> dict[str, str]:
+        packages = self.folder / "runtime"
         packages.mkdir()
         for pattern in RUNTIME_PACKAGES:
             for path in PACKAGES.glob(pattern):
@@ -116,19 +99,8 @@ class LambdaRuntime:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "AWS_LAMBDA_FUNCTION_TIMEOUT": "6",
             "AWS_REGION": "eu-west-1",
-            **self._environment,
+            **self._settings,
         }
-
-    def _wait_until_it_listens(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-            except OSError:
-                time.sleep(POLL_SECONDS)
-            else:
-                return
-        raise RuntimeError(f"the Lambda runtime emulator does not start:\n{self.log[-2000:]}")
 
 
 def emulator() -> Path:

@@ -21,6 +21,21 @@ from authorizer.telemetry import Telemetry
 
 Json = dict[str, Any]
 
+# One known session, and what a backend receives of it.
+NOW = 1_800_000_000
+USER = "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"
+SESSION = "5c1d2e3f-4a5b-4c6d-8e7f-8a9b0c1d2e3f"
+CONTEXT = {
+    "user_id": USER,
+    "session_id": SESSION,
+    "email": "user@example.com",
+    "email_verified": True,
+    "username": "example-user",
+    "amr": "passkey",
+    "issued_at": 1_800_000_000,
+    "expires_at": 1_800_043_200,
+}
+
 
 @dataclass
 class Time:

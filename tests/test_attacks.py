@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sandbox import Json, MakeSandbox, Sandbox, Time
+from sandbox import CONTEXT, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
@@ -34,19 +34,6 @@ from local.hanko import StandInHanko
 from local.hanko.keys import b64, jwk, pool_key, unb64
 from local.runtime import LambdaRuntime
 
-NOW = 1_800_000_000
-USER = "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"
-SESSION = "5c1d2e3f-4a5b-4c6d-8e7f-8a9b0c1d2e3f"
-CONTEXT = {
-    "user_id": USER,
-    "session_id": SESSION,
-    "email": "user@example.com",
-    "email_verified": True,
-    "username": "example-user",
-    "amr": "passkey",
-    "issued_at": 1_800_000_000,
-    "expires_at": 1_800_043_200,
-}
 # A cookie brings any text to the verifier; the header of another kind of API brings what its form lets through.
 PLACES = ("http_v2_cookie", "rest_request")
 NONE: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from unittest.mock import ANY
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from sandbox import Json, MakeSandbox, Sandbox, Time
+from sandbox import CONTEXT, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
 from authorizer.clock import Clock
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
@@ -25,21 +25,8 @@ from local.hanko import StandInHanko
 from local.runtime import LambdaRuntime
 
 ROOT = Path(__file__).parent.parent
-NOW = 1_800_000_000
-USER = "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"
-SESSION = "5c1d2e3f-4a5b-4c6d-8e7f-8a9b0c1d2e3f"
 HASH_KEY = "a-hash-key-for-tests"
 USER_HASH = "b1bc8d13bcb6513045d2ad37"  # BLAKE2b of USER with HASH_KEY, 12 bytes
-CONTEXT = {
-    "user_id": USER,
-    "session_id": SESSION,
-    "email": "user@example.com",
-    "email_verified": True,
-    "username": "example-user",
-    "amr": "passkey",
-    "issued_at": 1_800_000_000,
-    "expires_at": 1_800_043_200,
-}
 UNAUTHORIZED = (Unauthorized, "Unauthorized")
 UNAVAILABLE = (AuthorizerUnavailable, "Authorizer unavailable")
 
