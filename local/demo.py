@@ -83,10 +83,10 @@ class Result:
         return self.seen.status == self.expected and bool(self.seen.caller.get("user_id")) == allowed
 
     def __str__(self) -> str:
-        """The status seen, who the backend was told is calling, and what was expected where it differs."""
+        """The status seen and the one expected, and who the backend was told is calling."""
         star = "*" if self.expected != self.row.expected[self.api] else ""
-        differs = "" if self.passed else f"EXPECTED {self.expected}"
-        return f"{self.seen.status}{star} {self.seen.caller.get('email', '')}{differs}"
+        differs = "" if self.passed else " DIFFERS"
+        return f"{self.seen.status}/{self.expected}{star} {self.seen.caller.get('email', '')}{differs}"
 
 
 def results(deployment: Deployment) -> Iterator[Result]:
@@ -102,12 +102,13 @@ def main() -> int:
     """Print the table; 1 if anything differs from what it should be."""
     began = time.monotonic()
     with Deployment(lambda text: print(f"{time.monotonic() - began:5.1f} s  {text}", flush=True)) as deployment:
-        print(f"\n{'':28}{''.join(f'{name:<22}' for name in deployment.apis)}", flush=True)
+        print("\nStatus seen/expected, and the caller's e-mail as the backend received it\n")
+        print(f"{'':28}{''.join(f'{name:<26}' for name in deployment.apis)}", flush=True)
         failed = 0
         for row, cells in groupby(results(deployment), key=lambda result: result.row):
             print(f"{row.name:<28}", end="", flush=True)
             for result in cells:
-                print(f"{result!s:<22}", end="", flush=True)
+                print(f"{result!s:<26}", end="", flush=True)
                 failed += not result.passed
             print()
     print("\n* Here AWS differs: it answers a refused WebSocket with 401, and a failed AppSync authorizer with a 5xx.")
