@@ -32,12 +32,12 @@ def parse_object(data: bytes) -> dict[str, object]:
     UTF-8 without a BOM, at most `MAX_NESTING` levels, every name once in its object, finite numbers, integers of at
     most `MAX_INTEGER_DIGITS` digits, no lone surrogates.
     """
-    text = data.decode("utf-8")
+    text = data.decode("utf-8").strip(" \t\r\n")  # what RFC 8259 calls white space, and no other
     if text.count("[") + text.count("{") > MAX_NESTING and _nesting(text) > MAX_NESTING:
         raise ValueError("nested too deeply")
-    value = _DECODER.decode(text)
-    if not isinstance(value, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - callers handle one error, ValueError
+    value, end = _DECODER.raw_decode(text)
+    if not isinstance(value, dict) or end != len(text):
+        raise ValueError("not one object")
     if "\\u" in text and _SURROGATE_ESCAPE.search(text):
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is a UnicodeEncodeError
     return value
