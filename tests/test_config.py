@@ -8,6 +8,23 @@ from authorizer.config import CONTEXT_KEYS, ContextClaim, HttpApiResponse, Proxy
 from authorizer.errors import Misconfigured, Reason
 
 SECRET = "s3cret-value"
+OPTIONAL = [  # where an empty value means the default
+    "HANKO_ISSUER",
+    "HANKO_CLOCK_SKEW_SECONDS",
+    "HANKO_MAX_TOKEN_LIFETIME_SECONDS",
+    "HANKO_KEYS_MAX_AGE_SECONDS",
+    "HANKO_KEYS_MAX_STALE_SECONDS",
+    "HANKO_KEYS_COOLDOWN_SECONDS",
+    "HANKO_FETCH_TIMEOUT_SECONDS",
+    "HANKO_CONTEXT_CLAIMS",
+    "HANKO_WEBSOCKET_QUERY_PARAMETER",
+    "HANKO_WEBSOCKET_SUBPROTOCOL",
+    "HANKO_HTTP_API_RESPONSE",
+    "HANKO_LOG_USER_ID",
+    "HANKO_LOG_HASH_KEY",
+    "HTTPS_PROXY",
+    "SSL_CERT_FILE",
+]
 
 
 def settings(**variables: str) -> Settings:
@@ -94,27 +111,7 @@ def test_every_setting_can_be_given() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "HANKO_ISSUER",
-        "HANKO_CLOCK_SKEW_SECONDS",
-        "HANKO_MAX_TOKEN_LIFETIME_SECONDS",
-        "HANKO_KEYS_MAX_AGE_SECONDS",
-        "HANKO_KEYS_MAX_STALE_SECONDS",
-        "HANKO_KEYS_COOLDOWN_SECONDS",
-        "HANKO_FETCH_TIMEOUT_SECONDS",
-        "HANKO_CONTEXT_CLAIMS",
-        "HANKO_WEBSOCKET_QUERY_PARAMETER",
-        "HANKO_WEBSOCKET_SUBPROTOCOL",
-        "HANKO_HTTP_API_RESPONSE",
-        "HANKO_LOG_USER_ID",
-        "HANKO_LOG_HASH_KEY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "SSL_CERT_FILE",
-    ],
-)
+@pytest.mark.parametrize("name", [*OPTIONAL, "NO_PROXY"])
 def test_an_empty_value_means_the_default(name: str) -> None:
     assert settings(**{name: ""}) == settings()
 
@@ -519,29 +516,7 @@ def test_variables_of_others_are_none_of_our_business() -> None:
     assert settings(AWS_REGION="eu-west-1", hanko_verify="x", XHANKO_Y="z") == settings()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "HANKO_API_URL",
-        "HANKO_AUDIENCE",
-        "HANKO_ISSUER",
-        "HANKO_COOKIE_NAME",
-        "HANKO_CLOCK_SKEW_SECONDS",
-        "HANKO_MAX_TOKEN_LIFETIME_SECONDS",
-        "HANKO_KEYS_MAX_AGE_SECONDS",
-        "HANKO_KEYS_MAX_STALE_SECONDS",
-        "HANKO_KEYS_COOLDOWN_SECONDS",
-        "HANKO_FETCH_TIMEOUT_SECONDS",
-        "HANKO_CONTEXT_CLAIMS",
-        "HANKO_WEBSOCKET_QUERY_PARAMETER",
-        "HANKO_WEBSOCKET_SUBPROTOCOL",
-        "HANKO_HTTP_API_RESPONSE",
-        "HANKO_LOG_USER_ID",
-        "HANKO_LOG_HASH_KEY",
-        "HTTPS_PROXY",
-        "SSL_CERT_FILE",
-    ],
-)
+@pytest.mark.parametrize("name", ["HANKO_API_URL", "HANKO_AUDIENCE", "HANKO_COOKIE_NAME", *OPTIONAL])
 def test_a_wrong_value_is_never_repeated(name: str) -> None:
     assert SECRET not in the_mistake(**{name: f"\t{SECRET} é"})
 
