@@ -8,6 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 ENV ?= dev
+RULES ?= rules.toml
 PORT ?= 8700
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer events local tests $(wildcard benchmarks)
@@ -65,11 +66,11 @@ local: $(READY) ## Bring up a local AWS with everything deployed, until Ctrl-C
 bench: $(READY) ## Measure our times beside those of the peers
 	$(PYTHON) -m benchmarks
 
-build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev]
+build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	target=$$($(PYTHON) -m local.build --target-of $(ENV)) && \
-	BUILD_TARGET=$$target $(VENV)/bin/sam build --config-env $(ENV)
+	BUILD_TARGET=$$target RULES=$(RULES) $(VENV)/bin/sam build --config-env $(ENV)
 
-deploy: build ## Deploy into an environment of samconfig.toml ## [ENV=dev]
+deploy: build ## Deploy into an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	$(VENV)/bin/sam deploy --config-env $(ENV)
 
 clean: ## Remove what was built or cached, but not .venv

@@ -67,6 +67,8 @@ class Settings:
     websocket_query_parameter: str | None
     websocket_subprotocol: str | None
     http_api_response: HttpApiResponse
+    rules_parameter: str | None
+    usage_plan_claim: tuple[str, ...] | None
     log_user_id: bool
     log_hash_key: str | None = field(repr=False)
     proxy: Proxy | None
@@ -94,12 +96,13 @@ class Settings:
             websocket_query_parameter=env.read("HANKO_WEBSOCKET_QUERY_PARAMETER", _QUERY_PARAMETER, ""),
             websocket_subprotocol=env.read("HANKO_WEBSOCKET_SUBPROTOCOL", _SUBPROTOCOL, ""),
             http_api_response=env.read("HANKO_HTTP_API_RESPONSE", _HTTP_API_RESPONSE, "simple"),
+            rules_parameter=env.read("HANKO_RULES_PARAMETER", _RULES_PARAMETER, ""),
+            usage_plan_claim=env.read("HANKO_USAGE_PLAN_CLAIM", _CLAIM_PATH, ""),
             log_user_id=env.read("HANKO_LOG_USER_ID", _BOOLEAN, "false"),
             log_hash_key=env.read("HANKO_LOG_HASH_KEY", _HASH_KEY, ""),
             proxy=env.read("HTTPS_PROXY", _PROXY, environ.get("https_proxy", "")),
             no_proxy=environ.get("NO_PROXY") or environ.get("no_proxy", ""),
         )
-        env.read("SSL_CERT_FILE", _FILE, "")  # OpenSSL reads it itself, and would pass over a missing file in silence
         env.stop_on_mistakes()
         return settings
 
@@ -134,6 +137,7 @@ class _Environment:
         return cast("T", None)  # never seen by anyone: stop_on_mistakes raises
 
     def stop_on_mistakes(self) -> None:
+        self.read("SSL_CERT_FILE", _FILE, "")  # OpenSSL reads it itself, and would pass over a missing file in silence
         unknown = sorted(name for name in self._environ if name.startswith("HANKO_") and name not in self._known)
         # The name of an unknown variable is the deployer's own text: shown, but only as far as a name can go.
         self._mistakes += [f"{name[:64]!a} is not a setting of the authorizer" for name in unknown]
@@ -219,6 +223,12 @@ def _parse_context_claims(value: str) -> tuple[ContextClaim, ...]:
     return tuple(claims)
 
 
+def _parse_claim_path(value: str) -> tuple[str, ...]:
+    if not re.fullmatch(r"(?=.{1,64}$)[^\s.,=]+(?:\.[^\s.,=]+)*", value, re.ASCII):
+        raise ValueError("is not valid")
+    return tuple(value.split("."))
+
+
 def _parse_proxy(value: str) -> Proxy:
     match = re.fullmatch(
         r"http://(?:([^\s:/@]+):([^\s/@]*)@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})/?", value
@@ -256,6 +266,10 @@ _CONTEXT_CLAIMS = _Rule(
     _parse_context_claims,
     "claim paths, comma-separated, each with =name if its key is reserved or shall differ (role, metadata.plan=plan)",
 )
+_RULES_PARAMETER = _optional(
+    _text(r"(?=.{1,100}$)/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", "a parameter's name of at most 100 characters")
+)
+_CLAIM_PATH = _optional(_Rule(_parse_claim_path, "the dotted path of a claim, of at most 64 characters"))
 _HTTP_API_RESPONSE = _choice({response.value: response for response in HttpApiResponse})
 _BOOLEAN = _choice({"false": False, "true": True})
 _HASH_KEY = _optional(_text(r"[!-~]{16,64}", "16 to 64 visible ASCII characters"))

@@ -2,28 +2,28 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeGuard
 
 from authorizer.config import ContextClaim
 from authorizer.errors import Misconfigured, Reason
-from authorizer.exchange import ContextValue
-from authorizer.hanko.tokens import Claims
-
-MAX_CONTEXT_BYTES = 4 * 1024  # API Gateway takes 8 KB for a WebSocket's whole answer
+from authorizer.exchange import MAX_CONTEXT_BYTES, ContextValue
+from authorizer.hanko.claims import Claims
 
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def build_context(claims: Claims, extra: Sequence[ContextClaim]) -> dict[str, ContextValue]:
+def build_context(
+    claims: Claims, extra: Sequence[ContextClaim], max_bytes: int = MAX_CONTEXT_BYTES
+) -> dict[str, ContextValue]:
     """The context of one caller: Hanko's own claims under fixed keys, then the claims that the deployer named.
 
     Lists of strings become space-separated words, objects and other lists compact JSON. What the token does not hold
     is left out. Values are text that users may have chosen; the keys never are.
 
-    Raises `Misconfigured(context_invalid)` above `MAX_CONTEXT_BYTES`, for words that hold white space themselves, and
+    Raises `Misconfigured(context_invalid)` above `max_bytes` of UTF-8, for words that hold white space themselves, and
     for control characters.
     """
     payload = claims.payload
@@ -38,18 +38,11 @@ def build_context(claims: Claims, extra: Sequence[ContextClaim]) -> dict[str, Co
         context["amr"] = _words(amr)
     context["issued_at"], context["expires_at"] = int(claims.issued_at), int(claims.expires_at)
     for claim in extra:
-        if (value := _at(payload, claim.path)) is not None:
+        if (value := claims.at(claim.path)) is not None:
             context[claim.name] = _flat(value)
-    if len(_compact(context).encode()) > MAX_CONTEXT_BYTES:
+    if len(_compact(context).encode()) > max_bytes:
         raise Misconfigured(Reason.CONTEXT_INVALID)
     return context
-
-
-def _at(payload: Mapping[str, object], path: Sequence[str]) -> object:
-    value: object = payload
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def _flat(value: object) -> ContextValue:

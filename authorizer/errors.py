@@ -32,15 +32,24 @@ class Reason(StrEnum):
     TOKEN_LIFETIME_TOO_LONG = "token_lifetime_too_long"  # noqa: S105 - a reason, not a password
     NOT_A_SESSION = "not_a_session"
 
+    # Forbidden: we know who asks, and a rule is not met.
+    RULE_NOT_MET = "rule_not_met"
+    LOGIN_TOO_WEAK = "login_too_weak"
+    LOGIN_TOO_OLD = "login_too_old"
+    NO_RULE_GRANTS = "no_rule_grants"
+
     # Unavailable: Hanko's doing, or ours.
     KEYS_UNAVAILABLE = "keys_unavailable"
     KEY_UNCHECKED = "key_unchecked"
+    RULES_UNAVAILABLE = "rules_unavailable"
     INTERNAL = "internal"
 
     # Misconfigured: the deployer's doing.
     SETTINGS_INVALID = "settings_invalid"
+    RULES_INVALID = "rules_invalid"
     ARN_INVALID = "arn_invalid"
     CONTEXT_INVALID = "context_invalid"
+    ANSWER_TOO_LARGE = "answer_too_large"
 
 
 class AuthorizerError(Exception):

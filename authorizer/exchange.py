@@ -8,6 +8,10 @@ from authorizer.errors import Reason
 
 ContextValue = str | int | float | bool
 
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")  # all that API Gateway routes
+MAX_ANSWER_BYTES = 8000  # API Gateway documents 8 KB, for a WebSocket
+MAX_CONTEXT_BYTES = 4 * 1024  # of them, unless the rules need more
+
 
 class EventKind(StrEnum):
     """The kinds of API that can ask. HTTP APIs have two payload formats."""
@@ -42,8 +46,21 @@ class Offers:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """All that API Gateway may take one simple response for: `methods` on `path`, or on what begins so."""
+
+    methods: tuple[str, ...]
+    path: str
+    open_ended: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. `stage_arn` is rebuilt from validated parts and ends behind the stage; AppSync has none."""
+    """What is asked. `stage_arn` is rebuilt from validated parts and ends behind the stage; AppSync's is the API's.
+
+    `path` is the caller's own text: rules look at it, and it goes nowhere. Only an HTTP API's simple response that may
+    be cached has a `scope`.
+    """
 
     kind: EventKind
     offers: Offers
@@ -52,16 +69,35 @@ class Request:
     stage_arn: str
     method: str
     request_id: str
+    path: str = field(default="", repr=False)
+    scope: Scope | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a caller may call: `allowed` without `denied`, as IAM patterns behind the stage; AppSync has fields."""
+
+    allowed: tuple[str, ...] = ("*",)
+    denied: tuple[str, ...] = ()
+    denied_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided, and why. Principal and context are empty unless the caller is known."""
+    """What was decided, and why. The rest is empty unless the caller is known.
+
+    Outcome, reason and `rule` are about what was asked for; `grant` is about everything that could be. `usage_key` is
+    the caller's API key of a usage plan.
+    """
 
     outcome: Outcome
     reason: Reason
     principal_id: str = ""
     context: Mapping[str, ContextValue] = field(default_factory=dict, repr=False)
+    rule: str = ""
+    grant: Grant | None = None
+    usage_key: str = field(default="", repr=False)
+    stale_rules: bool = False
 
     @property
     def allowed(self) -> bool:

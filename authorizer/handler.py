@@ -8,25 +8,29 @@ from authorizer.exchange import Decision, Outcome
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.tokens import TokenVerifier
+from authorizer.rules_source import RuleBook
 from authorizer.telemetry import Record, Telemetry
 
 
 class Authorizer:
     """Answers the events of API Gateway and AppSync for one Hanko."""
 
-    def __init__(self, settings: Settings, keys: KeyCache, verifier: TokenVerifier, telemetry: Telemetry) -> None:
+    def __init__(
+        self, settings: Settings, keys: KeyCache, verifier: TokenVerifier, rules: RuleBook, telemetry: Telemetry
+    ) -> None:
         """Everything that lives as long as the sandbox."""
-        self._settings, self._keys, self._verifier, self._telemetry = settings, keys, verifier, telemetry
+        self._settings, self._keys, self._verifier, self._rules = settings, keys, verifier, rules
+        self._telemetry = telemetry
 
-    def handle(self, event: object, invocation_id: str) -> dict[str, object]:
-        """The answer to one event.
+    def handle(self, event: object, invocation_id: str, function_arn: str = "") -> dict[str, object]:
+        """The answer to one event; id and ARN are what Lambda says of this invocation.
 
         Raises `Unauthorized` where raising it is how the API kind answers 401, `AuthorizerUnavailable` when there is
         no answer. Nothing else leaves, whatever comes in.
         """
         record = Record(invocation_id)
         try:
-            answer = self._answer(event, record)
+            answer = self._answer(event, record, function_arn)
             self._telemetry.write(record, self._keys.take_report())
         except Exception:  # noqa: BLE001 - the last line: not even a log that cannot be written lets another text out
             answer = AuthorizerUnavailable()
@@ -34,10 +38,12 @@ class Authorizer:
             raise answer
         return answer
 
-    def _answer(self, event: object, record: Record) -> dict[str, object] | Unauthorized | AuthorizerUnavailable:
+    def _answer(
+        self, event: object, record: Record, function_arn: str
+    ) -> dict[str, object] | Unauthorized | AuthorizerUnavailable:
         try:
-            request = record.request = gateway.parse(event)
-            decision = record.decision = decide(request, self._settings, self._verifier)
+            request = record.request = gateway.parse(event, function_arn)
+            decision = record.decision = decide(request, self._settings, self._verifier, self._rules)
             return gateway.render(request, decision, self._settings)
         except Unauthenticated as error:  # not an event of any kind that we know: there is no shape to answer in
             record.decision = Decision(Outcome.UNAUTHENTICATED, error.reason)

@@ -5,6 +5,7 @@ that the network works while Python imports; the first token waits for what is l
 """
 
 import os
+from pathlib import Path
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
@@ -29,17 +30,26 @@ _prefetch = None if _is_snapshot else _client.start(JWKS_PATH)
 from authorizer.handler import Authorizer  # noqa: E402 - see above
 from authorizer.hanko.keys import KeyCache  # noqa: E402 - see above
 from authorizer.hanko.tokens import TokenVerifier  # noqa: E402 - see above
-from authorizer.telemetry import Telemetry  # noqa: E402 - see above
+from authorizer.rules_source import open_rules  # noqa: E402 - see above
+from authorizer.telemetry import Telemetry, write_not_started  # noqa: E402 - see above
 
+try:
+    _rules = open_rules(_settings, _clock, Path(__file__).parent.parent / "rules.toml")
+except Misconfigured as error:
+    write_not_started(_function_name, error)
+    raise
 _keys = KeyCache(_settings, _client, _clock, _prefetch)
 _authorizer = Authorizer(
     _settings,
     _keys,
     TokenVerifier(_settings, _keys, _clock),
+    _rules,
     Telemetry(_settings, _function_name),
 )
 
 
 def lambda_handler(event: object, context: object) -> dict[str, object]:
     """Answer one event of API Gateway or AppSync. See `Authorizer.handle`."""
-    return _authorizer.handle(event, getattr(context, "aws_request_id", ""))
+    return _authorizer.handle(
+        event, getattr(context, "aws_request_id", ""), getattr(context, "invoked_function_arn", "")
+    )

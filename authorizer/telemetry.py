@@ -33,7 +33,12 @@ _FAULT = {
     Outcome.UNAVAILABLE: "hanko",
     Outcome.MISCONFIGURED: "deployment",
 }
-_FAULT_BY_REASON = {Reason.INTERNAL: "authorizer", Reason.KEY_UNCHECKED: "caller", Reason.CONTEXT_INVALID: "caller"}
+_FAULT_BY_REASON = {
+    Reason.INTERNAL: "authorizer",
+    Reason.KEY_UNCHECKED: "caller",
+    Reason.CONTEXT_INVALID: "caller",
+    Reason.RULES_UNAVAILABLE: "aws",
+}
 # Anybody can send unknown key ids, and users can write long names: what that causes is counted away from the alarms.
 _METRIC_BY_REASON = {Reason.KEY_UNCHECKED: "KeyUnchecked", Reason.CONTEXT_INVALID: "ContextInvalid"}
 _LEVEL = {Outcome.ALLOWED: "INFO", Outcome.UNAVAILABLE: "ERROR", Outcome.MISCONFIGURED: "ERROR"}
@@ -79,12 +84,16 @@ class Telemetry:
             "method": request and request.method,
             "request_id": request and request.request_id,
             "invocation_id": record.invocation_id,
+            "rule": decision.rule,
+            "stale_rules": decision.stale_rules or None,
             "user": decision.principal_id and self._user(decision.principal_id),
             "duration_ms": duration_ms,
             **_key_fields(keys),
             "stack": record.stack,
         }
-        self._writer.write(decision.outcome, decision.reason, line, {"Duration": duration_ms, **_key_metrics(keys)})
+        stale_rules = {"StaleRules": 1} if decision.stale_rules else {}
+        metrics = {"Duration": duration_ms, **_key_metrics(keys), **stale_rules}
+        self._writer.write(decision.outcome, decision.reason, line, metrics)
 
     def _user(self, user_id: str) -> str:
         if self._whole_user_id:

@@ -2,7 +2,7 @@
 
 `sam build` runs it through `make build-AuthorizerFunction` and says nothing but where to build (ARTIFACTS_DIR), so the
 target comes from the environment: BUILD_TARGET=arm64 (default) or x86_64 for AWS, or `host` for this very interpreter,
-which is what the local AWS runs handlers with.
+which is what the local AWS runs handlers with. RULES names the rules to pack, rules.toml by default.
 """
 
 import hashlib
@@ -16,6 +16,9 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+from authorizer.errors import Misconfigured
+from authorizer.rules_source import rules_of
+
 ROOT = Path(__file__).resolve().parent.parent
 LAMBDA_PYTHON = "3.13"
 MAX_ZIP_BYTES = 6 * 1000 * 1000
@@ -23,14 +26,15 @@ SOURCE_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
 SOURCE_EPOCH_SECONDS = 315532800  # the same moment, UTC
 
 # Not needed where it runs: command-line programs, types, cffi's compiler (its _cffi_backend stays, cryptography loads
-# it), and of Powertools whatever Logger and Metrics do not import. dist-info keeps METADATA and licenses, by which
-# Amazon Inspector knows what is inside; the rest of it is pip's own bookkeeping and differs from build to build.
+# it), and of Powertools whatever Logger, Metrics and Parameters do not import. dist-info keeps METADATA and licenses,
+# by which Amazon Inspector knows what is inside; the rest is pip's own bookkeeping and differs from build to build.
 UNUSED = (
     "bin", "cffi", "pycparser", "**/*.pyi", "**/py.typed", "**/__pycache__",
     "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/WHEEL",
     "*.dist-info/direct_url.json", "*.dist-info/entry_points.txt", "*.dist-info/sboms",
     "aws_lambda_powertools/event_handler",
-    "aws_lambda_powertools/utilities/[!_j]*",  # leaves __init__.py and jmespath_utils
+    "aws_lambda_powertools/utilities/[!_jp]*",  # leaves __init__.py, jmespath_utils, parameters
+    "aws_lambda_powertools/utilities/parser",
 )  # fmt: skip
 
 
@@ -61,6 +65,7 @@ def build(artifacts: Path, target: str) -> None:
     artifacts = artifacts.resolve()
     install_wheels(artifacts, target)
     copy_sources(artifacts)
+    copy_rules(artifacts, ROOT / (os.environ.get("RULES") or "rules.toml"))
     remove_unused(artifacts)
     compile_bytecode(artifacts, target)
     normalise(artifacts)
@@ -86,6 +91,15 @@ def copy_sources(artifacts: Path) -> None:
             target = artifacts / source.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
+
+
+def copy_rules(artifacts: Path, rules: Path) -> None:
+    """Copy the rules, checked: what would stop the function is said here."""
+    try:
+        rules_of(rules.read_text("utf-8"))
+    except (OSError, ValueError, Misconfigured) as error:
+        sys.exit(f"{rules}: {error}")
+    shutil.copyfile(rules, artifacts / "rules.toml")
 
 
 def remove_unused(artifacts: Path) -> None:

@@ -35,8 +35,8 @@ def make_settings(hanko: StandInHanko) -> MakeSettings:
 def make_sandbox(make_settings: MakeSettings, time_: Time, capsys: pytest.CaptureFixture[str]) -> MakeSandbox:
     """A new sandbox: `make_sandbox(http_api_response="policy")`, with `prefetch=True` as it starts in AWS."""
 
-    def make(*, prefetch: bool = False, **variables: str) -> Sandbox:
-        return Sandbox(make_settings(**variables), time_.clock, capsys, prefetch=prefetch)
+    def make(*, rules: str = "", prefetch: bool = False, **variables: str) -> Sandbox:
+        return Sandbox(make_settings(**variables), time_.clock, capsys, rules=rules, prefetch=prefetch)
 
     return make
 

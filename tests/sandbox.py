@@ -17,9 +17,12 @@ from authorizer.handler import Authorizer
 from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.tokens import TokenVerifier
+from authorizer.rules_source import RuleBook, rules_of
 from authorizer.telemetry import Telemetry
 
 Json = dict[str, Any]
+
+FUNCTION_ARN = "arn:aws:lambda:eu-west-1:123456789012:function:authorizer:live"
 
 # One known session, and what a backend receives of it.
 NOW = 1_800_000_000
@@ -57,23 +60,26 @@ class Sandbox:
     """One Lambda sandbox, as `lambda_function` builds it, but on the test's clock."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, capture: pytest.CaptureFixture[str], *, prefetch: bool
+        self, settings: Settings, clock: Clock, capture: pytest.CaptureFixture[str], *, rules: str, prefetch: bool
     ) -> None:
         self.settings = settings
         client = HttpsClient(settings, clock)
         self.keys = KeyCache(settings, client, clock, client.start(JWKS_PATH) if prefetch else None)
         self.verifier = TokenVerifier(settings, self.keys, clock)
+        parsed = rules_of(rules)
+        self.rules = RuleBook(lambda: parsed, clock)
         self._capture = capture
 
     @cached_property
     def authorizer(self) -> Authorizer:
         """Built with the first event: Powertools takes the stdout of the moment, and pytest's changes behind set-up."""
-        return Authorizer(self.settings, self.keys, self.verifier, Telemetry(self.settings, f"test-{uuid.uuid4()}"))
+        telemetry = Telemetry(self.settings, f"test-{uuid.uuid4()}")
+        return Authorizer(self.settings, self.keys, self.verifier, self.rules, telemetry)
 
     def answer(self, event: object) -> Json | str:
         """The answer; the text of the exception where the answer is given by raising."""
         try:
-            return self.authorizer.handle(event, "invocation")
+            return self.authorizer.handle(event, "invocation", FUNCTION_ARN)
         except (Unauthorized, AuthorizerUnavailable) as raised:
             return str(raised)
 

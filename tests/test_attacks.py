@@ -1225,7 +1225,7 @@ def test_j1_a_certificate_has_to_be_right(  # noqa: PLR0913, PLR0917 - fixtures
         if trusted:
             monkeypatch.setenv("SSL_CERT_FILE", str(hanko.ca_file))
         settings = Settings.from_env({"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": "localhost"})
-        sandbox = Sandbox(settings, time_.clock, capsys, prefetch=False)
+        sandbox = Sandbox(settings, time_.clock, capsys, rules="", prefetch=False)
         if failure is None:
             assert allow(sandbox, forge(hanko)) == CONTEXT
         else:

@@ -20,6 +20,8 @@ OPTIONAL = [  # where an empty value means the default
     "HANKO_WEBSOCKET_QUERY_PARAMETER",
     "HANKO_WEBSOCKET_SUBPROTOCOL",
     "HANKO_HTTP_API_RESPONSE",
+    "HANKO_RULES_PARAMETER",
+    "HANKO_USAGE_PLAN_CLAIM",
     "HANKO_LOG_USER_ID",
     "HANKO_LOG_HASH_KEY",
     "HTTPS_PROXY",
@@ -64,6 +66,8 @@ def test_two_settings_are_enough_and_the_others_have_defaults() -> None:
         websocket_query_parameter=None,
         websocket_subprotocol=None,
         http_api_response=HttpApiResponse.SIMPLE,
+        rules_parameter=None,
+        usage_plan_claim=None,
         log_user_id=False,
         log_hash_key=None,
         proxy=None,
@@ -85,6 +89,8 @@ def test_every_setting_can_be_given() -> None:
         HANKO_WEBSOCKET_QUERY_PARAMETER="token",
         HANKO_WEBSOCKET_SUBPROTOCOL="hanko.bearer",
         HANKO_HTTP_API_RESPONSE="policy",
+        HANKO_RULES_PARAMETER="/hanko/rules",
+        HANKO_USAGE_PLAN_CLAIM="metadata.key",
         HANKO_LOG_USER_ID="true",
         HANKO_LOG_HASH_KEY="0123456789abcdef",
         HTTPS_PROXY="http://proxy.example.com:3128",
@@ -104,6 +110,8 @@ def test_every_setting_can_be_given() -> None:
         websocket_query_parameter="token",
         websocket_subprotocol="hanko.bearer",
         http_api_response=HttpApiResponse.POLICY,
+        rules_parameter="/hanko/rules",
+        usage_plan_claim=("metadata", "key"),
         log_user_id=True,
         log_hash_key="0123456789abcdef",
         proxy=Proxy("proxy.example.com", 3128, None, ""),
@@ -282,6 +290,11 @@ def test_the_fetch_timeout_has_a_range(value: str, wrong: str) -> None:
         ),
         ("HANKO_WEBSOCKET_QUERY_PARAMETER", ["x", "a_b.c-9", "x" * 64], ["a b", "a[]", "a&b", "é", "x" * 65]),
         ("HANKO_WEBSOCKET_SUBPROTOCOL", ["x", "hanko.bearer", "x" * 64], ["a b", "a,b", 'a"b', "é", "x" * 65]),
+        (
+            "HANKO_RULES_PARAMETER",
+            ["x", "/x", "/hanko/rules.toml", "a-b_c.d/e", "x" * 100],
+            ["/", "a//b", "a/", "a b", "arn:aws:ssm:eu-west-1:123456789012:parameter/x", "é", "x" * 101, "x\n"],
+        ),
         ("HANKO_LOG_HASH_KEY", ["x" * 16, "~" * 64], ["x" * 15, "x" * 65, "x" * 15 + " ", "é" * 16]),
     ],
 )
@@ -290,6 +303,14 @@ def test_a_text_has_an_alphabet_and_a_length(name: str, good: list[str], bad: li
         assert getattr(settings(**{name: value}), name.removeprefix("HANKO_").lower()) == value
     for value in bad:
         assert f"{name} is not valid: it must be " in the_mistake(**{name: value})
+
+
+@pytest.mark.parametrize("value", [".", "a.", ".a", "a..b", "a b", "a=b", "a,b", "x" * 65, "a\n"])
+def test_the_claim_of_a_usage_plan_is_a_path(value: str) -> None:
+    assert settings(HANKO_USAGE_PLAN_CLAIM="a.b-c").usage_plan_claim == ("a", "b-c")
+    assert the_mistake(HANKO_USAGE_PLAN_CLAIM=value) == (
+        "HANKO_USAGE_PLAN_CLAIM is not valid: it must be the dotted path of a claim, of at most 64 characters, or empty"
+    )
 
 
 @pytest.mark.parametrize("value", ["Simple", "policy ", "both", "SIMPLE"])

@@ -9,6 +9,8 @@ from authorizer.decision import decide
 from authorizer.errors import AuthorizerError, Forbidden, Misconfigured, Reason, Unauthenticated, Unavailable
 from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
 from authorizer.hanko.tokens import TokenVerifier
+from authorizer.rules import Rules
+from authorizer.rules_source import RuleBook
 from local.hanko import StandInHanko
 
 SETTINGS = Settings.from_env({"HANKO_API_URL": "https://tenant.hanko.io", "HANKO_AUDIENCE": "localhost"})
@@ -29,12 +31,13 @@ def request(token: str) -> Request:
 
 
 def decided(token: str, error: AuthorizerError) -> Decision:
-    return decide(request(token), SETTINGS, TokenVerifier(SETTINGS, Failing(error), Clock()))  # type: ignore[arg-type]  # finds nothing
+    verifier = TokenVerifier(SETTINGS, Failing(error), Clock())  # type: ignore[arg-type]  # finds nothing
+    return decide(request(token), SETTINGS, verifier, RuleBook(Rules, Clock()))
 
 
 def test_a_valid_session_is_allowed_under_its_user_id(sandbox: Sandbox, hanko: StandInHanko) -> None:
     token = hanko.mint(claims={"sub": "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"})
-    decision = decide(request(token), sandbox.settings, sandbox.verifier)
+    decision = decide(request(token), sandbox.settings, sandbox.verifier, sandbox.rules)
     assert (decision.allowed, decision.outcome, decision.reason) == (True, Outcome.ALLOWED, Reason.ALLOWED)
     assert decision.principal_id == decision.context["user_id"] == "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"
     assert "user@example.com" not in repr(decision)

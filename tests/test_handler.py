@@ -15,7 +15,7 @@ from unittest.mock import ANY
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from sandbox import CONTEXT, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
+from sandbox import CONTEXT, FUNCTION_ARN, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
 from authorizer.clock import Clock
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
@@ -151,7 +151,7 @@ def test_no_shape_is_left_out() -> None:
 def answer_of(sandbox: Sandbox, event: object) -> object:
     """The answer, or type and text of the exception; nothing may hang on to it that the runtime could print."""
     try:
-        return sandbox.authorizer.handle(event, "invocation")
+        return sandbox.authorizer.handle(event, "invocation", FUNCTION_ARN)
     except Exception as error:  # noqa: BLE001 - whatever leaves the handler is an answer
         raised = error
     assert (raised.__cause__, raised.__context__) == (None, None)

@@ -26,15 +26,22 @@ IMPORTS = {
     "authorizer.errors": set(),
     "authorizer.config": {"errors"},
     "authorizer.exchange": {"errors"},
-    "authorizer.context": {"config", "errors", "exchange", "hanko.tokens"},
-    "authorizer.decision": {"config", "context", "errors", "exchange", "gateway.credentials", "hanko.tokens"},
+    "authorizer.context": {"config", "errors", "exchange", "hanko.claims"},
+    "authorizer.decision": {
+        *("config", "context", "errors", "exchange", "gateway.credentials", "hanko.claims", "hanko.tokens"),
+        "rules_source",
+    },
+    "authorizer.rules": {"errors", "exchange", "hanko.claims"},
+    "authorizer.rules_toml": {"errors", "exchange", "rules"},
+    "authorizer.rules_source": {"clock", "config", "errors", "exchange", "hanko.claims", "rules", "rules_toml"},
     "authorizer.telemetry": {"config", "errors", "exchange", "hanko.keys"},
     "authorizer.handler": {
         *("config", "decision", "errors", "exchange", "gateway", "gateway.raised", "hanko.keys", "hanko.tokens"),
-        "telemetry",
+        *("rules_source", "telemetry"),
     },
     "authorizer.lambda_function": {
-        *("clock", "config", "errors", "handler", "hanko.fetch", "hanko.keys", "hanko.tokens", "telemetry"),
+        *("clock", "config", "errors", "handler", "hanko.fetch", "hanko.keys", "hanko.tokens", "rules_source"),
+        "telemetry",
     },
     "authorizer.gateway": {
         *("config", "errors", "exchange", "gateway.appsync", "gateway.http_api", "gateway.raised", "gateway.rest_api"),
@@ -49,10 +56,11 @@ IMPORTS = {
     "authorizer.gateway.websocket_api": {"exchange", "gateway.event", "gateway.iam"},
     "authorizer.gateway.appsync": {"errors", "exchange", "gateway.event"},
     "authorizer.hanko": set(),
+    "authorizer.hanko.claims": set(),
     "authorizer.hanko.strict": set(),
     "authorizer.hanko.fetch": {"", "clock", "config"},
     "authorizer.hanko.keys": {"clock", "config", "errors", "hanko.fetch", "hanko.strict"},
-    "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.keys", "hanko.strict"},
+    "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.claims", "hanko.keys", "hanko.strict"},
 }
 # What a cold start may load from outside the standard library.
 COLD_START_PACKAGES = {
@@ -61,7 +69,17 @@ COLD_START_PACKAGES = {
     "botocore",  # its __init__ alone, for Powertools' user agent: see COLD_START_WITHOUT
 }
 # What costs milliseconds and nothing here needs.
-COLD_START_WITHOUT = {"asyncio", "boto3", "botocore.session", "multiprocessing", "sqlite3", "unittest", "xml"}
+COLD_START_WITHOUT = {
+    "tomllib",
+    "authorizer.rules_toml",
+    "asyncio",
+    "boto3",
+    "botocore.session",
+    "multiprocessing",
+    "sqlite3",
+    "unittest",
+    "xml",
+}
 
 
 def module_name(path: Path) -> str:
@@ -101,9 +119,9 @@ def test_the_two_sides_do_not_know_each_other() -> None:
         assert other is None or not any(name.split(".")[0] == other for name in imports), module
 
 
-def test_only_telemetry_knows_powertools_and_only_entry_points_know_telemetry() -> None:
+def test_powertools_writes_records_and_reads_parameters_and_only_entry_points_know_telemetry() -> None:
     powertools = {module_name(path) for path in SOURCES if "aws_lambda_powertools" in path.read_text()}
-    assert powertools == {"authorizer.telemetry"}
+    assert powertools == {"authorizer.telemetry", "authorizer.rules_source"}
     assert {module for module, imports in IMPORTS.items() if "telemetry" in imports} == {
         "authorizer.handler",
         "authorizer.lambda_function",

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from sandbox import Json, MakeSandbox, Sandbox
 
 from authorizer.config import ContextClaim, Settings
-from authorizer.context import MAX_CONTEXT_BYTES, build_context
+from authorizer.context import build_context
 from authorizer.errors import AuthorizerError, Misconfigured, Reason
-from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
+from authorizer.exchange import MAX_CONTEXT_BYTES, Decision, EventKind, Grant, Offers, Outcome, Request
 from authorizer.gateway.iam import parse_arn, policy
+from authorizer.hanko.claims import Claims
 from authorizer.hanko.strict import MAX_INTEGER_DIGITS, MAX_NESTING, decode_base64url, parse_object
-from authorizer.hanko.tokens import Claims
 from events.sign import SHAPES, event_with
 from local.hanko import StandInHanko
 from local.hanko.keys import b64
@@ -356,7 +356,7 @@ def test_depth_decides_and_nothing_else(depth: int, opening: str) -> None:
 def test_an_arn_is_taken_apart_exactly_or_refused(text: str) -> None:
     with suppress(AuthorizerError):
         arn = parse_arn(text)
-        assert text.startswith(f"{arn.stage_arn}/{arn.method}/")
+        assert text == f"{arn.stage_arn}/{arn.method}{arn.path}"
         assert arn.stage_arn.endswith(f":{arn.api_id}/{arn.stage}")
         assert RESOURCE.fullmatch(f"{arn.stage_arn}/*")
 
@@ -366,7 +366,7 @@ def test_an_arn_is_taken_apart_exactly_or_refused(text: str) -> None:
 def test_a_policy_never_echoes_the_path(path: str) -> None:
     arn = parse_arn(f"{STAGE_ARN}/GET/{path}")
     request = Request(EventKind.REST_REQUEST, Offers(), arn.api_id, arn.stage, arn.stage_arn, arn.method, "")
-    document = policy(request, Decision(Outcome.ALLOWED, Reason.ALLOWED, USER_ID))["policyDocument"]
+    document = policy(request, Decision(Outcome.ALLOWED, Reason.ALLOWED, USER_ID, grant=Grant()))["policyDocument"]
     assert document == {
         "Version": "2012-10-17",
         "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{STAGE_ARN}/*"}],

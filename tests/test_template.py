@@ -57,13 +57,16 @@ def test_the_function_may_write_its_own_log_and_no_more(resources: Json) -> None
     assert role["ManagedPolicyArns"] == [{"Ref": "AuthorizerPolicy"}]
     assert "Policies" not in role
     assert resources["AuthorizerFunction"]["Properties"]["Role"] == {"Fn::GetAtt": ["AuthorizerRole", "Arn"]}
-    log, tracing, key = resources["AuthorizerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    log, rules, tracing, key = resources["AuthorizerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     group = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${AuthorizerLogGroup}:*"
     assert log == {
         "Effect": "Allow",
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
         "Resource": {"Fn::Sub": group},
     }
+    assert rules["Fn::If"][0] == "HasRulesParameter"
+    assert rules["Fn::If"][1]["Action"] == "ssm:GetParameter"
+    assert rules["Fn::If"][1]["Resource"]["Fn::Sub"][0].endswith(":parameter${Path}")
     assert tracing["Fn::If"][0] == "HasTracing"
     assert key["Fn::If"][0] == "HasEnvironmentKmsKey"
 

@@ -9,8 +9,10 @@ from authorizer.gateway import appsync, http_api, rest_api, websocket_api
 from authorizer.gateway.raised import Unauthorized
 
 
-def parse(event: object) -> Request:
+def parse(event: object, function_arn: str = "") -> Request:
     """Recognise the event by what AWS documents to be in it, exactly, and read it. No token is looked at.
+
+    `function_arn` is our own, as Lambda tells it.
 
     Raises `Unauthenticated(event_unknown)` for anything else, `Misconfigured(arn_invalid)` for an impossible ARN.
     """
@@ -28,7 +30,7 @@ def parse(event: object) -> Request:
         case ("REQUEST", "2.0"):
             return http_api.parse_v2(event)
         case (None, None) if appsync.is_graphql(event):
-            return appsync.parse(event)
+            return appsync.parse(event, function_arn)
     raise Unauthenticated(Reason.EVENT_UNKNOWN)
 
 
@@ -40,6 +42,6 @@ def render(request: Request, decision: Decision, settings: Settings) -> dict[str
         case EventKind.HTTP_API_V1 | EventKind.HTTP_API_V2:
             return http_api.render(request, decision, settings.http_api_response)
         case EventKind.APPSYNC:
-            return appsync.render(decision)
+            return appsync.render(request, decision)
         case _:
             assert_never(request.kind)

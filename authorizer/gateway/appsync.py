@@ -5,11 +5,13 @@ Source: AWS, "AppSync: AWS_LAMBDA authorization".
 
 import re
 
-from authorizer.errors import Reason, Unauthenticated
+from authorizer.errors import Misconfigured, Reason, Unauthenticated
 from authorizer.exchange import Decision, EventKind, Offers, Request
 from authorizer.gateway.event import section, text
 
 _API_ID = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
+_ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
+_PLACE = re.compile(r"arn:(aws(?:-[a-z]+)*):lambda:([a-z0-9-]{1,32}):", re.ASCII)
 
 
 def is_graphql(event: dict[str, object]) -> bool:
@@ -17,18 +19,38 @@ def is_graphql(event: dict[str, object]) -> bool:
     return "queryString" in section(event, "requestContext")
 
 
-def parse(event: dict[str, object]) -> Request:
-    """The event: authorizationToken and a request context with the API, the query and its variables; no ARN."""
+def parse(event: dict[str, object], function_arn: str) -> Request:
+    """The event: authorizationToken and a request context with the API, the query and its variables; no ARN.
+
+    Partition and region are those of the function, which stands beside the API.
+    """
     context = section(event, "requestContext")
     api_id = context.get("apiId")
     if not isinstance(api_id, str) or not _API_ID.fullmatch(api_id):
         raise Unauthenticated(Reason.EVENT_UNKNOWN)
     offers = Offers(token=event.get("authorizationToken"))
-    return Request(EventKind.APPSYNC, offers, api_id, "", "", "", text(context.get("requestId")))
+    place, account = _PLACE.match(function_arn), context.get("accountId")
+    arn = ""
+    if place and isinstance(account, str) and _ACCOUNT.fullmatch(account):
+        arn = f"arn:{place[1]}:appsync:{place[2]}:{account}:apis/{api_id}"
+    return Request(EventKind.APPSYNC, offers, api_id, "", arn, "", text(context.get("requestId")))
 
 
-def render(decision: Decision) -> dict[str, object]:
-    """`isAuthorized`, and for the resolvers the same context as everywhere."""
-    if decision.allowed:
-        return {"isAuthorized": True, "resolverContext": dict(decision.context)}
-    return {"isAuthorized": False}
+def render(request: Request, decision: Decision) -> dict[str, object]:
+    """`isAuthorized`, for the resolvers the same context as everywhere, and the ARNs of the fields that rules deny.
+
+    Raises `Misconfigured(arn_invalid)` where the event was without the parts of these ARNs.
+    """
+    if not decision.allowed:
+        return {"isAuthorized": False}
+    answer: dict[str, object] = {"isAuthorized": True, "resolverContext": dict(decision.context)}
+    if decision.grant and decision.grant.denied_fields:
+        if not request.stage_arn:
+            raise Misconfigured(Reason.ARN_INVALID)
+        answer["deniedFields"] = [_field_arn(request.stage_arn, one) for one in decision.grant.denied_fields]
+    return answer
+
+
+def _field_arn(api_arn: str, field: str) -> str:
+    type_name, _, name = field.partition(".")
+    return f"{api_arn}/types/{type_name}/fields/{name}"

@@ -1,6 +1,6 @@
 """What the events of several API kinds have in common, read without trusting their shape."""
 
-from authorizer.exchange import EventKind, Offers, Request
+from authorizer.exchange import EventKind, Offers, Request, Scope
 from authorizer.gateway.iam import Arn
 
 MAX_TEXT_CHARACTERS = 128
@@ -20,10 +20,12 @@ def text(value: object) -> str:
     return value.encode("ascii", "backslashreplace")[:MAX_TEXT_CHARACTERS].decode() if isinstance(value, str) else ""
 
 
-def routed_request(kind: EventKind, event: dict[str, object], arn: Arn, offers: Offers) -> Request:
+def routed_request(
+    kind: EventKind, event: dict[str, object], arn: Arn, offers: Offers, scope: Scope | None = None
+) -> Request:
     """The request of every kind that has an execute-api ARN; a TOKEN event alone has no request id."""
     request_id = text(section(event, "requestContext").get("requestId"))
-    return Request(kind, offers, arn.api_id, arn.stage, arn.stage_arn, arn.method, request_id)
+    return Request(kind, offers, arn.api_id, arn.stage, arn.stage_arn, arn.method, request_id, arn.path, scope)
 
 
 def offers_in_v1(event: dict[str, object]) -> Offers:

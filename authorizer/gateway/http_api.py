@@ -4,8 +4,8 @@ Source: AWS, "Control access to HTTP APIs with AWS Lambda authorizers".
 """
 
 from authorizer.config import HttpApiResponse
-from authorizer.exchange import Decision, EventKind, Offers, Request
-from authorizer.gateway.event import offers_in_v1, routed_request
+from authorizer.exchange import METHODS, Decision, EventKind, Offers, Request, Scope
+from authorizer.gateway.event import offers_in_v1, routed_request, section
 from authorizer.gateway.iam import parse_arn, policy
 
 
@@ -17,7 +17,24 @@ def parse_v1(event: dict[str, object]) -> Request:
 def parse_v2(event: dict[str, object]) -> Request:
     """Payload 2.0: `routeArn`, lower-case headers joined by commas, and the cookies taken out of them into a list."""
     offers = Offers(headers=event.get("headers"), cookies=event.get("cookies"))
-    return routed_request(EventKind.HTTP_API_V2, event, parse_arn(event.get("routeArn")), offers)
+    return routed_request(EventKind.HTTP_API_V2, event, parse_arn(event.get("routeArn")), offers, _scope(event))
+
+
+def _scope(event: dict[str, object]) -> Scope | None:
+    """What else a simple response may be taken for, since API Gateway caches it by the identity sources alone.
+
+    None without any: then nothing is cached. With $context.routeKey among them the requests of that route key, but
+    not if the client may have sent the value; otherwise those of every route.
+    """
+    sources, key = event.get("identitySource"), event.get("routeKey")
+    if not sources:
+        return None
+    sent = [*section(event, "headers").values(), *section(event, "queryStringParameters").values()]
+    if not isinstance(sources, list) or not isinstance(key, str) or key not in sources or key in sent:
+        return Scope(METHODS, "/", open_ended=True)
+    method, _, path = key.partition(" ")
+    literal, parameter, _ = (path or "/{$default}").partition("{")
+    return Scope(METHODS if method in ("ANY", "$default") else (method,), literal, open_ended=bool(parameter))
 
 
 def render(request: Request, decision: Decision, response: HttpApiResponse) -> dict[str, object]:
@@ -26,4 +43,5 @@ def render(request: Request, decision: Decision, response: HttpApiResponse) -> d
         return policy(request, decision)
     if decision.allowed:
         return {"isAuthorized": True, "context": dict(decision.context)}
-    return {"isAuthorized": False, "context": {"reason": decision.reason.value}}
+    told = {"reason": decision.reason.value, **({"rule": decision.rule} if decision.rule else {})}
+    return {"isAuthorized": False, "context": {**decision.context, **told}}

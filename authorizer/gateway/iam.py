@@ -1,30 +1,35 @@
 """execute-api ARNs and policy documents, written by hand: libraries echo the path, forget partitions, split at colons.
 
-The path of an incoming ARN is the caller's text: it never reaches a policy.
+The path of an incoming ARN is the caller's text: rules look at it, and it never reaches a policy.
 """
 
+import json
 import re
 from typing import NamedTuple
 
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
-from authorizer.exchange import Decision, Request
+from authorizer.exchange import MAX_ANSWER_BYTES, Decision, Grant, Request
 
 # arn:{partition}:execute-api:{region}:{account}:{api}/{stage}/..., where the stage of an HTTP API can be $default.
 _STAGE = (
     r"(arn:aws(?:-[a-z]+)*:execute-api:[a-z0-9-]{1,32}:[0-9]{12}:([A-Za-z0-9]{1,64})/([A-Za-z0-9_-]{1,128}|\$default))"
 )
 # .../{method}/{path}: the caller's method and path; the path may hold anything, colons and slashes included.
-ROUTE_ARN = re.compile(_STAGE + r"/([!#$%&'+.^_`|~0-9A-Za-z-]{1,32})/.*", re.ASCII | re.DOTALL)
-CONNECT_ARN = re.compile(_STAGE + r"/(\$connect)", re.ASCII)
+ROUTE_ARN = re.compile(_STAGE + r"/([!#$%&'+.^_`|~0-9A-Za-z-]{1,32})(/.*)", re.ASCII | re.DOTALL)
+CONNECT_ARN = re.compile(_STAGE + r"/(\$connect)()", re.ASCII)
+
+_REGION_AND_ACCOUNT = re.compile(r":[a-z0-9-]+:[0-9]{12}:", re.ASCII)
+_NOBODY = Grant((), ("*",))
 
 
 class Arn(NamedTuple):
-    """The parts of an execute-api ARN. `stage_arn` is all up to the stage; `method` is $connect for a WebSocket."""
+    """The parts of an execute-api ARN. `stage_arn` is all up to the stage; a WebSocket's method is $connect."""
 
     stage_arn: str
     api_id: str
     stage: str
     method: str
+    path: str
 
 
 def parse_arn(arn: object, form: re.Pattern[str] = ROUTE_ARN) -> Arn:
@@ -42,14 +47,27 @@ def parse_arn(arn: object, form: re.Pattern[str] = ROUTE_ARN) -> Arn:
 
 
 def policy(request: Request, decision: Decision) -> dict[str, object]:
-    """Allow or deny the whole stage: API Gateway caches the answer and goes by it for every route of the API."""
-    statement = {
-        "Action": "execute-api:Invoke",
-        "Effect": "Allow" if decision.allowed else "Deny",
-        "Resource": f"{request.stage_arn}/*",
-    }
-    return {
+    """What the caller may call of the whole stage: API Gateway caches it and goes by it for every route of the API.
+
+    Raises `Misconfigured(answer_too_large)` where a long stage name makes it larger than the rules could know.
+    """
+    grant, everywhere = decision.grant or _NOBODY, request.stage_arn
+    if len(grant.denied) > 1:  # within one API that changes nothing, and the answer is a quarter shorter
+        everywhere = _REGION_AND_ACCOUNT.sub(":*:*:", everywhere, count=1)
+    statements = [
+        *_statement("Allow", [f"{request.stage_arn}/{one}" for one in grant.allowed]),
+        *_statement("Deny", [f"{everywhere}/{one}" for one in grant.denied]),
+    ]
+    answer: dict[str, object] = {
         "principalId": decision.principal_id or "unknown",
-        "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-        "context": dict(decision.context) if decision.allowed else {"reason": decision.reason.value},
+        "policyDocument": {"Version": "2012-10-17", "Statement": statements},
+        "context": dict(decision.context) if decision.grant else {"reason": decision.reason.value},
     }
+    if len(grant.denied) > 1 and len(json.dumps(answer)) > MAX_ANSWER_BYTES:
+        raise Misconfigured(Reason.ANSWER_TOO_LARGE)
+    return answer
+
+
+def _statement(effect: str, resources: list[str]) -> list[dict[str, object]]:
+    resource = resources if len(resources) > 1 else "".join(resources)
+    return [{"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource}] if resource else []

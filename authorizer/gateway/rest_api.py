@@ -21,7 +21,8 @@ def parse_request(event: dict[str, object]) -> Request:
 
 
 def render(request: Request, decision: Decision) -> dict[str, object] | Unauthorized:
-    """A policy for the whole stage; 401 by raising."""
+    """A policy for the whole stage, with the API key of a usage plan where there is one; 401 by raising."""
     if decision.outcome is Outcome.UNAUTHENTICATED:
         return Unauthorized()
-    return policy(request, decision)
+    usage = {"usageIdentifierKey": decision.usage_key} if decision.usage_key else {}
+    return policy(request, decision) | usage

@@ -3,11 +3,10 @@
 import pytest
 
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
-from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
+from authorizer.exchange import Decision, EventKind, Grant, Offers, Outcome, Request
 from authorizer.gateway.iam import CONNECT_ARN, Arn, parse_arn, policy
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
-ROUTE = Arn(STAGE_ARN, "a1b2c3d4e5", "prod", "GET")
 
 
 def request(stage_arn: str = STAGE_ARN) -> Request:
@@ -39,21 +38,21 @@ def refused(arn: object) -> Reason:
 )
 def test_a_path_may_hold_anything_and_leads_nowhere(path: str) -> None:
     arn = parse_arn(f"{STAGE_ARN}/GET/{path}")
-    assert arn == ROUTE
-    decision = Decision(Outcome.ALLOWED, Reason.ALLOWED, "user", {})
+    assert arn == Arn(STAGE_ARN, "a1b2c3d4e5", "prod", "GET", f"/{path}")
+    decision = Decision(Outcome.ALLOWED, Reason.ALLOWED, "user", {}, grant=Grant())
     assert policy(request(arn.stage_arn), decision) == policy(request(), decision)
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-eusc"])
 def test_every_partition_is_kept(partition: str) -> None:
     stage_arn = f"arn:{partition}:execute-api:xx-north-1:123456789012:abc/v1"
-    assert parse_arn(f"{stage_arn}/DELETE/x") == Arn(stage_arn, "abc", "v1", "DELETE")
+    assert parse_arn(f"{stage_arn}/DELETE/x") == Arn(stage_arn, "abc", "v1", "DELETE", "/x")
 
 
 @pytest.mark.parametrize("stage", ["$default", "prod", "test-invoke-stage", "ESTestInvoke-stage", "v1_2", "x" * 128])
 def test_a_stage_may_be_the_default_one(stage: str) -> None:
     stage_arn = f"arn:aws:execute-api:eu-west-1:123456789012:abc/{stage}"
-    assert parse_arn(f"{stage_arn}/GET/") == Arn(stage_arn, "abc", stage, "GET")
+    assert parse_arn(f"{stage_arn}/GET/") == Arn(stage_arn, "abc", stage, "GET", "/")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +110,7 @@ def test_what_is_unlike_an_execute_api_arn_is_refused(arn: str) -> None:
 
 
 def test_a_websocket_has_no_method_but_its_route() -> None:
-    assert parse_arn(f"{STAGE_ARN}/$connect", CONNECT_ARN) == Arn(STAGE_ARN, "a1b2c3d4e5", "prod", "$connect")
+    assert parse_arn(f"{STAGE_ARN}/$connect", CONNECT_ARN) == Arn(STAGE_ARN, "a1b2c3d4e5", "prod", "$connect", "")
     for other in ("/$disconnect", "/$default", "/GET/", "/$connect/", "/$connect\n", ""):
         with pytest.raises(Misconfigured):
             parse_arn(STAGE_ARN + other, CONNECT_ARN)
@@ -126,7 +125,7 @@ def test_without_an_arn_it_is_no_event_of_ours(arn: object) -> None:
 
 def test_a_policy_allows_the_whole_stage_and_nothing_else() -> None:
     decision = Decision(
-        Outcome.ALLOWED, Reason.ALLOWED, "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01", {"user_id": "u", "n": 1}
+        Outcome.ALLOWED, Reason.ALLOWED, "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01", {"user_id": "u", "n": 1}, grant=Grant()
     )
     assert policy(request(), decision) == {
         "principalId": "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01",
@@ -165,5 +164,5 @@ def test_every_other_outcome_denies_the_whole_stage_and_tells_the_reason_alone(o
 
 def test_a_policy_is_a_copy() -> None:
     context: dict[str, str | int | float | bool] = {"user_id": "u"}
-    policy(request(), Decision(Outcome.ALLOWED, Reason.ALLOWED, "u", context))["context"] = None
+    policy(request(), Decision(Outcome.ALLOWED, Reason.ALLOWED, "u", context, grant=Grant()))["context"] = None
     assert context == {"user_id": "u"}

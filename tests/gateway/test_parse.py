@@ -8,7 +8,7 @@ import pytest
 from authorizer import gateway
 from authorizer.config import Settings
 from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unauthenticated
-from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
+from authorizer.exchange import METHODS, Decision, EventKind, Offers, Outcome, Request, Scope
 from events.sign import SHAPES, event_with
 
 SETTINGS = Settings.from_env({"HANKO_API_URL": "https://tenant.hanko.io", "HANKO_AUDIENCE": "example.com"})
@@ -36,6 +36,12 @@ def refused(what: object) -> Reason:
     return caught.value.reason
 
 
+def path_in(sample: dict[str, Any]) -> str:
+    """What stands behind the method in the ARN; nothing behind $connect."""
+    arn = sample["routeArn" if "routeArn" in sample else "methodArn"]
+    return "".join(f"/{part}" for part in arn.split("/", 3)[3:])
+
+
 def in_maps(sample: dict[str, Any]) -> Offers:
     headers, multi_value_headers, query = (sample[name] for name in V1_MAPS)
     return Offers(headers=headers, multi_value_headers=multi_value_headers, query=query)
@@ -45,7 +51,7 @@ def in_maps(sample: dict[str, Any]) -> Offers:
 
 
 def test_a_rest_token_event() -> None:
-    expected = Request(EventKind.REST_TOKEN, Offers(token="Bearer tok"), *REST, "GET", "")
+    expected = Request(EventKind.REST_TOKEN, Offers(token="Bearer tok"), *REST, "GET", "", "/items/42")
     assert gateway.parse(event("rest_token")) == expected
 
 
@@ -65,14 +71,19 @@ def test_an_event_with_maps_of_headers(
     shape: str, kind: EventKind, place: tuple[str, str, str], method: str, request_id: str
 ) -> None:
     sample = event(shape)
-    assert gateway.parse(sample) == Request(kind, in_maps(sample), *place, method, request_id)
+    assert gateway.parse(sample) == Request(kind, in_maps(sample), *place, method, request_id, path_in(sample))
 
 
-@pytest.mark.parametrize(("shape", "method"), [("http_v2", "GET"), ("http_v2_cookie", "POST")])
-def test_an_http_api_event_of_format_2(shape: str, method: str) -> None:
+@pytest.mark.parametrize(
+    ("shape", "method", "scope"),
+    [("http_v2", "GET", Scope(METHODS, "/", open_ended=True)), ("http_v2_cookie", "POST", None)],
+)
+def test_an_http_api_event_of_format_2(shape: str, method: str, scope: Scope | None) -> None:
     sample = event(shape)
     offers = Offers(headers=sample["headers"], cookies=sample.get("cookies"))
-    assert gateway.parse(sample) == Request(EventKind.HTTP_API_V2, offers, *HTTP, method, HTTP_ID)
+    assert gateway.parse(sample) == Request(
+        EventKind.HTTP_API_V2, offers, *HTTP, method, HTTP_ID, path_in(sample), scope
+    )
 
 
 def test_an_appsync_event() -> None:
@@ -83,7 +94,9 @@ def test_an_appsync_event() -> None:
 def test_the_consoles_test_is_a_request_like_any_other() -> None:
     stage = ("a1b2c3d4e5", "ESTestInvoke-stage", f"{ACCOUNT}:a1b2c3d4e5/ESTestInvoke-stage")
     sample = event("console_test")
-    assert gateway.parse(sample) == Request(EventKind.REST_REQUEST, in_maps(sample), *stage, "GET", REST_ID)
+    assert gateway.parse(sample) == Request(
+        EventKind.REST_REQUEST, in_maps(sample), *stage, "GET", REST_ID, path_in(sample)
+    )
 
 
 def test_what_the_caller_offers_is_not_printed() -> None:

@@ -1,0 +1,110 @@
+"""Where the rules come from: a file beside the code, or a parameter of Systems Manager that is read again in time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from authorizer.clock import Clock, Instant
+from authorizer.config import Settings
+from authorizer.errors import Misconfigured, Reason, Unavailable
+from authorizer.exchange import Request
+from authorizer.hanko.claims import Claims
+from authorizer.rules import Judgement, Rules
+
+MAX_AGE_SECONDS = 300  # of the parameter's text
+RETRY_SECONDS = 10  # after a failed attempt: meanwhile nobody waits for the next one
+CALL_SECONDS = 1  # to connect, and again to read
+
+
+class RuleBook:
+    """The rules in force, and the clock that they are judged by."""
+
+    def __init__(self, current: Callable[[], Rules], clock: Clock) -> None:
+        """`current` returns the rules to go by at this moment, or raises an error of ours."""
+        self._current, self._clock = current, clock
+
+    def judge(self, request: Request, claims: Claims) -> Judgement:
+        """What the rules say of this caller.
+
+        Raises `Unavailable(rules_unavailable)` while there are none, `Misconfigured(rules_invalid)` for wrong ones.
+        """
+        return self._current().judge(request, claims, self._clock.wall())
+
+
+def open_rules(settings: Settings, clock: Clock, file: Path) -> RuleBook:
+    """The parameter that the settings name, else the file, else no rules at all.
+
+    Raises `Misconfigured(rules_invalid)`. A parameter that cannot be read now is read with a later request.
+    """
+    if settings.rules_parameter is not None:
+        return RuleBook(ParameterRules(read_parameter(settings.rules_parameter), clock).current, clock)
+    rules = rules_of(_text_of(file)) if file.exists() else Rules()
+    return RuleBook(lambda: rules, clock)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, ValueError):
+        raise Misconfigured(Reason.RULES_INVALID, f"Wrong rules:\n{file.name} cannot be read as UTF-8") from None
+
+
+def rules_of(text: str) -> Rules:
+    """The rules of a text; of one that holds comments alone, none, without the milliseconds of a TOML parser."""
+    if all(line.lstrip().startswith("#") or not line.strip() for line in text.splitlines()):
+        return Rules()
+    from authorizer.rules_toml import parse_rules  # noqa: PLC0415 - see above
+
+    return parse_rules(text)
+
+
+class ParameterRules:
+    """The rules in a text that is read again when it is old. The last good ones stay while that fails."""
+
+    def __init__(self, read: Callable[[], str], clock: Clock) -> None:
+        """`read` returns the text or raises `Unavailable`. It is called at once: wrong rules stop the function."""
+        self._read, self._clock = read, clock
+        self._rules: Rules | None = None
+        self._read_at: Instant | None = None
+        self._failed_at: Instant | None = None
+        self._refresh()
+
+    def current(self) -> Rules:
+        """The rules to go by; `stale` is true on those that could not be read again."""
+        if self._is_older(self._read_at, MAX_AGE_SECONDS) and self._is_older(self._failed_at, RETRY_SECONDS):
+            self._refresh()
+        if self._rules is None:
+            raise Unavailable(Reason.RULES_UNAVAILABLE)
+        return self._rules
+
+    def _refresh(self) -> None:
+        try:
+            self._rules = rules_of(self._read())
+            self._read_at, self._failed_at = self._clock.now(), None
+        except (Unavailable, Misconfigured) as error:
+            self._failed_at = self._clock.now()
+            if self._rules is not None:
+                self._rules = replace(self._rules, stale=True)
+            elif isinstance(error, Misconfigured):
+                raise
+
+    def _is_older(self, then: Instant | None, seconds: float) -> bool:
+        return then is None or self._clock.seconds_since(then) >= seconds
+
+
+def read_parameter(name: str) -> Callable[[], str]:
+    """How the text of a parameter is read: by Powertools, whose boto3 takes more than 100 ms of a cold start."""
+    from aws_lambda_powertools.utilities.parameters import SSMProvider  # noqa: PLC0415 - see above
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415 - see above
+    from botocore.config import Config  # noqa: PLC0415 - see above
+
+    once = Config(connect_timeout=CALL_SECONDS, read_timeout=CALL_SECONDS, retries={"total_max_attempts": 1})
+    provider = SSMProvider(boto_config=once)
+
+    def read() -> str:
+        try:
+            return str(provider.get(name, force_fetch=True))
+        except GetParameterError:
+            raise Unavailable(Reason.RULES_UNAVAILABLE) from None
+
+    return read

@@ -1,0 +1,235 @@
+"""The text of rules.toml → `Rules`; every mistake in one message, with its line.
+
+The message repeats names and patterns of the file, which are the deployer's own, but none of the values it asks for.
+"""
+
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar, cast
+
+from authorizer.errors import Misconfigured, Reason
+from authorizer.exchange import MAX_ANSWER_BYTES, MAX_CONTEXT_BYTES, METHODS
+from authorizer.rules import (
+    CONNECT,
+    MAX_TOLD_CHARACTERS,
+    UNUSUAL_PATHS,
+    Requirement,
+    Route,
+    Rule,
+    Rules,
+    Scalar,
+)
+
+MAX_PATH_CHARACTERS = 200  # behind the longest stage, a Resource is still below API Gateway's 512 characters
+MIN_CONTEXT_BYTES = 1024
+MAX_AGE_SECONDS = 31_536_000
+
+# What an answer needs beside policy and claims, and what each pattern costs, with a stage's name of ten characters.
+_SKELETON_BYTES = 400 + MAX_TOLD_CHARACTERS
+_ALLOWED_BYTES = len('"arn:aws-us-gov:execute-api:ap-southeast-1:123456789012:a1b2c3d4e5/production/", ')
+_DENIED_BYTES = len('"arn:aws-us-gov:execute-api:*:*:a1b2c3d4e5/production/", ')
+_FIELD_BYTES = len(
+    '"arn:aws-us-gov:appsync:ap-southeast-1:123456789012:apis/a1b2c3d4e5f6g7h8i9j0k1l2m3/types//fields/", '
+)
+_ALWAYS_BYTES = (
+    _SKELETON_BYTES
+    + sum(_ALLOWED_BYTES + len(method) + len("/*") for method in METHODS)
+    + sum(_DENIED_BYTES + len(pattern) for pattern in UNUSUAL_PATHS)
+)
+
+_HEADING = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
+_NAME = re.compile(r"[!#-:<-\[\]-~](?:[ !#-:<-\[\]-~]{0,62}[!#-:<-\[\]-~])?", re.ASCII)  # visible, no " ; or \
+_ROUTE = re.compile(rf"(\*|{'|'.join(METHODS)}) (/[A-Za-z0-9._~!$&'()+,=:@/-]*)(\*?)", re.ASCII)
+_FIELD = re.compile(r"[_A-Za-z]\w{0,63}\.[_A-Za-z]\w{0,63}", re.ASCII)
+
+T = TypeVar("T")
+
+
+def parse_rules(text: str) -> Rules:
+    """Parse and check a whole set of rules.
+
+    Raises `Misconfigured(rules_invalid)`; its text has a line for each mistake, which names the line of the file.
+    """
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise _wrong([f"no TOML: {error}"]) from None
+    reader = _Reader(text)
+    rules = reader.rules(document)
+    if reader.mistakes:
+        raise _wrong(reader.mistakes)
+    return rules
+
+
+def _wrong(mistakes: list[str]) -> Misconfigured:
+    lines = [mistake.encode("ascii", "backslashreplace").decode() for mistake in mistakes]
+    return Misconfigured(Reason.RULES_INVALID, "\n".join(["Wrong rules:", *lines]))
+
+
+class _Reader:
+    """Reads a document and collects its mistakes; what it returns counts only if there are none."""
+
+    def __init__(self, text: str) -> None:
+        self.mistakes: list[str] = []
+        self._lines = [text.count("\n", 0, heading.start()) + 1 for heading in _HEADING.finditer(text)]
+
+    def rules(self, document: Mapping[str, object]) -> Rules:
+        self._know(document, {"default", "allow_unusual_paths", "rule"}, "the file")
+        tables = self._read("rule", _tables, document.get("rule", []), "the file") or []
+        default = document.get("default", None if tables else "allow")
+        default_allows = self._read("default", _default, default, "the file")
+        unusual = self._read("allow_unusual_paths", _boolean, document.get("allow_unusual_paths", False), "the file")
+        rules = tuple(self._rule(number, table, strict=default == "deny") for number, table in enumerate(tables))
+        names = [name for table in tables if isinstance(name := table.get("name"), str)]
+        self.mistakes += [
+            f"the file: two rules are named {n[:64]!a}" for n in dict.fromkeys(names) if names.count(n) > 1
+        ]
+        room = 0 if self.mistakes else self._read("rule", partial(_context_bytes, rules), default_allows, "the file")
+        return Rules(rules, default_allows, unusual, room)
+
+    def _rule(self, number: int, table: Mapping[str, object], *, strict: bool) -> Rule:
+        line = f"line {self._lines[number]}" if len(self._lines) > number else f"rule {number + 1}"
+        name = table.get("name")
+        where = f"{line}, rule {name[:64]!a}" if isinstance(name, str) else line
+        self._know(table, {"name", "routes", "fields", "require", "max_age_seconds"}, where)
+        rule = Rule(
+            self._read("name", _name, name, where),
+            self._read("routes", _routes, table.get("routes"), where),
+            self._read("fields", _fields, table.get("fields"), where),
+            self._read("require", _requirements, table.get("require"), where),
+            self._read("max_age_seconds", _max_age, table.get("max_age_seconds"), where),
+        )
+        if "routes" not in table and "fields" not in table:
+            self.mistakes.append(f"{where}: it guards nothing; it must have routes or fields")
+        if not strict and "require" not in table and "max_age_seconds" not in table:
+            self.mistakes.append(f"{where}: it asks for nothing; it must have require or max_age_seconds")
+        if strict and "fields" in table:
+            self.mistakes.append(f'{where}: fields need default = "allow", since AppSync can only be told what to deny')
+        return rule
+
+    def _know(self, table: Mapping[str, object], known: set[str], where: str) -> None:
+        self.mistakes += [f"{where}: {name[:64]!a} is no key here" for name in table if name not in known]
+
+    def _read(self, key: str, parse: Callable[[object], T], value: object, where: str) -> T:
+        try:
+            return parse(value)
+        except ValueError as error:
+            self.mistakes.append(f"{where}: {key} {error}")
+            return cast("T", None)  # never seen by anyone: there is a mistake
+
+
+def _tables(value: object) -> list[Mapping[str, object]]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise ValueError("must be written as [[rule]]")
+    return value
+
+
+def _default(value: object) -> bool:
+    if value not in ("allow", "deny"):
+        raise ValueError('must be "allow" or "deny", and is required as soon as there is a rule')
+    return value == "allow"
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004 - all mistakes are ValueErrors here
+    return value
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError('must be 1 to 64 visible ASCII characters, without ", ; and \\')
+    return value
+
+
+def _strings(value: object) -> list[str]:
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        raise ValueError("must be a list of texts, and not empty")
+    return value
+
+
+def _routes(value: object) -> tuple[Route, ...]:
+    return () if value is None else tuple(_route(one) for one in _strings(value))
+
+
+def _route(text: str) -> Route:
+    if text == CONNECT:
+        return Route((CONNECT,), "", open_ended=False)
+    match = _ROUTE.fullmatch(text)
+    if match is None or len(text) > MAX_PATH_CHARACTERS:
+        raise ValueError(
+            f"has {text[:64]!a}; it must be $connect or METHOD /path of at most {MAX_PATH_CHARACTERS} characters: "
+            "* for every method, * at the end of the path only, no {parameters}, no %, ? or ;"
+        )
+    method, path, star = match.groups()
+    if "//" in path or {".", ".."} & set(path.split("/")):
+        raise ValueError(f"has {text[:64]!a}, with an empty or a dot segment")
+    return Route(METHODS if method == "*" else (method,), path, open_ended=bool(star))
+
+
+def _fields(value: object) -> tuple[str, ...]:
+    fields = () if value is None else tuple(_strings(value))
+    for one in fields:
+        if not _FIELD.fullmatch(one):
+            raise ValueError(f"has {one[:64]!a}; it must be Type.field")
+    return fields
+
+
+def _requirements(value: object) -> tuple[Requirement, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, dict) or not value:
+        raise ValueError("must be a table of claims and values, and not empty")
+    return tuple(_requirement(tuple(path.split(".")), values) for path, values in _flat(value))
+
+
+def _flat(table: Mapping[str, object], above: str = "") -> list[tuple[str, object]]:
+    """Dotted paths and their values, however TOML's own dots have nested them; an empty table is a value, no path."""
+    flat: list[tuple[str, object]] = []
+    for name, value in table.items():
+        flat += _flat(value, f"{above}{name}.") if isinstance(value, dict) and value else [(f"{above}{name}", value)]
+    return flat
+
+
+def _requirement(path: tuple[str, ...], value: object) -> Requirement:
+    values = tuple(value) if isinstance(value, list) else (value,)
+    if not all(path) or not values or not all(_is_scalar(one) for one in values):
+        shown = ".".join(path)[:64]
+        raise ValueError(
+            f"{shown!a} must be a claim's path with a text, number, boolean, or a list of them, and not empty"
+        )
+    # What the backend receives as email_verified is a member of Hanko's claim.
+    return Requirement(
+        ("email", "is_verified") if path == ("email_verified",) else path, cast("tuple[Scalar, ...]", values)
+    )
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _max_age(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_AGE_SECONDS:
+        raise ValueError(f"must be a whole number of seconds from 1 to {MAX_AGE_SECONDS}")
+    return value
+
+
+def _context_bytes(rules: tuple[Rule, ...], default_allows: object) -> int:
+    """What the claims may take in the largest answer that there can be: to a caller who meets no rule, or some."""
+    denied: dict[str, int] = {}
+    allowed: dict[str, int] = {}
+    fields: dict[str, int] = {}
+    size = MAX_ANSWER_BYTES - MAX_CONTEXT_BYTES
+    for rule in rules:
+        denied |= {one: _DENIED_BYTES + len(one) for one in rule.guarded}
+        allowed |= {one: _ALLOWED_BYTES + len(one) for one in rule.granted if not default_allows}
+        fields |= {one: _FIELD_BYTES + len(one) for one in rule.fields}
+        size = _ALWAYS_BYTES + max(sum(denied.values()) + sum(allowed.values()), sum(fields.values()))
+        if size > MAX_ANSWER_BYTES - MIN_CONTEXT_BYTES:
+            raise ValueError(f"{rule.name!a} is one too many: with it, an answer could exceed {MAX_ANSWER_BYTES} bytes")
+    return min(MAX_CONTEXT_BYTES, MAX_ANSWER_BYTES - size)
