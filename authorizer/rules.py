@@ -118,7 +118,8 @@ class Rule:
 
     def _resources(self, *, guarded: bool) -> tuple[str, ...]:
         """Each once, and none that another one covers: answers are short of room."""
-        every = dict.fromkeys(one for route in self.routes for one in route.resources(guarded=guarded))
+        routes = [route for route in self.routes if route.methods != (CONNECT,)]  # a WebSocket's only one needs none
+        every = dict.fromkeys(one for route in routes for one in route.resources(guarded=guarded))
         covers = [one for one in every if one.endswith("*")]
         return tuple(one for one in every if not any(one.startswith(c[:-1]) and one != c for c in covers))
 

@@ -18,8 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from sandbox import CONTEXT, FUNCTION_ARN, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
 from authorizer.clock import Clock
+from authorizer.errors import Reason, Unavailable
+from authorizer.exchange import METHODS
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.hanko.tokens import TokenVerifier
+from authorizer.rules import Rules
+from authorizer.rules_source import RuleBook
 from events.sign import SHAPES, event_with, token_with
 from local.hanko import StandInHanko
 from local.runtime import LambdaRuntime
@@ -159,6 +163,7 @@ def answer_of(sandbox: Sandbox, event: object) -> object:
 
 
 def sandbox_for(kind: Kind, make_sandbox: MakeSandbox, **settings: str) -> Sandbox:
+    """`settings` are variables without HANKO_; `rules` is the text of the rules."""
     return make_sandbox(**{"log_hash_key": HASH_KEY, **kind.settings, **settings})
 
 
@@ -176,12 +181,12 @@ def event_with_two(kind: Kind, token: str) -> Json:
 NO_KEYS: Json = {"key_fetches": 0, "stale_keys": False}
 FETCHED: Json = {"key_set_age_seconds": 0, "key_fetches": 1, "stale_keys": False}
 CACHED: Json = {"key_set_age_seconds": 0, "key_fetches": 0, "stale_keys": False}
-FAULTS = {"unauthenticated": "caller", "misconfigured": "deployment"}
+FAULTS = {"unauthenticated": "caller", "forbidden": "caller", "misconfigured": "deployment"}
 
 
 def assert_recorded(sandbox: Sandbox, request: Json, outcome: str, reason: str, keys: Json, **more: object) -> None:
     """One log line and one metric record were written, and this is all that they say."""
-    level = {"allowed": "INFO", "unauthenticated": "WARNING"}.get(outcome, "ERROR")
+    level = {"allowed": "INFO", "unauthenticated": "WARNING", "forbidden": "WARNING"}.get(outcome, "ERROR")
     fault = {"fault": FAULTS[outcome]} if outcome in FAULTS else {}
     assert sandbox.records() == (
         [
@@ -372,6 +377,180 @@ def test_context_invalid(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHa
     token = session_token(hanko, about="x" * 4096)
     assert answer_of(sandbox, event_with(kind.shape, token)) == UNAVAILABLE
     assert_recorded(sandbox, kind.log, "misconfigured", "context_invalid", FETCHED, fault="caller")
+
+
+# --- rules: what the caller may call, for every kind
+
+RULES = """
+default = "allow"
+[[rule]]
+name = "admins only"
+routes = ["* /items/42", "$connect"]
+fields = ["Query.admin"]
+require = { role = "admin" }
+
+[[rule]]
+name = "fresh logins"
+routes = ["POST /payments*", "$connect"]
+fields = ["Mutation.pay"]
+max_age_seconds = 300
+"""
+WITH_SLASH = [f"{method}/items/42{slash}" for method in METHODS for slash in ("", "/")]
+EVERYTHING_UNUSUAL = ["*%*", "*//*", "*/./*", "*/../*", "*;*", r"*\*", "*/.", "*/.."]
+TOLD = {"rule": "admins only", "reason": "rule_not_met"}
+
+
+def policy_without_the_admins(stage: str) -> Json:
+    here, anywhere = "arn:aws:execute-api:eu-west-1:123456789012", "arn:aws:execute-api:*:*"
+    statements = [
+        {
+            "Action": "execute-api:Invoke",
+            "Effect": "Allow",
+            "Resource": [f"{here}:{stage}/{method}/*" for method in METHODS],
+        },
+        {
+            "Action": "execute-api:Invoke",
+            "Effect": "Deny",
+            "Resource": [f"{anywhere}:{stage}/{route}" for route in WITH_SLASH + EVERYTHING_UNUSUAL],
+        },
+    ]
+    return {
+        "principalId": USER,
+        "policyDocument": {"Version": "2012-10-17", "Statement": statements},
+        "context": {**CONTEXT, **TOLD},
+    }
+
+
+def policy_refusing_to_connect() -> Json:
+    stage = "arn:aws:execute-api:eu-west-1:123456789012:k1l2m3n4o5/prod"
+    deny = {"Action": "execute-api:Invoke", "Effect": "Deny", "Resource": f"{stage}/*"}
+    return {
+        "principalId": USER,
+        "policyDocument": {"Version": "2012-10-17", "Statement": [deny]},
+        "context": {**CONTEXT, **TOLD},
+    }
+
+
+def ruled(kind: Kind) -> Json:
+    """The answer to a caller who is no admin."""
+    if kind.shape == "appsync":
+        fields = "arn:aws:appsync:eu-west-1:123456789012:apis/p6q7r8s9t0u1v2w3x4y5z6a7b8/types/Query/fields/admin"
+        return {"isAuthorized": True, "resolverContext": {**CONTEXT, **TOLD}, "deniedFields": [fields]}
+    if kind.shape.startswith("websocket"):
+        return policy_refusing_to_connect()
+    if kind.allowed is SIMPLE:
+        return {"isAuthorized": False, "context": {**CONTEXT, **TOLD}}
+    return policy_without_the_admins(kind.allowed["policyDocument"]["Statement"][0]["Resource"].split(":")[5][:-2])
+
+
+@every_kind
+def test_a_rule_that_is_not_met(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox, rules=RULES)
+    assert answer_of(sandbox, event_with(kind.shape, session_token(hanko))) == ruled(kind)
+    if kind.shape in ("appsync", "console_test"):  # AppSync is told which fields; the console asks for /
+        assert_recorded(sandbox, kind.log, "allowed", "allowed", FETCHED, user=USER_HASH)
+    else:
+        rule = {"rule": "admins only", "user": USER_HASH}
+        assert_recorded(sandbox, kind.log, "forbidden", "rule_not_met", FETCHED, **rule)
+
+
+@every_kind
+def test_every_rule_is_met(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox, rules=RULES)
+    assert answer_of(sandbox, event_with(kind.shape, session_token(hanko, role="admin"))) == kind.allowed
+    assert_recorded(sandbox, kind.log, "allowed", "allowed", FETCHED, user=USER_HASH)
+
+
+@every_kind
+def test_no_rule_grants(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox, rules='default = "deny"')
+    answer = answer_of(sandbox, event_with(kind.shape, session_token(hanko)))
+    if kind.shape == "appsync":
+        assert answer == {"isAuthorized": False}
+    elif kind.allowed is SIMPLE:
+        assert answer == {"isAuthorized": False, "context": {**CONTEXT, "reason": "no_rule_grants"}}
+    else:
+        (statement,) = kind.allowed["policyDocument"]["Statement"]
+        document = {"Version": "2012-10-17", "Statement": [{**statement, "Effect": "Deny"}]}
+        assert answer == {"principalId": USER, "policyDocument": document, "context": CONTEXT}
+    assert_recorded(sandbox, kind.log, "forbidden", "no_rule_grants", FETCHED, user=USER_HASH)
+
+
+def test_rules_that_could_not_be_read_again_are_marked(
+    make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time
+) -> None:
+    sandbox = make_sandbox(log_hash_key=HASH_KEY)
+    stale = Rules(stale=True)
+    sandbox.rules = RuleBook(lambda: stale, time_.clock)
+    sandbox.answer(event_with("rest_token", session_token(hanko)))
+    (line,), (metrics,) = sandbox.records()
+    assert (line["stale_rules"], metrics["StaleRules"]) == (True, [1])
+
+
+def test_rules_unavailable(make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time) -> None:
+    def current() -> Rules:
+        raise Unavailable(Reason.RULES_UNAVAILABLE)
+
+    sandbox = make_sandbox(log_hash_key=HASH_KEY)
+    sandbox.rules = RuleBook(current, time_.clock)
+    assert answer_of(sandbox, event_with("rest_token", session_token(hanko))) == UNAVAILABLE
+    assert_recorded(sandbox, REST_TOKEN_LOG, "unavailable", "rules_unavailable", FETCHED, fault="aws")
+
+
+def test_a_long_stage_name_and_many_rules_are_a_failure_and_no_cut_policy(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    rules = [f"[[rule]]\nname = '{n}'\nroutes = ['GET /{n:03}*']\nrequire = {{ role = 'x' }}\n" for n in range(60)]
+    sandbox = make_sandbox(log_hash_key=HASH_KEY, rules="\n".join(['default = "allow"', *rules]))
+    event = event_with("rest_token", session_token(hanko))
+    assert len(answer_of(sandbox, event)["policyDocument"]["Statement"][1]["Resource"]) == 68  # type: ignore[index]  # a policy
+    sandbox.records()
+    stage = "x" * 128
+    event["methodArn"] = event["methodArn"].replace("/prod/", f"/{stage}/")
+    assert answer_of(sandbox, event) == UNAVAILABLE
+    assert_recorded(sandbox, {**REST_TOKEN_LOG, "stage": stage}, "misconfigured", "answer_too_large", CACHED)
+
+
+@pytest.mark.parametrize("account", [None, "", "12345678901", 123456789012, "*"])
+def test_a_field_that_cannot_be_named_is_a_failure_and_not_allowed(
+    account: object, make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    sandbox = make_sandbox(log_hash_key=HASH_KEY, rules=RULES)
+    event = event_with("appsync", session_token(hanko))
+    event["requestContext"]["accountId"] = account
+    assert answer_of(sandbox, event) == UNAVAILABLE
+    assert_recorded(sandbox, APPSYNC_LOG, "misconfigured", "arn_invalid", FETCHED)
+    event["authorizationToken"] = session_token(hanko, role="admin")
+    assert answer_of(sandbox, event) == {"isAuthorized": True, "resolverContext": CONTEXT}  # who is denied nothing
+
+
+@pytest.mark.parametrize(
+    ("claims", "key"),
+    [
+        ({"metadata": {"key": "a-key-of-a-usage-plan"}}, "a-key-of-a-usage-plan"),
+        ({"metadata": {"key": "x" * 128}}, "x" * 128),
+        ({"metadata": {"key": "x" * 129}}, None),
+        ({"metadata": {"key": "two words"}}, None),
+        ({"metadata": {"key": "line\n"}}, None),
+        ({"metadata": {"key": ""}}, None),
+        ({"metadata": {"key": 7}}, None),
+        ({"metadata": {"key": ["x"]}}, None),
+        ({"metadata": "key"}, None),
+        ({}, None),
+    ],
+)
+def test_a_usage_plan_gets_the_callers_key_from_rest_apis_alone(
+    claims: Json, key: str | None, make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    sandbox = make_sandbox(log_hash_key=HASH_KEY, usage_plan_claim="metadata.key", http_api_response="policy")
+    with_key = {"usageIdentifierKey": key} if key else {}
+    for shape in SHAPES:
+        answer: Any = answer_of(sandbox, event_with(shape, session_token(hanko, **claims)))
+        if shape.startswith(("rest_", "console")):
+            assert {name: value for name, value in answer.items() if name == "usageIdentifierKey"} == with_key
+        elif not shape.startswith("websocket_"):  # whose other places for a token are off
+            assert "usageIdentifierKey" not in answer
+    assert "a-key-of-a-usage-plan" not in sandbox.output()
 
 
 # --- what is no event of ours

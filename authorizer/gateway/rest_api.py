@@ -21,8 +21,10 @@ def parse_request(event: dict[str, object]) -> Request:
 
 
 def render(request: Request, decision: Decision) -> dict[str, object] | Unauthorized:
-    """A policy for the whole stage, with the API key of a usage plan where there is one; 401 by raising."""
+    """A policy for the whole stage; 401 by raising."""
     if decision.outcome is Outcome.UNAUTHENTICATED:
         return Unauthorized()
-    usage = {"usageIdentifierKey": decision.usage_key} if decision.usage_key else {}
-    return policy(request, decision) | usage
+    answer = policy(request, decision)
+    if decision.usage_key and request.kind is not EventKind.WEBSOCKET:  # a REST API alone knows usage plans
+        answer["usageIdentifierKey"] = decision.usage_key
+    return answer

@@ -20,12 +20,12 @@ UNCHECKED_HASH = 0b01  # PEP 552: the flags of bytecode whose source is never lo
 AUDIENCE = "example.com"
 
 
-def run_build(checkout: Path, artifacts: Path, target: str, umask: int) -> str:
+def run_build(checkout: Path, artifacts: Path, target: str, umask: int, **environment: str) -> str:
     artifacts.mkdir()
     result = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-m", "local.build", str(artifacts)],
         cwd=checkout,
-        env={**os.environ, "BUILD_TARGET": target},
+        env={**os.environ, "BUILD_TARGET": target, **environment},
         umask=umask,
         capture_output=True,
         text=True,
@@ -47,7 +47,8 @@ def copied_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkout = tmp_path_factory.mktemp("elsewhere") / "a longer path" / "checkout"
     for folder in ("authorizer", "local"):
         shutil.copytree(build.ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(build.ROOT / "requirements.txt", checkout)
+    for file in ("requirements.txt", "rules.toml"):
+        shutil.copy(build.ROOT / file, checkout)
     return checkout
 
 
@@ -58,7 +59,7 @@ def files_below(folder: Path) -> set[str]:
 def test_the_artifact_holds_the_authorizer_and_its_packages_and_nothing_else(artifact: Path) -> None:
     assert {path.name.partition("-")[0] for path in artifact.iterdir()} == {
         *("__pycache__", "_cffi_backend.cpython", "authorizer", "aws_lambda_powertools", "cffi", "cryptography"),
-        *("jmespath", "jwt", "pycparser", "pyjwt", "typing_extensions", "typing_extensions.py"),
+        *("jmespath", "jwt", "pycparser", "pyjwt", "rules.toml", "typing_extensions", "typing_extensions.py"),
     }
     # Of these two there is only the dist-info, for Amazon Inspector.
     assert not (artifact / "cffi").exists()
@@ -95,8 +96,25 @@ def test_two_builds_from_two_places_are_the_same_bytes(copied_checkout: Path, tm
     assert first == second  # it ends in the digest
     assert build.packed_artifact(tmp_path / "first") == build.packed_artifact(tmp_path / "second")
     assert len(list((tmp_path / "first").glob("_cffi_backend.cpython-313-aarch64-*.so"))) == 1
-    bytecode_of_local = {name for name in files_below(copied_checkout) if name.startswith("local/__pycache__/")}
-    assert files_below(copied_checkout) - bytecode_of_local == before
+    bytecode = {name for name in files_below(copied_checkout) if "/__pycache__/" in name}
+    assert files_below(copied_checkout) - bytecode == before
+
+
+def test_rules_are_packed_and_wrong_ones_stop_the_build(artifact: Path, tmp_path: Path) -> None:
+    assert (artifact / "rules.toml").read_bytes() == (build.ROOT / "rules.toml").read_bytes()
+    rules = tmp_path / "rules.toml"
+    for wrong in ("default = 'maybe'", "\0", None):
+        if wrong is None:
+            rules.unlink()
+        else:
+            rules.write_text(wrong)
+        with pytest.raises(SystemExit) as stopped:
+            build.copy_rules(tmp_path / "artifact", rules)
+        assert str(stopped.value).startswith(f"{rules}: ")
+    rules.write_text("default = 'deny'")
+    (tmp_path / "artifact").mkdir()
+    build.copy_rules(tmp_path / "artifact", rules)
+    assert (tmp_path / "artifact" / "rules.toml").read_text() == "default = 'deny'"
 
 
 def test_the_artifact_answers_under_the_real_runtime(artifact: Path) -> None:

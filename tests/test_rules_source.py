@@ -1,0 +1,175 @@
+"""Where the rules come from: the file, or a parameter of Systems Manager, whose last good text outlives its outages."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from sandbox import MakeSettings, Time
+
+from authorizer.errors import Misconfigured, Reason, Unavailable
+from authorizer.exchange import EventKind, Offers, Request
+from authorizer.hanko.claims import Claims
+from authorizer.rules import Rules
+from authorizer.rules_source import MAX_AGE_SECONDS, RETRY_SECONDS, ParameterRules, open_rules, read_parameter, rules_of
+
+ROOT = Path(__file__).parent.parent
+DENY = 'default = "deny"'
+RULES = 'default = "allow"\n[[rule]]\nname = "a"\nroutes = ["GET /a"]\nmax_age_seconds = 60\n'
+NAME = "/hanko/rules"
+
+
+class Text:
+    """A parameter's text, which can be out of reach; how often it was read."""
+
+    def __init__(self, text: str | None = RULES) -> None:
+        self.text, self.reads = text, 0
+
+    def __call__(self) -> str:
+        self.reads += 1
+        if self.text is None:
+            raise Unavailable(Reason.RULES_UNAVAILABLE)
+        return self.text
+
+
+def test_the_file_beside_the_code(tmp_path: Path, make_settings: MakeSettings, time_: Time) -> None:
+    file = tmp_path / "rules.toml"
+    request = Request(EventKind.REST_TOKEN, Offers(), "api", "prod", "arn", "GET", "id", "/a")
+    old, young = (Claims("u", "s", time_.wall - age, time_.wall + 60, {}) for age in (61, 60))
+    assert open_rules(make_settings(), time_.clock, file).judge(request, old).reason is Reason.ALLOWED
+    file.write_text(RULES)
+    book = open_rules(make_settings(), time_.clock, file)
+    assert book.judge(request, young).reason is Reason.ALLOWED
+    assert book.judge(request, old).reason is Reason.LOGIN_TOO_OLD
+    time_.advance(1)
+    assert book.judge(request, young).reason is Reason.LOGIN_TOO_OLD
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"default = 'maybe'"])
+def test_a_wrong_file_stops_the_function(
+    content: bytes, tmp_path: Path, make_settings: MakeSettings, time_: Time
+) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_bytes(content)
+    with pytest.raises(Misconfigured, match=r"^Wrong rules:\n") as caught:
+        open_rules(make_settings(), time_.clock, file)
+    assert caught.value.reason is Reason.RULES_INVALID
+
+
+def test_a_parameter_is_read_again_when_it_is_old(time_: Time) -> None:
+    text = Text()
+    rules = ParameterRules(text, time_.clock)
+    assert rules.current() == rules_of(RULES)
+    time_.advance(MAX_AGE_SECONDS - 1)
+    text.text = DENY
+    assert rules.current() == rules_of(RULES)
+    assert text.reads == 1
+    time_.advance(1)
+    assert rules.current() == rules_of(DENY)
+    assert (text.reads, rules.current().stale) == (2, False)
+
+
+@pytest.mark.parametrize("wrong", [None, "default = 'maybe'", "\0"])
+def test_the_last_good_rules_stay_while_there_are_no_better_ones(wrong: str | None, time_: Time) -> None:
+    text = Text()
+    rules = ParameterRules(text, time_.clock)
+    text.text = wrong
+    time_.advance(MAX_AGE_SECONDS)
+    assert rules.current() == rules_of(RULES)
+    assert rules.current().stale
+    assert text.reads == 2  # and nobody waits for the next attempt
+    time_.advance(RETRY_SECONDS)
+    assert rules.current().stale
+    assert text.reads == 3
+    text.text = DENY
+    time_.advance(RETRY_SECONDS)
+    assert rules.current() == rules_of(DENY)
+    assert not rules.current().stale
+
+
+def test_a_frozen_sandbox_or_a_restored_snapshot_reads_it_again(time_: Time) -> None:
+    text = Text()
+    rules = ParameterRules(text, time_.clock)
+    time_.wall += MAX_AGE_SECONDS
+    rules.current()
+    assert text.reads == 2
+
+
+def test_without_any_rules_nobody_is_let_in(time_: Time) -> None:
+    text = Text(None)
+    rules = ParameterRules(text, time_.clock)
+    for _ in range(3):
+        with pytest.raises(Unavailable) as caught:
+            rules.current()
+        assert caught.value.reason is Reason.RULES_UNAVAILABLE
+    assert text.reads == 1
+    text.text = RULES
+    time_.advance(RETRY_SECONDS)
+    assert rules.current() == rules_of(RULES)
+
+
+def test_wrong_rules_stop_the_function_and_later_the_request(time_: Time) -> None:
+    with pytest.raises(Misconfigured):
+        ParameterRules(Text("default = 'maybe'"), time_.clock)
+    text = Text(None)
+    rules = ParameterRules(text, time_.clock)
+    text.text = "default = 'maybe'"
+    time_.advance(RETRY_SECONDS)
+    with pytest.raises(Misconfigured):
+        rules.current()
+
+
+# --- the real thing, as far as moto is it
+
+
+@pytest.fixture
+def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        yield boto3.client("ssm")
+
+
+def test_a_parameter_of_systems_manager(ssm: Any, make_settings: MakeSettings, time_: Time, tmp_path: Path) -> None:  # noqa: ANN401 - boto3 makes its clients' methods at run time
+    file = tmp_path / "rules.toml"
+    file.write_text("default = 'maybe'")  # the parameter goes first: this is not even read
+    ssm.put_parameter(Name=NAME, Type="String", Value=DENY)
+    read = read_parameter(NAME)
+    assert rules_of(read()) == Rules(default_allows=False)
+    ssm.put_parameter(Name=NAME, Type="String", Value=RULES, Overwrite=True)
+    assert read() == RULES  # nothing was kept
+    book = open_rules(make_settings(rules_parameter=NAME), time_.clock, file)
+    request = Request(EventKind.REST_TOKEN, Offers(), "api", "prod", "arn", "GET", "id", "/a")
+    assert book.judge(request, Claims("u", "s", 0, 1, {})).reason is Reason.LOGIN_TOO_OLD
+    ssm.delete_parameter(Name=NAME)
+    with pytest.raises(Unavailable):
+        read()
+
+
+def test_an_address_where_nobody_answers_is_no_more_than_unavailable(
+    monkeypatch: pytest.MonkeyPatch, make_settings: MakeSettings, time_: Time, tmp_path: Path
+) -> None:
+    for name, value in {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    book = open_rules(make_settings(rules_parameter=NAME), time_.clock, tmp_path / "rules.toml")
+    with pytest.raises(Unavailable):
+        book.judge(Request(EventKind.APPSYNC, Offers(), "api", "", "", "", ""), Claims("u", "s", 0, 1, {}))
+
+
+@pytest.mark.parametrize(("text", "loaded"), [("# nothing\n", False), (RULES, True)])
+def test_a_toml_parser_is_loaded_for_rules_alone_and_boto3_for_a_parameter_alone(text: str, loaded: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+    program = f"import sys, authorizer.rules_source as source; source.rules_of({text!r}); print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    modules = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603 - our own interpreter
+    assert ("tomllib" in modules) is loaded
+    assert "boto3" not in modules
