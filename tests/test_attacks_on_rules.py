@@ -1,0 +1,282 @@
+"""Every idea that we had of getting past a rule, through the whole handler and IAM's own way to read a policy.
+
+The attacker has a genuine session of their own and is no admin. What is cached is always the answer to the most
+harmless request that there is.
+"""
+
+import re
+from typing import Any
+
+import pytest
+from sandbox import NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
+
+from authorizer.exchange import METHODS
+from events.sign import event_with
+from local.hanko import StandInHanko
+
+RULES = """
+default = "allow"
+[[rule]]
+name = "admins only"
+routes = ["* /admin", "* /admin/*"]
+fields = ["Query.admin"]
+require = { role = "admin" }
+
+[[rule]]
+name = "fresh, strong login"
+routes = ["POST /payments*"]
+require = { amr = ["passkey"], email_verified = true }
+max_age_seconds = 300
+"""
+POLICIES = ("rest_token", "rest_request", "http_v1", "http_v2")
+ARN = {"rest_token": "methodArn", "rest_request": "methodArn", "http_v1": "methodArn", "http_v2": "routeArn"}
+
+
+@pytest.fixture
+def time_() -> Time:
+    return Time(wall=NOW)
+
+
+@pytest.fixture
+def ruled(make_sandbox: MakeSandbox) -> Sandbox:
+    return make_sandbox(rules=RULES, http_api_response="policy")
+
+
+@pytest.fixture
+def simple(make_sandbox: MakeSandbox) -> Sandbox:
+    return make_sandbox(rules=RULES)
+
+
+def session(hanko: StandInHanko, **claims: Any) -> str:  # noqa: ANN401 - any JSON
+    return hanko.mint(claims={"sub": USER, "session_id": SESSION, **claims})
+
+
+def asked(shape: str, token: str, method: str, path: str) -> tuple[Json, str]:
+    """The event of a request for this route, and the route's ARN."""
+    event = event_with(shape, token)
+    stage_arn = "/".join(event[ARN[shape]].split("/")[:2])
+    event[ARN[shape]] = f"{stage_arn}/{method}{path}"
+    return event, event[ARN[shape]]
+
+
+def lets(answer: Any, arn: str) -> bool:  # noqa: ANN401 - whatever came back
+    """What API Gateway makes of a policy, cached or not, for this ARN."""
+    matched = set()
+    for statement in answer["policyDocument"]["Statement"]:
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        for resource in resources:
+            if re.fullmatch(re.escape(resource).replace(r"\*", ".*").replace(r"\?", "."), arn, re.DOTALL):
+                matched.add(statement["Effect"])
+    return matched == {"Allow"}
+
+
+@pytest.mark.parametrize("shape", POLICIES)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_cached_policy_opens_no_guarded_route(shape: str, method: str, ruled: Sandbox, hanko: StandInHanko) -> None:
+    """The most common hole of all: the answer for /me, cached, asked about /admin."""
+    token = session(hanko, amr=["pwd"])
+    event, me = asked(shape, token, "GET", "/me")
+    cached = ruled.answer(event)
+    assert lets(cached, me)
+    for path in ("/admin", "/admin/", "/admin/x", "/admin/x/y"):
+        assert not lets(cached, asked(shape, token, method, path)[1])
+
+
+@pytest.mark.parametrize("shape", POLICIES)
+def test_a_cached_refusal_locks_nobody_out(shape: str, ruled: Sandbox, hanko: StandInHanko) -> None:
+    token = session(hanko, amr=["pwd"])
+    event, admin = asked(shape, token, "GET", "/admin/x")
+    cached = ruled.answer(event)
+    assert not lets(cached, admin)
+    assert lets(cached, asked(shape, token, "GET", "/me")[1])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/%61dmin/x",
+            "/admin%2Fx",
+            "/admin%2fx",
+            "/%2e%2e/admin",
+            "/%252e/admin",
+            "/admi%6e",
+            "/admin%00",
+            "/%C0%AF",
+        ),
+        *("//admin/x", "/x//admin", "/admin//x", "//", "/./admin/x", "/x/../admin/x", "/x/..", "/x/.", "/../admin"),
+        *("/admin;a=b", "/admin;/x", "/x;/../admin", "/\\admin", "/x\\..\\admin", "/admin/", "/admin/x/", "/admin/a:b"),
+        *("/admin/*", "/admin/?", "/admin\n", "/admin/\n", "/admin/\ud800"),
+    ],
+)
+@pytest.mark.parametrize("shape", POLICIES)
+def test_no_spelling_of_a_guarded_path_is_granted(shape: str, path: str, ruled: Sandbox, hanko: StandInHanko) -> None:
+    """Gateways, frameworks and proxies all read these in their own way."""
+    token = session(hanko, amr=["pwd"])
+    cached = ruled.answer(asked(shape, token, "GET", "/me")[0])
+    event, arn = asked(shape, token, "GET", path)
+    if path not in ("/admin\n",):  # one segment more is another path, here as in API Gateway
+        assert not lets(cached, arn)
+        assert not lets(ruled.answer(event), arn)
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "get", "X-HTTP", "ANY"])
+@pytest.mark.parametrize("shape", POLICIES)
+def test_no_method_that_nobody_expects_goes_around_a_rule(
+    shape: str, method: str, ruled: Sandbox, hanko: StandInHanko
+) -> None:
+    token = session(hanko, amr=["pwd"])
+    event, arn = asked(shape, token, method, "/admin/x")
+    assert not lets(ruled.answer(event), arn)
+    assert not lets(ruled.answer(asked(shape, token, "GET", "/me")[0]), arn)
+
+
+@pytest.mark.parametrize(
+    "path", ["/*", "/me*", "/?dmin", '/"],"Effect":"Allow', "/x:a1b2c3d4e5/prod/GET/admin", "/$connect"]
+)
+def test_the_path_that_is_asked_for_changes_no_policy(path: str, ruled: Sandbox, hanko: StandInHanko) -> None:
+    token = session(hanko, amr=["pwd"])
+    usual: Any = ruled.answer(asked("rest_request", token, "GET", "/me")[0])
+    assert ruled.answer(asked("rest_request", token, "GET", path)[0]) == usual
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"role": "Admin"},
+        {"role": "admin "},
+        {"role": "\u0430dmin"},  # a Cyrillic a
+        {"role": "administrator"},
+        {"role": "user,admin"},
+        {"role": "user admin"},
+        {"role": '["admin"]'},
+        {"role": {"admin": True}},
+        {"role": [["admin"]]},
+        {"role": True},
+        {"role": None},
+        {"Role": "admin"},
+        {"metadata": {"role": "admin"}},
+        {"rule": "admins only", "reason": "allowed"},
+    ],
+)
+def test_a_claim_that_is_nearly_right_is_wrong(claims: Json, ruled: Sandbox, hanko: StandInHanko) -> None:
+    event, arn = asked("rest_request", session(hanko, **claims), "GET", "/admin/x")
+    answer: Any = ruled.answer(event)
+    assert not lets(answer, arn)
+    assert answer["context"]["rule"].split("; ")[0] == "admins only"
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"amr": None}, "login_too_weak"),  # a session that an administrator made
+        ({"amr": "passkey!"}, "login_too_weak"),
+        ({"amr": {"passkey": True}}, "login_too_weak"),
+        ({"amr": ["PASSKEY"]}, "login_too_weak"),
+        ({"email": {"address": "user@example.com", "is_verified": "true"}}, "rule_not_met"),
+        ({"email": {"address": "user@example.com"}, "email_verified": True}, "rule_not_met"),
+        ({"iat": NOW - 301}, "login_too_old"),
+        ({"iat": NOW - 301, "auth_time": NOW}, "login_too_old"),
+    ],
+)
+def test_a_login_is_as_strong_and_as_young_as_hanko_says(
+    claims: Json, reason: str, ruled: Sandbox, hanko: StandInHanko
+) -> None:
+    event, arn = asked("rest_token", session(hanko, **claims), "POST", "/payments/1")
+    answer: Any = ruled.answer(event)
+    assert not lets(answer, arn)
+    assert answer["context"]["reason"].split("; ")[-1] == reason
+
+
+def test_a_login_grows_old_while_its_token_lives(ruled: Sandbox, hanko: StandInHanko, time_: Time) -> None:
+    event, arn = asked("rest_token", session(hanko), "POST", "/payments")
+    assert lets(ruled.answer(event), arn)
+    time_.advance(301)
+    assert not lets(ruled.answer(event), arn)
+
+
+# --- an HTTP API's simple response is a verdict on one route, and API Gateway may take it for others
+
+
+def simple_event(token: str, route_key: str, path: str, sources: list[str] | None, **headers: str) -> Json:
+    event = event_with("http_v2", token)
+    method = route_key.split(" ", maxsplit=1)[0]
+    stage_arn = "/".join(event["routeArn"].split("/")[:2])
+    event |= {"routeKey": route_key, "identitySource": sources, "routeArn": f"{stage_arn}/{method}{path}"}
+    event["headers"] |= headers
+    return event
+
+
+def test_a_simple_response_that_is_cached_for_every_route_needs_every_rule(
+    simple: Sandbox, hanko: StandInHanko
+) -> None:
+    token = session(hanko)
+    answer: Any = simple.answer(simple_event(token, "GET /me", "/me", [f"Bearer {token}"]))
+    assert (answer["isAuthorized"], answer["context"]["rule"]) == (False, "admins only")
+    admin = session(hanko, role="admin")
+    answer = simple.answer(simple_event(admin, "GET /me", "/me", [f"Bearer {admin}"]))
+    assert answer["isAuthorized"] is True
+
+
+def test_with_the_route_key_among_the_sources_it_needs_the_rules_of_that_route(
+    simple: Sandbox, hanko: StandInHanko
+) -> None:
+    token = session(hanko)
+    for route_key, path, allowed in (
+        ("GET /me", "/me", True),
+        ("GET /items/{id}", "/items/1", True),
+        ("GET /admin/{proxy+}", "/admin/x", False),
+        ("GET /{proxy+}", "/me", False),  # the same answer would be given for /admin/x
+        ("$default", "/me", False),
+        ("ANY /payments", "/payments", False),  # one of them is POST
+    ):
+        answer: Any = simple.answer(simple_event(token, route_key, path, [f"Bearer {token}", route_key]))
+        assert answer["isAuthorized"] is allowed, route_key
+
+
+def test_a_client_cannot_pretend_that_the_route_key_is_a_source(simple: Sandbox, hanko: StandInHanko) -> None:
+    """With another header among the sources, the client would choose under what its answer is cached."""
+    token = session(hanko)
+    event = simple_event(token, "GET /me", "/me", [f"Bearer {token}", "GET /me"], **{"x-tenant": "GET /me"})
+    assert isinstance(answer := simple.answer(event), dict)
+    assert answer["isAuthorized"] is False
+    event = simple_event(token, "GET /me", "/me", [f"Bearer {token}", "GET /me"])
+    event["queryStringParameters"] = {"tenant": "GET /me"}
+    assert isinstance(answer := simple.answer(event), dict)
+    assert answer["isAuthorized"] is False
+
+
+@pytest.mark.parametrize("sources", ["GET /me", {"routeKey": "GET /me"}, 7, True, ["GET /ME"], [["GET /me"]], [None]])
+def test_sources_that_make_no_sense_are_the_widest(sources: Any, simple: Sandbox, hanko: StandInHanko) -> None:  # noqa: ANN401 - any JSON
+    assert isinstance(answer := simple.answer(simple_event(session(hanko), "GET /me", "/me", sources)), dict)
+    assert answer["isAuthorized"] is False
+
+
+@pytest.mark.parametrize("path", ["/%61dmin/x", "//admin", "/x/../admin/x", "/admin/x", "/admin;x"])
+def test_without_any_source_nothing_is_cached_and_the_path_itself_decides(
+    path: str, simple: Sandbox, hanko: StandInHanko
+) -> None:
+    token = session(hanko)
+    for asked_path, allowed in (("/me", True), (path, False)):
+        answer: Any = simple.answer(simple_event(token, "GET /{proxy+}", asked_path, None))
+        assert answer["isAuthorized"] is allowed
+
+
+# --- AppSync
+
+
+@pytest.mark.parametrize("query", ["{ admin }", "query { me: admin }", "fragment f on Query { admin } { ...f }", ""])
+def test_no_query_goes_around_a_denied_field(query: str, ruled: Sandbox, hanko: StandInHanko) -> None:
+    """The field is denied whatever the query calls it: AppSync looks at what it resolves."""
+    event = event_with("appsync", session(hanko))
+    event["requestContext"]["queryString"] = query
+    answer: Any = ruled.answer(event)
+    assert [arn.split("/types/")[1] for arn in answer["deniedFields"]] == ["Query/fields/admin"]
+
+
+def test_nothing_of_path_or_claims_reaches_the_log(ruled: Sandbox, hanko: StandInHanko) -> None:
+    token = session(hanko, role="a-secret-role")
+    ruled.answer(asked("rest_request", token, "GET", "/admin/a-secret-path")[0])
+    output = ruled.output()
+    assert '"rule":"admins only"' in output
+    assert "a-secret" not in output
