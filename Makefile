@@ -13,7 +13,7 @@ PORT ?= 8700
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer events local tests $(wildcard benchmarks)
 
-.PHONY: help setup demo test check format hanko token invoke local bench build deploy clean build-AuthorizerFunction
+.PHONY: help setup demo test check format doctor hanko token invoke local bench build deploy clean build-AuthorizerFunction
 
 help: ## List the commands
 	@awk -F ' ## ' '/^[a-z]+:.* ## / {sub(/:.*/, "", $$1); printf "  make %-44s %s\n", $$1 " " $$3, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ check: $(READY) ## Everything that CI checks: format, lint, types, templates, te
 format: $(READY) ## Format the code
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
 	$(VENV)/bin/ruff format $(SOURCES)
+
+doctor: $(READY) ## Look through the rules for what may not be meant so ## [RULES=rules.toml]
+	@$(PYTHON) -m local.doctor $(RULES)
 
 hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700]
 	@$(PYTHON) -m local.hanko --port $(PORT)

@@ -1,0 +1,42 @@
+"""`make doctor`: it names every claim that users could write themselves, and stops at rules that would not start."""
+
+from pathlib import Path
+
+import pytest
+
+from authorizer.rules_toml import parse_rules
+from local import doctor
+
+RULES = """
+default = "allow"
+allow_unusual_paths = true
+[[rule]]
+name = "a"
+routes = ["* /admin", "* /admin/*", "GET /open/*", "GET /me", "POST /pay*", "POST /pay/x", "$connect"]
+require = { role = "admin", metadata.plan = "gold", username = "x", amr = ["passkey"], email_verified = true }
+"""
+
+
+def test_every_claim_that_hanko_does_not_set_is_named() -> None:
+    assert list(doctor.warnings(parse_rules(RULES))) == [
+        "a: role comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
+        "a: metadata.plan comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
+        "a: username is what the user calls himself; it should decide nothing",
+        "a: amr is Hanko's, unless your JWT template sets it: then that is what an administrator's session has",
+        "a: /me does not guard what is below it, /me/*",
+        "a: /open/* does not guard /open",
+        "allow_unusual_paths: a backend that decodes or tidies paths can be led around every rule",
+    ]
+
+
+def test_rules_that_would_not_start_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("default = 1")
+    with pytest.raises(SystemExit, match="the file: default must be") as stopped:
+        doctor.main([str(file)])
+    assert str(stopped.value).startswith(f"{file}: Wrong rules:\n")
+
+
+def test_the_projects_own_rules_are_well(capsys: pytest.CaptureFixture[str]) -> None:
+    doctor.main([])
+    assert capsys.readouterr().out == "rules.toml: 0 rules, 4096 bytes of an answer left to the claims\n"
