@@ -18,12 +18,14 @@ MAX_TOLD_CHARACTERS = 500
 _SEPARATOR = "; "  # a rule's name holds none
 
 Scalar = str | int | float | bool
+Value = tuple[bool, Scalar]  # whether it is a boolean, and the value
 Unmet = Sequence[tuple["Rule", Reason]]
 
 # What a path can hold that some backend reads as another path: an escape, an empty or a dot segment, a path parameter,
 # a backslash. As IAM patterns behind the stage, and as what they look for.
 _UNUSUAL_PARTS = ("%", "//", "/./", "/../", ";", "\\")
 _UNUSUAL_ENDS = ("/.", "/..")
+_EVERYTHING = Grant()
 UNUSUAL_PATHS = (*(f"*{part}*" for part in _UNUSUAL_PARTS), *(f"*{end}" for end in _UNUSUAL_ENDS))
 
 
@@ -35,48 +37,75 @@ class Route:
     path: str
     open_ended: bool
 
-    def grants(self, method: str, path: str) -> bool:
-        """Whether it means exactly this."""
-        return method in self.methods and (path.startswith(self.path) if self.open_ended else path == self.path)
-
-    def guards(self, method: str, path: str) -> bool:
-        """Whether it could mean this: gateways and backends differ on a slash at the end."""
-        return self.grants(method, path) or (self._bears_a_slash and self.grants(method, path.removesuffix("/")))
-
-    def grants_all(self, scope: Scope) -> bool:
-        """Whether it means everything in the scope."""
-        if scope.open_ended and not self.open_ended:
-            return False
-        return all(self.grants(method, scope.path) for method in scope.methods)
-
-    def touches(self, scope: Scope) -> bool:
-        """Whether it could mean anything in the scope."""
-        within = scope.open_ended and self.path.startswith(scope.path)
-        return any(self.guards(m, scope.path) or (within and m in self.methods) for m in scope.methods)
-
-    def resources(self, *, guarded: bool) -> Iterable[str]:
-        """IAM patterns, from the stage on, for what it grants or guards."""
-        endings = ("*",) if self.open_ended else ("", "/") if guarded and self._bears_a_slash else ("",)
+    def patterns(self, *, guarded: bool) -> Iterable[str]:
+        """IAM patterns, from the stage on, of what it grants or guards: backends differ on a slash at the end."""
+        endings = ("*",) if self.open_ended else ("", "/") if guarded and self.path.strip("/") else ("",)
         return (f"{method}{self.path}{ending}" for method in self.methods for ending in endings)
 
-    @property
-    def _bears_a_slash(self) -> bool:
-        return not self.open_ended and self.path.strip("/") != ""
+
+class Patterns:
+    """IAM patterns, from the stage on, with * at their end only; each once, and none that another one covers."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        """Sort them: answers are short of room, and every request is compared with them."""
+        every = dict.fromkeys(patterns)
+        beginnings = [one[:-1] for one in every if one.endswith("*")]
+        self.every = tuple(one for one in every if not any(one.startswith(b) and one != f"{b}*" for b in beginnings))
+        self._exact = frozenset(one for one in self.every if not one.endswith("*"))
+        self._beginnings = tuple(one[:-1] for one in self.every if one.endswith("*"))
+
+    def match(self, route: str) -> bool:
+        """Whether they match this one: its method and path."""
+        return route in self._exact or route.startswith(self._beginnings)
+
+    def match_all_of(self, scope: Scope) -> bool:
+        """Whether they match everything in the scope."""
+        routes = [f"{method}{scope.path}" for method in scope.methods]
+        return all(one.startswith(self._beginnings) or (not scope.open_ended and one in self._exact) for one in routes)
+
+    def match_any_of(self, scope: Scope) -> bool:
+        """Whether they match anything in the scope."""
+        routes = tuple(f"{method}{scope.path}" for method in scope.methods)
+        return any(map(self.match, routes)) or (scope.open_ended and any(one.startswith(routes) for one in self.every))
 
 
-@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose claims are judged, and when (seconds since 1970); a claim that many rules ask for is looked at once."""
+
+    def __init__(self, claims: Claims, now: float) -> None:
+        """Nothing is looked at before a rule asks."""
+        self._claims = claims
+        self.age_seconds = now - claims.issued_at
+        self._values: dict[tuple[str, ...], frozenset[Value]] = {}
+
+    def values(self, path: tuple[str, ...]) -> frozenset[Value]:
+        """The scalars that the claim is, or as a list contains."""
+        if path not in self._values:
+            value = self._claims.at(path)
+            found = value if isinstance(value, list) else [value]
+            self._values[path] = frozenset(_value(one) for one in found if isinstance(one, str | int | float))
+        return self._values[path]
+
+
+@dataclass(frozen=True)
 class Requirement:
     """A claim's path, and the values of which it must be one, or as a list contain one."""
 
     path: tuple[str, ...]
     values: tuple[Scalar, ...]
 
-    def is_met(self, claims: Claims) -> bool:
+    def is_met(self, caller: Caller) -> bool:
         """By a value of the same kind: 1 is not true, and "true" is neither."""
-        value = claims.at(self.path)
-        found = value if isinstance(value, list) else [value]
-        return any(one == wanted and (one is wanted or bool not in (type(one), type(wanted)))
-                   for one in found for wanted in self.values)  # fmt: skip
+        return not self._wanted.isdisjoint(caller.values(self.path))
+
+    @cached_property
+    def _wanted(self) -> frozenset[Value]:
+        return frozenset(map(_value, self.values))
+
+
+def _value(value: Scalar) -> Value:
+    """What is equal only to a value of the same kind."""
+    return isinstance(value, bool), value
 
 
 @dataclass(frozen=True)
@@ -89,16 +118,17 @@ class Rule:
     requirements: tuple[Requirement, ...]
     max_age_seconds: int | None
 
-    def unmet_because(self, claims: Claims, now: float) -> Reason | None:
-        """Why the caller does not meet it, what no new login would mend first; None if they do. `now`: since 1970."""
-        failed = [requirement for requirement in self.requirements if not requirement.is_met(claims)]
-        if any(requirement.path != ("amr",) for requirement in failed):
-            return Reason.RULE_NOT_MET
-        if failed:
-            return Reason.LOGIN_TOO_WEAK
-        if self.max_age_seconds is not None and now - claims.issued_at > self.max_age_seconds:
+    def unmet_because(self, caller: Caller) -> Reason | None:
+        """Why the caller does not meet it, what no new login would mend first; None if they do."""
+        reason = None
+        for requirement in self.requirements:
+            if not requirement.is_met(caller):
+                if requirement.path != ("amr",):
+                    return Reason.RULE_NOT_MET
+                reason = Reason.LOGIN_TOO_WEAK
+        if reason is None and self.max_age_seconds is not None and caller.age_seconds > self.max_age_seconds:
             return Reason.LOGIN_TOO_OLD
-        return None
+        return reason
 
     def concerns(self, kind: EventKind) -> bool:
         """Whether it says anything about an API of this kind."""
@@ -107,21 +137,14 @@ class Rule:
         return any((route.methods == (CONNECT,)) == (kind is EventKind.WEBSOCKET) for route in self.routes)
 
     @cached_property
-    def granted(self) -> tuple[str, ...]:
-        """What it grants, as IAM patterns from the stage on."""
-        return self._resources(guarded=False)
+    def granted(self) -> Patterns:
+        """What it grants to who meets it."""
+        return Patterns(one for route in self.routes for one in route.patterns(guarded=False))
 
     @cached_property
-    def guarded(self) -> tuple[str, ...]:
-        """What it guards, as IAM patterns from the stage on."""
-        return self._resources(guarded=True)
-
-    def _resources(self, *, guarded: bool) -> tuple[str, ...]:
-        """Each once, and none that another one covers: answers are short of room."""
-        routes = [route for route in self.routes if route.methods != (CONNECT,)]  # a WebSocket's only one needs none
-        every = dict.fromkeys(one for route in routes for one in route.resources(guarded=guarded))
-        covers = [one for one in every if one.endswith("*")]
-        return tuple(one for one in every if not any(one.startswith(c[:-1]) and one != c for c in covers))
+    def guarded(self) -> Patterns:
+        """What it denies to who does not."""
+        return Patterns(one for route in self.routes for one in route.patterns(guarded=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +179,14 @@ class Rules:
 
     def judge(self, request: Request, claims: Claims, now: float) -> Judgement:
         """Judge one caller, `now` (seconds since 1970). Never raises."""
+        rules = self._by_kind[request.kind]
+        if not rules and self.default_allows:
+            return Judgement(Reason.ALLOWED, "", _EVERYTHING, {}, self.context_bytes, self.stale)
         met: list[Rule] = []
         unmet: list[tuple[Rule, Reason]] = []
-        for rule in self._by_kind[request.kind]:
-            if reason := rule.unmet_because(claims, now):
+        caller = Caller(claims, now)
+        for rule in rules:
+            if reason := rule.unmet_because(caller):
                 unmet.append((rule, reason))
             else:
                 met.append(rule)
@@ -169,48 +196,38 @@ class Rules:
 
     def _verdict(self, request: Request, met: Sequence[Rule], unmet: Unmet) -> tuple[Reason, str]:
         """On the route that was asked for: the reason, and the rule that refuses it."""
-        for rule, reason in unmet:
-            if request.kind is not EventKind.APPSYNC and self._guards(rule, request):
-                return reason, rule.name
-        if self.default_allows or any(_grants(rule, request) for rule in met):
+        route, scope = f"{request.method}{request.path}", request.scope
+        if request.kind is not EventKind.APPSYNC:
+            could_be_any = self._could_be_any(request)
+            for rule, reason in unmet:
+                guarded = rule.guarded
+                if could_be_any or guarded.match(route) or (scope is not None and guarded.match_any_of(scope)):
+                    return reason, rule.name
+        if self.default_allows:
             return Reason.ALLOWED, ""
-        return Reason.NO_RULE_GRANTS, ""
+        granted = (rule.granted.match_all_of(scope) if scope else rule.granted.match(route) for rule in met)
+        return (Reason.ALLOWED if any(granted) else Reason.NO_RULE_GRANTS), ""
 
-    def _guards(self, rule: Rule, request: Request) -> bool:
-        """A path that could be read as any other, or a method that is none, is guarded by every rule."""
+    def _could_be_any(self, request: Request) -> bool:
+        """Whether every rule guards it: a method that is none, or a path that could be read as any other."""
         if request.method not in METHODS and request.method != CONNECT:
             return True
-        if not self.allow_unusual_paths and _is_unusual(request.path):
-            return True
-        scope = request.scope
-        return any(
-            route.guards(request.method, request.path) or (scope is not None and route.touches(scope))
-            for route in rule.routes
-        )
+        unusual = any(part in request.path for part in _UNUSUAL_PARTS) or request.path.endswith(_UNUSUAL_ENDS)
+        return unusual and not self.allow_unusual_paths
 
     def _grant(self, kind: EventKind, reason: Reason, met: Sequence[Rule], unmet: Unmet) -> Grant:
         if kind is EventKind.APPSYNC:
             return Grant(denied_fields=tuple(dict.fromkeys(field for rule, _ in unmet for field in rule.fields)))
         if kind is EventKind.WEBSOCKET:  # has one route
-            return Grant() if reason is Reason.ALLOWED else Grant((), ("*",))
+            return _EVERYTHING if reason is Reason.ALLOWED else Grant((), ("*",))
         if self.default_allows:
             allowed = [f"{method}/*" for method in METHODS] if unmet else ["*"]
         else:
-            allowed = [one for rule in met for one in rule.granted]
-        denied = [one for rule, _ in unmet for one in rule.guarded] if allowed else ["*"]
+            allowed = [one for rule in met for one in rule.granted.every if one != CONNECT]
+        denied = [one for rule, _ in unmet for one in rule.guarded.every if one != CONNECT] if allowed else ["*"]
         if unmet and allowed and not self.allow_unusual_paths:
             denied += UNUSUAL_PATHS
         return Grant(tuple(dict.fromkeys(allowed)), tuple(dict.fromkeys(denied)))
-
-
-def _grants(rule: Rule, request: Request) -> bool:
-    if request.scope is not None:
-        return any(route.grants_all(request.scope) for route in rule.routes)
-    return any(route.grants(request.method, request.path) for route in rule.routes)
-
-
-def _is_unusual(path: str) -> bool:
-    return any(part in path for part in _UNUSUAL_PARTS) or path.endswith(_UNUSUAL_ENDS)
 
 
 def _told(unmet: Unmet) -> dict[str, str]:

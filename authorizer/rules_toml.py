@@ -226,8 +226,8 @@ def _context_bytes(rules: tuple[Rule, ...], default_allows: object) -> int:
     fields: dict[str, int] = {}
     size = MAX_ANSWER_BYTES - MAX_CONTEXT_BYTES
     for rule in rules:
-        denied |= {one: _DENIED_BYTES + len(one) for one in rule.guarded}
-        allowed |= {one: _ALLOWED_BYTES + len(one) for one in rule.granted if not default_allows}
+        denied |= {one: _DENIED_BYTES + len(one) for one in rule.guarded.every}
+        allowed |= {one: _ALLOWED_BYTES + len(one) for one in rule.granted.every if not default_allows}
         fields |= {one: _FIELD_BYTES + len(one) for one in rule.fields}
         size = _ALWAYS_BYTES + max(sum(denied.values()) + sum(allowed.values()), sum(fields.values()))
         if size > MAX_ANSWER_BYTES - MIN_CONTEXT_BYTES:

@@ -12,7 +12,7 @@ from authorizer.errors import Reason
 from authorizer.exchange import METHODS, Decision, EventKind, Grant, Offers, Outcome, Request, Scope
 from authorizer.gateway.iam import policy
 from authorizer.hanko.claims import Claims
-from authorizer.rules import MAX_TOLD_CHARACTERS, Judgement, Requirement, Route, Rule, Rules
+from authorizer.rules import MAX_TOLD_CHARACTERS, Caller, Judgement, Requirement, Route, Rule, Rules
 from authorizer.rules_source import rules_of
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
@@ -114,16 +114,16 @@ def verdict(rules: str, claims: Claims, method: str, path: str) -> tuple[Reason,
     ],
 )
 def test_a_claim_is_equal_or_contains_it_and_never_of_another_type(asked: Any, claim: object, met: bool) -> None:  # noqa: ANN401, FBT001 - any scalar; pytest passes it by name
-    assert Requirement(("role",), (asked,)).is_met(caller(role=claim)) is met
-    assert Requirement(("role",), ("something else", asked)).is_met(caller(role=claim)) is met
-    assert Requirement(("a", "b"), (asked,)).is_met(caller(a={"b": claim})) is met
+    assert Requirement(("role",), (asked,)).is_met(Caller(caller(role=claim), NOW)) is met
+    assert Requirement(("role",), ("something else", asked)).is_met(Caller(caller(role=claim), NOW)) is met
+    assert Requirement(("a", "b"), (asked,)).is_met(Caller(caller(a={"b": claim}), NOW)) is met
 
 
 @pytest.mark.parametrize(
     "payload", [{}, {"a": None}, {"a": "b"}, {"a": {}}, {"a": {"c": 1}}, {"a": [{"b": 1}]}, {"a.b": 1}]
 )
 def test_a_path_that_leads_nowhere_is_not_met(payload: dict[str, Any]) -> None:
-    assert not Requirement(("a", "b"), (1,)).is_met(caller(**payload))
+    assert not Requirement(("a", "b"), (1,)).is_met(Caller(caller(**payload), NOW))
 
 
 @pytest.mark.parametrize(
