@@ -4,6 +4,7 @@ Only time stamps, durations and the service's name are ANY. Nothing of ours is p
 """
 
 import gc
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -876,6 +877,20 @@ def test_what_api_gateway_gets_when_settings_are_wrong() -> None:
         "reason": "settings_invalid",
         "Misconfigured": [1.0],
     }
+
+
+def test_what_api_gateway_gets_when_rules_are_wrong(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "authorizer", tmp_path / "authorizer", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "rules.toml").write_text('default = "allow"\n[[rule]]\nname = "a"\nroutes = ["GET /a"]\nrequire = {}\n')
+    environment = {"HANKO_API_URL": "http://127.0.0.1:9", "HANKO_AUDIENCE": "example.com"}
+    with LambdaRuntime(
+        tmp_path, {"PYTHONPATH": f"{tmp_path}:{sysconfig.get_path('purelib')}", **environment}
+    ) as function:
+        answer = function.invoke(event_with("rest_request", "x"))
+    assert (answer["errorType"], answer["errorMessage"]) == (
+        "Misconfigured",
+        "Wrong rules:\nline 2, rule 'a': require must be a table of claims and values, and not empty",
+    )
 
 
 def test_what_api_gateway_gets_from_a_function_that_runs() -> None:

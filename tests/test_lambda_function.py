@@ -8,7 +8,9 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 from sandbox import Json
 
 from authorizer.errors import Misconfigured
@@ -103,3 +105,21 @@ def test_a_wrong_setting_stops_it_before_anything_is_fetched(
     ]
     assert metrics["Misconfigured"] == [1.0]
     assert hanko.jwks_requests == 0
+
+
+@mock_aws
+def test_wrong_rules_stop_it_too(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    boto3.client("ssm").put_parameter(Name="/hanko/rules", Type="String", Value="default = 'maybe'")
+    with pytest.raises(Misconfigured):
+        start(HANKO_RULES_PARAMETER="/hanko/rules")
+    line, metrics = records(capsys)
+    assert (line["reason"], line["fault"]) == ("rules_invalid", "deployment")
+    assert line["mistakes"] == [
+        'the file: default must be "allow" or "deny", and is required as soon as there is a rule'
+    ]
+    assert metrics["Misconfigured"] == [1.0]
