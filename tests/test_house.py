@@ -40,8 +40,8 @@ IMPORTS = {
         *("rules_source", "telemetry"),
     },
     "authorizer.lambda_function": {
-        *("clock", "config", "errors", "handler", "hanko.fetch", "hanko.keys", "hanko.tokens", "rules_source"),
-        "telemetry",
+        *("clock", "config", "decision", "errors", "handler", "hanko.fetch", "hanko.keys", "hanko.sessions"),
+        *("hanko.tokens", "rules_source", "telemetry"),
     },
     "authorizer.gateway": {
         *("config", "errors", "exchange", "gateway.appsync", "gateway.http_api", "gateway.raised", "gateway.rest_api"),
@@ -59,7 +59,11 @@ IMPORTS = {
     "authorizer.hanko.claims": set(),
     "authorizer.hanko.strict": set(),
     "authorizer.hanko.fetch": {"", "clock", "config"},
-    "authorizer.hanko.keys": {"clock", "config", "errors", "hanko.fetch", "hanko.strict"},
+    "authorizer.hanko.back_off": {"clock"},
+    "authorizer.hanko.keys": {"clock", "config", "errors", "hanko.back_off", "hanko.fetch", "hanko.strict"},
+    "authorizer.hanko.sessions": {
+        *("clock", "config", "errors", "exchange", "hanko.back_off", "hanko.claims", "hanko.fetch", "hanko.strict"),
+    },
     "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.claims", "hanko.keys", "hanko.strict"},
 }
 # What a cold start may load from outside the standard library.

@@ -19,7 +19,16 @@ import pytest
 from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.config import Settings
-from authorizer.hanko.fetch import JWKS_PATH, MAX_BODY_BYTES, Answer, Fetch, FetchFailed, FetchFailure, HttpsClient
+from authorizer.hanko.fetch import (
+    JWKS_PATH,
+    MAX_BODY_BYTES,
+    Answer,
+    Fetch,
+    FetchFailed,
+    FetchFailure,
+    HttpsClient,
+    Question,
+)
 from local.hanko import StandInHanko
 from local.hanko.certificates import write_certificates
 
@@ -397,7 +406,7 @@ def test_the_deadline_holds_during_the_tls_handshake(*, drips: bool) -> None:
 
 
 def test_a_deadline_that_passed_before_the_answer_was_asked_for_is_no_failure(hanko: StandInHanko) -> None:
-    fetch = Fetch(client_of(hanko.url), JWKS_PATH, timeout_seconds=0)
+    fetch = Fetch(client_of(hanko.url), Question(JWKS_PATH), timeout_seconds=0)
     assert ends(fetch)
     assert fetch.result().body
 
