@@ -161,13 +161,15 @@ class HttpsClient:
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         return self._context.wrap_socket(plain, server_hostname=self._host)
 
+    def may_keep(self, connection: Connection) -> bool:
+        """Whether the connection, its last answer read to the end, may be kept: if it is open and that is wanted."""
+        return self._keeps and connection.sock is not None and not connection.is_cut
+
     def keep(self, connection: Connection, used_at: Instant) -> None:
-        """Keep a connection whose last answer was read to its end, if connections are kept and it is open."""
-        self.hang_up()
-        if self._keeps and connection.sock is not None:
-            self._kept = connection, used_at
-        else:
-            connection.hang_up()
+        """Keep this connection, and no other."""
+        if self._kept is not None and self._kept[0] is not connection:
+            self.hang_up()
+        self._kept = connection, used_at
 
     def hang_up(self) -> None:
         """Close the kept connection."""
@@ -232,7 +234,8 @@ class Fetch:
             raise FetchFailed(FetchFailure.TIMEOUT)
         if isinstance(self._outcome, FetchFailed):
             raise self._outcome
-        self._client.keep(self._connection, self.began)
+        if self._client.may_keep(self._connection):
+            self._client.keep(self._connection, self.began)
         return self._outcome
 
     def _run(self) -> None:
@@ -248,7 +251,7 @@ class Fetch:
             self._outcome = FetchFailed(FetchFailure.CONNECTION)
         except (HTTPException, ValueError):
             self._outcome = FetchFailed(FetchFailure.PROTOCOL)
-        if self._connection.is_cut or isinstance(self._outcome, FetchFailed):
+        if isinstance(self._outcome, FetchFailed) or not self._client.may_keep(self._connection):
             self._connection.hang_up()
 
     def abandon(self) -> None:

@@ -117,11 +117,11 @@ def read_verdict(body: bytes, session_id: str, user_id: str) -> bool:
         answer = parse_object(body)
     except ValueError:
         raise FetchFailed(FetchFailure.CONTENT) from None
-    claims = answer.get("claims")
-    named = (claims.get("session_id") if isinstance(claims, dict) else claims, answer.get("user_id"))
-    lives = answer.get("is_valid")
+    lives, claims = answer.get("is_valid"), answer.get("claims")
+    named = (claims.get("session_id"), answer.get("user_id")) if isinstance(claims, dict) else ()
+    names_nobody = claims is None and answer.get("user_id") is None
     if lives is True and named == (session_id, user_id):
         return True
-    if lives is False and named in ((None, None), (session_id, user_id)):
+    if lives is False and (names_nobody or named == (session_id, user_id)):
         return False
     raise FetchFailed(FetchFailure.CONTENT)
