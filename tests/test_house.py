@@ -149,6 +149,12 @@ def test_a_cold_start_loads_nothing_it_does_not_need() -> None:
     assert not loaded & COLD_START_WITHOUT
 
 
+def test_what_is_switched_off_is_not_even_loaded() -> None:
+    source = (ROOT / "authorizer" / "lambda_function.py").read_text()
+    assert not re.search(r"^(from|import) authorizer\.hanko\.sessions", source, re.MULTILINE)
+    assert "import authorizer.hanko.sessions" not in source
+
+
 def test_functions_fit_on_a_screen() -> None:
     long = {}
     for path in SOURCES:
