@@ -6,7 +6,7 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 
-from benchmarks import handlers, peers
+from benchmarks import handlers, peers, sessions
 from local.build import ROOT
 
 RESULTS = peers.FOLDER / "results.json"
@@ -19,7 +19,8 @@ def main() -> None:
     started = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": os.getloadavg()[0]}
     machine = f"{platform.machine()}, {os.cpu_count()} cores, load {started['load']:.1f}"
     print(f"{machine}. Ratios are medians of paired rounds (a tenth of them is below, a tenth above the range).")
-    results = [_verification(python) for python in pythons] + [handlers.measure(pythons, node)]
+    results = [_verification(python) for python in pythons]
+    results += [handlers.measure(pythons, node), *sessions.measure()]
     RESULTS.write_text(json.dumps({**started, "machine": machine, "results": results}, indent=2))
     print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
 

@@ -103,6 +103,7 @@ def test_sessions_are_checked_as_the_setting_says(start: Start, hanko: StandInHa
     for _ in range(2):
         assert handler(event_with("http_v2", token), CONTEXT)["isAuthorized"] is True
     assert hanko.validate_requests == asked
+    assert hanko.connections == 1  # that of the keys serves for the sessions, too
     assert handler(event_with("http_v2", hanko.mint(session=False)), CONTEXT)["isAuthorized"] is (mode == "off")
 
 

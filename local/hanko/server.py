@@ -85,7 +85,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request per connection, but for session checks, whose clients may keep theirs."""
+    """One request per connection, but for session checks, and for clients that ask for the keys with keep-alive."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -126,9 +126,13 @@ class Handler(BaseHTTPRequestHandler):
                 self._reply(404, _error(404, "Not Found"))
 
     def _answer_in_mode(self, endpoint: str, payload: Any) -> None:  # noqa: ANN401 - any JSON
-        self.close_connection = True
         answer = behaviour.Answer(json.dumps(payload).encode(), self.connection, self.server.closing)
-        self.server.hanko.behaviour_of(endpoint)(answer)
+        answer_in_mode = self.server.hanko.behaviour_of(endpoint)
+        if answer_in_mode is behaviour.normal and self.headers.get("Connection") == "keep-alive":
+            behaviour.normal(answer, headers={"Connection": "keep-alive"})
+        else:
+            self.close_connection = True
+            answer_in_mode(answer)
 
     def _answer_validate(self, status: int, payload: Any) -> None:  # noqa: ANN401 - any JSON
         if self.server.hanko.behaviour_of("validate") is behaviour.normal:

@@ -214,19 +214,17 @@ def test_memory_is_bounded_and_the_oldest_answer_goes_first(
     assert hanko.validate_requests == 5
 
 
-def test_what_is_asked_again_goes_to_the_end_of_the_line(
+def test_what_is_asked_again_pushes_nobody_out(
     hybrid: Checks, hanko: StandInHanko, time_: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("authorizer.hanko.sessions.MAX_REMEMBERED", 2)
-    first, second, third = hanko.mint(), hanko.mint(), hanko.mint()
-    hybrid.ask(first)
-    time_.advance(30)
-    hybrid.ask(second)
-    time_.advance(31)
-    hybrid.ask(first)
-    hybrid.ask(third)
-    hybrid.ask(first)
-    assert hanko.validate_requests == 4
+    over, alive = hanko.mint(session=False), hanko.mint()
+    assert hybrid.refusal(over) is Reason.SESSION_ENDED
+    hybrid.ask(alive)
+    time_.advance(60)
+    hybrid.ask(alive)
+    assert hybrid.refusal(over) is Reason.SESSION_ENDED
+    assert hanko.validate_requests == 3
 
 
 # --- asking
