@@ -31,6 +31,21 @@ class HttpApiResponse(StrEnum):
     POLICY = "policy"
 
 
+class SessionMode(StrEnum):
+    """Whether Hanko is asked if a session lives: never, when the last answer is too old, or for every request."""
+
+    OFF = "off"
+    HYBRID = "hybrid"
+    STRICT = "strict"
+
+
+class OnOutage(StrEnum):
+    """What a session is that nobody could be asked about: a failure, or what its token alone says."""
+
+    FAIL = "fail"
+    ALLOW = "allow"
+
+
 @dataclass(frozen=True, slots=True)
 class ContextClaim:
     """One extra claim for the backend: its path in the token and its key in the context."""
@@ -50,6 +65,32 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
+class Logout:
+    """What ends a session before its token does: Hanko, asked, and the revocation table."""
+
+    session_check: SessionMode
+    session_max_age_seconds: int
+    session_touch: bool
+    session_on_outage: OnOutage
+    revocation_table: str | None
+    revocation_cache_seconds: int
+    revoke_on_password_change: bool
+
+    @classmethod
+    def read(cls, env: "_Environment") -> "Logout":
+        """Read these settings; the mistakes stay with `env`."""
+        return cls(
+            session_check=env.read("HANKO_SESSION_CHECK", _SESSION_MODE, "off"),
+            session_max_age_seconds=env.read("HANKO_SESSION_MAX_AGE_SECONDS", _whole(5, 3600), "60"),
+            session_touch=env.read("HANKO_SESSION_TOUCH", _BOOLEAN, "false"),
+            session_on_outage=env.read("HANKO_SESSION_ON_OUTAGE", _ON_OUTAGE, "fail"),
+            revocation_table=env.read("HANKO_REVOCATION_TABLE", _TABLE, ""),
+            revocation_cache_seconds=env.read("HANKO_REVOCATION_CACHE_SECONDS", _whole(0, 60), "0"),
+            revoke_on_password_change=env.read("HANKO_REVOKE_ON_PASSWORD_CHANGE", _BOOLEAN, "false"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one authorizer, validated."""
 
@@ -63,6 +104,7 @@ class Settings:
     keys_max_stale_seconds: int
     keys_cooldown_seconds: int
     fetch_timeout_seconds: float
+    logout: Logout
     context_claims: tuple[ContextClaim, ...]
     websocket_query_parameter: str | None
     websocket_subprotocol: str | None
@@ -92,6 +134,7 @@ class Settings:
             keys_max_stale_seconds=env.read("HANKO_KEYS_MAX_STALE_SECONDS", _whole(0, 86_400), "43200"),
             keys_cooldown_seconds=env.read("HANKO_KEYS_COOLDOWN_SECONDS", _whole(1, 300), "30"),
             fetch_timeout_seconds=env.read("HANKO_FETCH_TIMEOUT_SECONDS", _FETCH_TIMEOUT, "3"),
+            logout=Logout.read(env),
             context_claims=env.read("HANKO_CONTEXT_CLAIMS", _CONTEXT_CLAIMS, ""),
             websocket_query_parameter=env.read("HANKO_WEBSOCKET_QUERY_PARAMETER", _QUERY_PARAMETER, ""),
             websocket_subprotocol=env.read("HANKO_WEBSOCKET_SUBPROTOCOL", _SUBPROTOCOL, ""),
@@ -103,8 +146,7 @@ class Settings:
             proxy=env.read("HTTPS_PROXY", _PROXY, environ.get("https_proxy", "")),
             no_proxy=environ.get("NO_PROXY") or environ.get("no_proxy", ""),
         )
-        env.stop_on_mistakes()
-        return settings
+        return env.stop_on_mistakes(settings)
 
 
 class _Rule(NamedTuple, Generic[T]):
@@ -136,13 +178,15 @@ class _Environment:
         self._mistakes.append(f"{name} {wrong}: it must be {rule.allowed}")
         return cast("T", None)  # never seen by anyone: stop_on_mistakes raises
 
-    def stop_on_mistakes(self) -> None:
+    def stop_on_mistakes(self, settings: T) -> T:
+        """What was read, unless there are mistakes, or variables that nobody asked for."""
         self.read("SSL_CERT_FILE", _FILE, "")  # OpenSSL reads it itself, and would pass over a missing file in silence
         unknown = sorted(name for name in self._environ if name.startswith("HANKO_") and name not in self._known)
         # The name of an unknown variable is the deployer's own text: shown, but only as far as a name can go.
         self._mistakes += [f"{name[:64]!a} is not a setting of the authorizer" for name in unknown]
         if self._mistakes:
             raise Misconfigured(Reason.SETTINGS_INVALID, "\n".join(["Wrong settings:", *self._mistakes]))
+        return settings
 
 
 def _text(pattern: str, allowed: str) -> _Rule[str]:
@@ -259,6 +303,9 @@ _AUDIENCES = _Rule(_parse_audiences, "one audience or more, comma-separated, of 
 _ISSUER = _optional(_text(r"[!-~]{1,512}", "1 to 512 visible ASCII characters"))
 _LIFETIME = _optional(_whole(60, 31_536_000))
 _FETCH_TIMEOUT = _number(r"[0-9](\.[0-9]{1,3})?", float, 0.5, 5, "a number of seconds")
+_SESSION_MODE = _choice({mode.value: mode for mode in SessionMode})
+_ON_OUTAGE = _choice({verdict.value: verdict for verdict in OnOutage})
+_TABLE = _optional(_text(r"[A-Za-z0-9_.-]{3,255}", "a DynamoDB table's name of 3 to 255 letters, digits, _ . -"))
 _COOKIE_NAME = _optional(_text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", "a cookie name of at most 64 characters"))
 _SUBPROTOCOL = _optional(_text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", "a subprotocol of at most 64 characters"))
 _QUERY_PARAMETER = _optional(_text(r"[A-Za-z0-9_.-]{1,64}", "a parameter's name of at most 64 letters, digits, _ . -"))

@@ -1,11 +1,13 @@
 """Every check, in order, on one page."""
 
 import re
+from collections.abc import Sequence
+from typing import Protocol
 
-from authorizer.config import Settings
+from authorizer.config import OnOutage, Settings
 from authorizer.context import build_context
-from authorizer.errors import Forbidden, Reason, Unauthenticated
-from authorizer.exchange import Decision, Outcome, Request
+from authorizer.errors import Forbidden, Reason, Unauthenticated, Unavailable
+from authorizer.exchange import CheckReport, Decision, Outcome, Request
 from authorizer.gateway.credentials import the_one_token
 from authorizer.hanko.claims import Claims
 from authorizer.hanko.tokens import TokenVerifier
@@ -14,7 +16,26 @@ from authorizer.rules_source import RuleBook
 _USAGE_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
-def decide(request: Request, settings: Settings, verifier: TokenVerifier, rules: RuleBook) -> Decision:
+class SessionCheck(Protocol):
+    """What knows whether a session still lives: the revocation table, Hanko itself."""
+
+    def verify(self, claims: Claims, token: str) -> Claims:
+        """The claims of a session that lives; `token` is the verified token that they come from.
+
+        Raises `Unauthenticated` when the session is over, `Unavailable` when that could not be found out.
+        """
+
+    def take_report(self) -> CheckReport:
+        """What happened since the last call."""
+
+
+def decide(
+    request: Request,
+    settings: Settings,
+    verifier: TokenVerifier,
+    rules: RuleBook,
+    session_checks: Sequence[SessionCheck] = (),
+) -> Decision:
     """Who asks, and may they?
 
     What we know to be refused is a denying `Decision`. `Unavailable` and `Misconfigured` pass: they are no answer.
@@ -22,6 +43,7 @@ def decide(request: Request, settings: Settings, verifier: TokenVerifier, rules:
     try:
         token = the_one_token(request, settings)
         claims = verifier.verify(token)
+        unchecked = _passes_unchecked(claims, token, session_checks, settings.logout.session_on_outage)
     except Unauthenticated as error:
         return Decision(Outcome.UNAUTHENTICATED, error.reason)
     except Forbidden as error:
@@ -36,7 +58,21 @@ def decide(request: Request, settings: Settings, verifier: TokenVerifier, rules:
         verdict.grant,
         _usage_key(claims, settings),
         verdict.stale,
+        unchecked,
     )
+
+
+def _passes_unchecked(claims: Claims, token: str, session_checks: Sequence[SessionCheck], on_outage: OnOutage) -> bool:
+    """Whether a check could not be made and is let off. Raises what the checks raise: a refusal always stands."""
+    unchecked = False
+    for check in session_checks:
+        try:
+            check.verify(claims, token)
+        except Unavailable:
+            if on_outage is OnOutage.FAIL:
+                raise
+            unchecked = True  # the token alone decides, as without the check; the next one is asked all the same
+    return unchecked
 
 
 def _usage_key(claims: Claims, settings: Settings) -> str:

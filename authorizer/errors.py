@@ -31,6 +31,8 @@ class Reason(StrEnum):
     TOKEN_NOT_YET_VALID = "token_not_yet_valid"  # noqa: S105 - a reason, not a password
     TOKEN_LIFETIME_TOO_LONG = "token_lifetime_too_long"  # noqa: S105 - a reason, not a password
     NOT_A_SESSION = "not_a_session"
+    SESSION_REVOKED = "session_revoked"
+    SESSION_ENDED = "session_ended"
 
     # Forbidden: we know who asks, and a rule is not met.
     RULE_NOT_MET = "rule_not_met"
@@ -38,9 +40,11 @@ class Reason(StrEnum):
     LOGIN_TOO_OLD = "login_too_old"
     NO_RULE_GRANTS = "no_rule_grants"
 
-    # Unavailable: Hanko's doing, or ours.
+    # Unavailable: Hanko's doing, AWS's, or ours.
     KEYS_UNAVAILABLE = "keys_unavailable"
     KEY_UNCHECKED = "key_unchecked"
+    REVOCATION_UNCHECKED = "revocation_unchecked"
+    SESSION_UNCHECKED = "session_unchecked"
     RULES_UNAVAILABLE = "rules_unavailable"
     INTERNAL = "internal"
 

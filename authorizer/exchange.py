@@ -83,11 +83,24 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a session check did since it was last asked: for the log line and the metrics.
+
+    `name` is `session` or `revocation`, `asks` how many questions went out, `failure` a word of a closed set.
+    """
+
+    name: str
+    asks: int = 0
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What was decided, and why. The rest is empty unless the caller is known.
 
     Outcome, reason and `rule` are about what was asked for; `grant` is about everything that could be. `usage_key` is
-    the caller's API key of a usage plan.
+    the caller's API key of a usage plan; `session_unchecked` marks a session that was let pass only because
+    `HANKO_SESSION_ON_OUTAGE` says so.
     """
 
     outcome: Outcome
@@ -98,6 +111,7 @@ class Decision:
     grant: Grant | None = None
     usage_key: str = field(default="", repr=False)
     stale_rules: bool = False
+    session_unchecked: bool = False
 
     @property
     def allowed(self) -> bool:

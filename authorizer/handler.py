@@ -1,8 +1,10 @@
 """Parse, decide, render; one boundary for every failure. Read this first."""
 
+from collections.abc import Sequence
+
 from authorizer import gateway
 from authorizer.config import Settings
-from authorizer.decision import decide
+from authorizer.decision import SessionCheck, decide
 from authorizer.errors import Misconfigured, Reason, Unauthenticated, Unavailable
 from authorizer.exchange import Decision, Outcome
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
@@ -15,12 +17,19 @@ from authorizer.telemetry import Record, Telemetry
 class Authorizer:
     """Answers the events of API Gateway and AppSync for one Hanko."""
 
-    def __init__(
-        self, settings: Settings, keys: KeyCache, verifier: TokenVerifier, rules: RuleBook, telemetry: Telemetry
+    def __init__(  # noqa: PLR0913 - everything that lives as long as the sandbox
+        self,
+        settings: Settings,
+        keys: KeyCache,
+        verifier: TokenVerifier,
+        rules: RuleBook,
+        telemetry: Telemetry,
+        *,
+        session_checks: Sequence[SessionCheck] = (),
     ) -> None:
-        """Everything that lives as long as the sandbox."""
+        """Everything that lives as long as the sandbox; the session checks in the order in which they are asked."""
         self._settings, self._keys, self._verifier, self._rules = settings, keys, verifier, rules
-        self._telemetry = telemetry
+        self._telemetry, self._session_checks = telemetry, session_checks
 
     def handle(self, event: object, invocation_id: str, function_arn: str = "") -> dict[str, object]:
         """The answer to one event; id and ARN are what Lambda says of this invocation.
@@ -31,7 +40,8 @@ class Authorizer:
         record = Record(invocation_id)
         try:
             answer = self._answer(event, record, function_arn)
-            self._telemetry.write(record, self._keys.take_report())
+            reports = [check.take_report() for check in self._session_checks]
+            self._telemetry.write(record, self._keys.take_report(), reports)
         except Exception:  # noqa: BLE001 - the last line: not even a log that cannot be written lets another text out
             answer = AuthorizerUnavailable()
         if isinstance(answer, Exception):
@@ -43,7 +53,8 @@ class Authorizer:
     ) -> dict[str, object] | Unauthorized | AuthorizerUnavailable:
         try:
             request = record.request = gateway.parse(event, function_arn)
-            decision = record.decision = decide(request, self._settings, self._verifier, self._rules)
+            checks = self._session_checks
+            decision = record.decision = decide(request, self._settings, self._verifier, self._rules, checks)
             return gateway.render(request, decision, self._settings)
         except Unauthenticated as error:  # not an event of any kind that we know: there is no shape to answer in
             record.decision = Decision(Outcome.UNAUTHENTICATED, error.reason)

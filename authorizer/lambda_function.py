@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from authorizer.clock import Clock
-from authorizer.config import Settings
+from authorizer.config import SessionMode, Settings
 from authorizer.errors import Misconfigured
 from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 
@@ -27,6 +27,7 @@ _is_snapshot = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 _prefetch = None if _is_snapshot else _client.start(JWKS_PATH)
 
 # cryptography, PyJWT and Powertools take their time: the keys are on their way meanwhile.
+from authorizer.decision import SessionCheck  # noqa: E402 - see above
 from authorizer.handler import Authorizer  # noqa: E402 - see above
 from authorizer.hanko.keys import KeyCache  # noqa: E402 - see above
 from authorizer.hanko.tokens import TokenVerifier  # noqa: E402 - see above
@@ -38,6 +39,11 @@ try:
 except Misconfigured as error:
     write_not_started(_function_name, error)
     raise
+_session_checks: list[SessionCheck] = []
+if _settings.logout.session_check is not SessionMode.OFF:
+    from authorizer.hanko.sessions import HankoSessions
+
+    _session_checks.append(HankoSessions(_settings.logout, _client))
 _keys = KeyCache(_settings, _client, _clock, _prefetch)
 _authorizer = Authorizer(
     _settings,
@@ -45,6 +51,7 @@ _authorizer = Authorizer(
     TokenVerifier(_settings, _keys, _clock),
     _rules,
     Telemetry(_settings, _function_name),
+    session_checks=_session_checks,
 )
 
 

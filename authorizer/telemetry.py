@@ -10,7 +10,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -21,7 +21,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
-from authorizer.exchange import Decision, Outcome, Request
+from authorizer.exchange import CheckReport, Decision, Outcome, Request
 from authorizer.hanko.keys import KeyReport
 
 METRICS_NAMESPACE = "HankoAuthorizer"
@@ -37,6 +37,7 @@ _FAULT_BY_REASON = {
     Reason.INTERNAL: "authorizer",
     Reason.KEY_UNCHECKED: "caller",
     Reason.CONTEXT_INVALID: "caller",
+    Reason.REVOCATION_UNCHECKED: "aws",
     Reason.RULES_UNAVAILABLE: "aws",
 }
 # Anybody can send unknown key ids, and users can write long names: what that causes is counted away from the alarms.
@@ -73,7 +74,7 @@ class Telemetry:
         self._hash_key = settings.log_hash_key.encode() if settings.log_hash_key else os.urandom(32)
         self._writer = _Writer(function_name)
 
-    def write(self, record: Record, keys: KeyReport) -> None:
+    def write(self, record: Record, keys: KeyReport, checks: Sequence[CheckReport] = ()) -> None:
         """Write the log line and the metric record of one request."""
         request, decision = record.request, record.decision or Decision(Outcome.UNAVAILABLE, Reason.INTERNAL)
         duration_ms = round((time.perf_counter() - record.started) * 1000, 3)
@@ -89,10 +90,13 @@ class Telemetry:
             "user": decision.principal_id and self._user(decision.principal_id),
             "duration_ms": duration_ms,
             **_key_fields(keys),
+            **_check_fields(checks),
+            "session_unchecked": decision.session_unchecked or None,
             "stack": record.stack,
         }
-        stale_rules = {"StaleRules": 1} if decision.stale_rules else {}
-        metrics = {"Duration": duration_ms, **_key_metrics(keys), **stale_rules}
+        happened = {"StaleRules": decision.stale_rules, "SessionUnchecked": decision.session_unchecked}
+        counted = {name: 1 for name, has in happened.items() if has}
+        metrics = {"Duration": duration_ms, **_key_metrics(keys), **_check_metrics(checks), **counted}
         self._writer.write(decision.outcome, decision.reason, line, metrics)
 
     def _user(self, user_id: str) -> str:
@@ -179,4 +183,20 @@ def _key_metrics(keys: KeyReport) -> dict[str, float]:
         metrics |= {"KeyFetches": keys.fetches, "KeyFetchFailures": int(keys.failure is not None)}
     if keys.stale:
         metrics["StaleKeys"] = 1
+    return metrics
+
+
+def _check_fields(checks: Sequence[CheckReport]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for check in checks:
+        fields |= {f"{check.name}_asks": check.asks, f"{check.name}_failure": check.failure}
+    return fields
+
+
+def _check_metrics(checks: Sequence[CheckReport]) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for check in checks:
+        if check.asks or check.failure:
+            name = check.name.title()
+            metrics |= {f"{name}Asks": check.asks, f"{name}Failures": int(check.failure is not None)}
     return metrics

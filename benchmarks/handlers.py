@@ -30,13 +30,13 @@ def measure(pythons: list[str], node: NodePeer | None) -> dict[str, object]:
     with ExitStack() as stack:
         hanko = stack.enter_context(StandInHanko(tls=True))
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        environment = _environment(hanko)
+        environment = environment_for(hanko)
         print(f"signing {POOL_SIZE} tokens …", flush=True)
         events = [json.dumps(event_with("http_v2", hanko.mint(session=False))).encode() for _ in range(POOL_SIZE)]
 
         def start(name: str, command: tuple[str, ...], folder: Path) -> Callable[[], float]:
             sandbox = stack.enter_context(Sandbox(command, folder, environment, logs / name))
-            return _invoker(sandbox, cycle(events))
+            return invoker(sandbox, cycle(events))
 
         names = [f"ours, {Path(python).resolve().name}" for python in pythons]
         contestants = {name: start(name, (python, *OURS), ROOT) for name, python in zip(names, pythons, strict=True)}
@@ -53,7 +53,8 @@ def measure(pythons: list[str], node: NodePeer | None) -> dict[str, object]:
     return report(title, samples, ratios)
 
 
-def _environment(hanko: StandInHanko) -> dict[str, str]:
+def environment_for(hanko: StandInHanko) -> dict[str, str]:
+    """Of a function that trusts this Hanko."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -68,7 +69,7 @@ def _environment(hanko: StandInHanko) -> dict[str, str]:
     }
 
 
-def _invoker(sandbox: Sandbox, events: Iterator[bytes]) -> Callable[[], float]:
+def invoker(sandbox: Sandbox, events: Iterator[bytes]) -> Callable[[], float]:
     """One round: the median of its calls, since a call that something else interrupted says nothing."""
 
     def run() -> float:

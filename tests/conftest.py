@@ -1,6 +1,7 @@
 """The stand-in Hanko over real HTTP, and what tests build on it."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from sandbox import MakeSandbox, MakeSettings, Sandbox, Time
@@ -32,13 +33,18 @@ def make_settings(hanko: StandInHanko) -> MakeSettings:
 
 
 @pytest.fixture
-def make_sandbox(make_settings: MakeSettings, time_: Time, capsys: pytest.CaptureFixture[str]) -> MakeSandbox:
+def make_sandbox(make_settings: MakeSettings, time_: Time, capsys: pytest.CaptureFixture[str]) -> Iterator[MakeSandbox]:
     """A new sandbox: `make_sandbox(http_api_response="policy")`, with `prefetch=True` as it starts in AWS."""
 
-    def make(*, rules: str = "", prefetch: bool = False, **variables: str) -> Sandbox:
-        return Sandbox(make_settings(**variables), time_.clock, capsys, rules=rules, prefetch=prefetch)
+    with ExitStack() as at_the_end:
 
-    return make
+        def make(*, rules: str = "", prefetch: bool = False, **variables: str) -> Sandbox:
+            settings = make_settings(**variables)
+            sandbox = Sandbox(settings, time_.clock, capsys, rules=rules, prefetch=prefetch)
+            at_the_end.callback(sandbox.client.hang_up)
+            return sandbox
+
+        yield make
 
 
 @pytest.fixture

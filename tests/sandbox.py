@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from authorizer.clock import Clock
-from authorizer.config import Settings
+from authorizer.config import SessionMode, Settings
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.handler import Authorizer
 from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 from authorizer.hanko.keys import KeyCache
+from authorizer.hanko.sessions import HankoSessions
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.rules_source import RuleBook, rules_of
 from authorizer.telemetry import Telemetry
@@ -63,18 +64,21 @@ class Sandbox:
         self, settings: Settings, clock: Clock, capture: pytest.CaptureFixture[str], *, rules: str, prefetch: bool
     ) -> None:
         self.settings = settings
-        client = HttpsClient(settings, clock)
+        self.client = client = HttpsClient(settings, clock)
         self.keys = KeyCache(settings, client, clock, client.start(JWKS_PATH) if prefetch else None)
         self.verifier = TokenVerifier(settings, self.keys, clock)
         parsed = rules_of(rules)
         self.rules = RuleBook(lambda: parsed, clock)
+        off = settings.logout.session_check is SessionMode.OFF
+        self.session_checks = [] if off else [HankoSessions(settings.logout, client)]
         self._capture = capture
 
     @cached_property
     def authorizer(self) -> Authorizer:
         """Built with the first event: Powertools takes the stdout of the moment, and pytest's changes behind set-up."""
         telemetry = Telemetry(self.settings, f"test-{uuid.uuid4()}")
-        return Authorizer(self.settings, self.keys, self.verifier, self.rules, telemetry)
+        checks = self.session_checks
+        return Authorizer(self.settings, self.keys, self.verifier, self.rules, telemetry, session_checks=checks)
 
     def answer(self, event: object) -> Json | str:
         """The answer; the text of the exception where the answer is given by raising."""

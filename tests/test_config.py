@@ -1,10 +1,20 @@
 """Every setting: its default, both ends of its range, and the message about a mistake."""
 
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
-from authorizer.config import CONTEXT_KEYS, ContextClaim, HttpApiResponse, Proxy, Settings
+from authorizer.config import (
+    CONTEXT_KEYS,
+    ContextClaim,
+    HttpApiResponse,
+    Logout,
+    OnOutage,
+    Proxy,
+    SessionMode,
+    Settings,
+)
 from authorizer.errors import Misconfigured, Reason
 
 SECRET = "s3cret-value"
@@ -16,6 +26,13 @@ OPTIONAL = [  # where an empty value means the default
     "HANKO_KEYS_MAX_STALE_SECONDS",
     "HANKO_KEYS_COOLDOWN_SECONDS",
     "HANKO_FETCH_TIMEOUT_SECONDS",
+    "HANKO_SESSION_CHECK",
+    "HANKO_SESSION_MAX_AGE_SECONDS",
+    "HANKO_SESSION_TOUCH",
+    "HANKO_SESSION_ON_OUTAGE",
+    "HANKO_REVOCATION_TABLE",
+    "HANKO_REVOCATION_CACHE_SECONDS",
+    "HANKO_REVOKE_ON_PASSWORD_CHANGE",
     "HANKO_CONTEXT_CLAIMS",
     "HANKO_WEBSOCKET_QUERY_PARAMETER",
     "HANKO_WEBSOCKET_SUBPROTOCOL",
@@ -31,6 +48,12 @@ OPTIONAL = [  # where an empty value means the default
 
 def settings(**variables: str) -> Settings:
     return Settings.from_env({"HANKO_API_URL": "https://tenant.hanko.io", "HANKO_AUDIENCE": "example.com", **variables})
+
+
+def read(field: str, **variables: str) -> object:
+    """One setting, of the logout ones or the others."""
+    one = settings(**variables)
+    return getattr(one.logout if hasattr(one.logout, field) else one, field)
 
 
 def mistakes(**variables: str) -> list[str]:
@@ -62,6 +85,15 @@ def test_two_settings_are_enough_and_the_others_have_defaults() -> None:
         keys_max_stale_seconds=43200,
         keys_cooldown_seconds=30,
         fetch_timeout_seconds=3.0,
+        logout=Logout(
+            session_check=SessionMode.OFF,
+            session_max_age_seconds=60,
+            session_touch=False,
+            session_on_outage=OnOutage.FAIL,
+            revocation_table=None,
+            revocation_cache_seconds=0,
+            revoke_on_password_change=False,
+        ),
         context_claims=(),
         websocket_query_parameter=None,
         websocket_subprotocol=None,
@@ -85,6 +117,13 @@ def test_every_setting_can_be_given() -> None:
         HANKO_KEYS_MAX_STALE_SECONDS="3600",
         HANKO_KEYS_COOLDOWN_SECONDS="20",
         HANKO_FETCH_TIMEOUT_SECONDS="1.5",
+        HANKO_SESSION_CHECK="hybrid",
+        HANKO_SESSION_MAX_AGE_SECONDS="30",
+        HANKO_SESSION_TOUCH="true",
+        HANKO_SESSION_ON_OUTAGE="allow",
+        HANKO_REVOCATION_TABLE="revoked-sessions",
+        HANKO_REVOCATION_CACHE_SECONDS="15",
+        HANKO_REVOKE_ON_PASSWORD_CHANGE="true",
         HANKO_CONTEXT_CLAIMS="role",
         HANKO_WEBSOCKET_QUERY_PARAMETER="token",
         HANKO_WEBSOCKET_SUBPROTOCOL="hanko.bearer",
@@ -106,6 +145,15 @@ def test_every_setting_can_be_given() -> None:
         keys_max_stale_seconds=3600,
         keys_cooldown_seconds=20,
         fetch_timeout_seconds=1.5,
+        logout=Logout(
+            session_check=SessionMode.HYBRID,
+            session_max_age_seconds=30,
+            session_touch=True,
+            session_on_outage=OnOutage.ALLOW,
+            revocation_table="revoked-sessions",
+            revocation_cache_seconds=15,
+            revoke_on_password_change=True,
+        ),
         context_claims=(ContextClaim(("role",), "role"),),
         websocket_query_parameter="token",
         websocket_subprotocol="hanko.bearer",
@@ -236,14 +284,16 @@ def test_a_blank_audience_is_a_mistake_and_never_any(value: str) -> None:
         ("HANKO_KEYS_MAX_AGE_SECONDS", 60, 3600),
         ("HANKO_KEYS_MAX_STALE_SECONDS", 0, 86_400),
         ("HANKO_KEYS_COOLDOWN_SECONDS", 1, 300),
+        ("HANKO_SESSION_MAX_AGE_SECONDS", 5, 3600),
+        ("HANKO_REVOCATION_CACHE_SECONDS", 0, 60),
     ],
 )
 def test_a_whole_number_has_a_range(name: str, low: int, high: int) -> None:
     field = name.removeprefix("HANKO_").lower()
     optional = ", or empty" if name == "HANKO_MAX_TOKEN_LIFETIME_SECONDS" else ""
     allowed = f"it must be a whole number of seconds from {low} to {high}{optional}"
-    assert getattr(settings(**{name: str(low)}), field) == low
-    assert getattr(settings(**{name: str(high)}), field) == high
+    assert read(field, **{name: str(low)}) == low
+    assert read(field, **{name: str(high)}) == high
     assert the_mistake(**{name: str(high + 1)}) == f"{name} is out of range: {allowed}"
     assert the_mistake(**{name: str(low - 1)}).endswith(allowed)
     for value in ["-1", "+60", "60.0", "6e1", "0x3c", "sixty", " 60", "60\n", "1_00", "٦٠", "9" * 10]:
@@ -323,6 +373,35 @@ def test_the_http_api_response_is_one_of_two(value: str) -> None:
 def test_the_http_api_response_can_be_chosen() -> None:
     assert settings(HANKO_HTTP_API_RESPONSE="simple").http_api_response is HttpApiResponse.SIMPLE
     assert settings(HANKO_HTTP_API_RESPONSE="policy").http_api_response is HttpApiResponse.POLICY
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [("HANKO_SESSION_CHECK", SessionMode), ("HANKO_SESSION_ON_OUTAGE", OnOutage)],
+)
+def test_session_choices(name: str, choices: type[StrEnum]) -> None:
+    field = name.removeprefix("HANKO_").lower()
+    assert [read(field, **{name: choice.value}) for choice in choices] == list(choices)
+    for value in ("true", "none", "Strict", "ALLOW", "strict ", "deny"):
+        allowed = " or ".join(choices)
+        assert the_mistake(**{name: value}) == f"{name} is not one of the choices: it must be {allowed}"
+
+
+@pytest.mark.parametrize("value", ["ab", "a" * 256, "a b", "a/b", "a:b", "abc\n", "é" * 3])
+def test_a_table_has_a_name_of_dynamodbs(value: str) -> None:
+    assert the_mistake(HANKO_REVOCATION_TABLE=value) == (
+        "HANKO_REVOCATION_TABLE is not valid: "
+        "it must be a DynamoDB table's name of 3 to 255 letters, digits, _ . -, or empty"
+    )
+    for name in ("abc", "A_b.c-9", "x" * 255):
+        assert settings(HANKO_REVOCATION_TABLE=name).logout.revocation_table == name
+
+
+@pytest.mark.parametrize("name", ["HANKO_SESSION_TOUCH", "HANKO_REVOKE_ON_PASSWORD_CHANGE"])
+def test_a_switch_is_true_or_false(name: str) -> None:
+    field = name.removeprefix("HANKO_").lower()
+    assert [read(field, **{name: value}) for value in ("false", "true")] == [False, True]
+    assert the_mistake(**{name: "yes"}) == f"{name} is not one of the choices: it must be false or true"
 
 
 @pytest.mark.parametrize("value", ["True", "1", "yes", "on", " true"])

@@ -1,13 +1,16 @@
 """Who asks, and may they: what is a verdict, and what is none."""
 
+from dataclasses import replace
+
 import pytest
-from sandbox import Sandbox
+from sandbox import MakeSandbox, MakeSettings, Sandbox
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.decision import decide
 from authorizer.errors import AuthorizerError, Forbidden, Misconfigured, Reason, Unauthenticated, Unavailable
-from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
+from authorizer.exchange import CheckReport, Decision, EventKind, Offers, Outcome, Request
+from authorizer.hanko.claims import Claims
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.rules import Rules
 from authorizer.rules_source import RuleBook
@@ -62,6 +65,85 @@ def test_what_is_no_answer_passes(hanko: StandInHanko, error: AuthorizerError) -
     with pytest.raises(type(error)) as caught:
         decided(hanko.mint(), error)
     assert caught.value is error
+
+
+# --- session checks: the world behind them is each check's own test; here it is only who is heard
+
+
+ENDED = Unauthenticated(Reason.SESSION_ENDED)
+REVOKED = Unauthenticated(Reason.SESSION_REVOKED)
+UNCHECKED = Unavailable(Reason.SESSION_UNCHECKED)
+
+
+class Check:
+    """A session check that raises, or finds the session alive."""
+
+    def __init__(self, error: AuthorizerError | None = None) -> None:
+        self.error, self.asked = error, list[tuple[Claims, str]]()
+
+    def verify(self, claims: Claims, token: str) -> Claims:
+        self.asked.append((claims, token))
+        if self.error:
+            raise self.error
+        return claims
+
+    def take_report(self) -> CheckReport:
+        return CheckReport("session")
+
+
+def checked(sandbox: Sandbox, token: str, *checks: Check) -> Decision:
+    return decide(request(token), sandbox.settings, sandbox.verifier, sandbox.rules, checks)
+
+
+def test_a_session_that_every_check_finds_alive_is_allowed(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    token, first, second = hanko.mint(), Check(), Check()
+    assert checked(sandbox, token, first, second) == checked(sandbox, token)
+    assert first.asked == second.asked == [(sandbox.verifier.verify(token), token)]
+
+
+def test_nobody_is_asked_about_a_token_that_is_not_valid(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    check = Check()
+    assert checked(sandbox, hanko.mint(claims={"aud": ["example.org"]}), check).reason is Reason.AUDIENCE_NOT_ALLOWED
+    assert check.asked == []
+
+
+def test_the_first_check_to_refuse_decides(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    second = Check(ENDED)
+    assert checked(sandbox, hanko.mint(), Check(REVOKED), second) == Decision(
+        Outcome.UNAUTHENTICATED, Reason.SESSION_REVOKED
+    )
+    assert second.asked == []
+
+
+def test_a_check_that_cannot_be_made_is_no_answer(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    with pytest.raises(Unavailable) as caught:
+        checked(sandbox, hanko.mint(), Check(UNCHECKED), Check())
+    assert caught.value.reason is Reason.SESSION_UNCHECKED
+
+
+def test_with_allow_the_token_alone_decides_and_the_decision_says_so(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    sandbox, token = make_sandbox(session_on_outage="allow"), hanko.mint()
+    for checks in ([Check(UNCHECKED)], [Check(UNCHECKED), Check()], [Check(), Check(UNCHECKED)]):
+        assert checked(sandbox, token, *checks) == replace(checked(sandbox, token), session_unchecked=True)
+    assert not checked(sandbox, token, Check()).session_unchecked
+
+
+def test_with_allow_a_refusal_stands_and_so_does_what_is_wrong(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox, token = make_sandbox(session_on_outage="allow"), hanko.mint()
+    ended = Decision(Outcome.UNAUTHENTICATED, Reason.SESSION_ENDED)
+    assert checked(sandbox, token, Check(UNCHECKED), Check(ENDED)) == ended
+    assert checked(sandbox, token, Check(ENDED), Check(UNCHECKED)) == ended
+    with pytest.raises(Misconfigured):
+        checked(sandbox, token, Check(Misconfigured(Reason.SETTINGS_INVALID)))
+
+
+def test_with_allow_keys_are_still_needed(hanko: StandInHanko, make_settings: MakeSettings) -> None:
+    settings = make_settings(session_on_outage="allow")
+    verifier = TokenVerifier(settings, Failing(Unavailable(Reason.KEYS_UNAVAILABLE)), Clock())  # type: ignore[arg-type]  # finds nothing
+    with pytest.raises(Unavailable):
+        decide(request(hanko.mint()), settings, verifier, RuleBook(Rules, Clock()), [Check()])
 
 
 def test_no_outcome_but_one_allows() -> None:

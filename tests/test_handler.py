@@ -206,7 +206,7 @@ def assert_recorded(sandbox: Sandbox, request: Json, outcome: str, reason: str, 
                 **more,
             }
         ],
-        [metric_record(request["kind"], outcome, reason, keys)],
+        [metric_record(request["kind"], outcome, reason, {**keys, **more})],
     )
 
 
@@ -220,6 +220,11 @@ def metric_record(kind: str, outcome: str, reason: str, keys: Json) -> Json:
         metrics += [("KeyFetches", "Count", [float(keys["key_fetches"])]), ("KeyFetchFailures", "Count", [failures])]
     if keys["stale_keys"]:
         metrics += [("StaleKeys", "Count", [1.0])]
+    if (asks := keys.get("session_asks", 0)) or "session_failure" in keys:
+        failures = float("session_failure" in keys)
+        metrics += [("SessionAsks", "Count", [float(asks)]), ("SessionFailures", "Count", [failures])]
+    if "session_unchecked" in keys:
+        metrics += [("SessionUnchecked", "Count", [1.0])]
     definition = {
         "Namespace": "HankoAuthorizer",
         "Dimensions": [["service"]],
@@ -357,6 +362,58 @@ def test_internal(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko, ti
     assert "a secret" not in output
     assert answer_of(sandbox, event_with(kind.shape, session_token(hanko))) == UNAVAILABLE
     assert_recorded(sandbox, kind.log, "unavailable", "internal", NO_KEYS, **stack)
+
+
+ASKED: Json = {"session_asks": 1}
+ASKED_IN_VAIN: Json = {"session_asks": 1, "session_failure": "status"}
+
+
+@every_kind
+@pytest.mark.parametrize("mode", ["strict", "hybrid"])
+def test_session_ended(kind: Kind, mode: str, make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time) -> None:
+    sandbox = sandbox_for(kind, make_sandbox, session_check=mode, session_max_age_seconds="5")
+    event = event_with(kind.shape, session_token(hanko))
+    assert answer_of(sandbox, event) == kind.allowed
+    assert_recorded(sandbox, kind.log, "allowed", "allowed", FETCHED, user=USER_HASH, **ASKED)
+    hanko.end_session(SESSION)
+    if mode == "hybrid":
+        time_.advance(4.9)
+        assert answer_of(sandbox, event) == kind.allowed
+        young = {**CACHED, "key_set_age_seconds": 5}
+        assert_recorded(sandbox, kind.log, "allowed", "allowed", young, user=USER_HASH, session_asks=0)
+        time_.advance(0.1)
+    keys = {**CACHED, "key_set_age_seconds": 5 if mode == "hybrid" else 0}
+    for asks in (1, 0):
+        assert answer_of(sandbox, event) == kind.refused("session_ended")
+        assert_recorded(sandbox, kind.log, "unauthenticated", "session_ended", keys, session_asks=asks)
+
+
+@every_kind
+def test_session_unchecked(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox, session_check="strict")
+    hanko.behave("status", endpoint="validate", code=500)
+    event = event_with(kind.shape, session_token(hanko))
+    assert answer_of(sandbox, event) == UNAVAILABLE
+    more = {"fault": "hanko", **ASKED_IN_VAIN}
+    assert_recorded(sandbox, kind.log, "unavailable", "session_unchecked", FETCHED, **more)
+    gc.collect()  # pytest makes an error of a socket that was left open
+
+
+@every_kind
+def test_session_unchecked_and_allowed(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox, session_check="strict", session_on_outage="allow")
+    hanko.behave("status", endpoint="validate", code=500)
+    event = event_with(kind.shape, session_token(hanko))
+    more = {"user": USER_HASH, "session_unchecked": True}
+    for keys in (FETCHED, CACHED, CACHED):
+        assert answer_of(sandbox, event) == kind.allowed
+        assert_recorded(sandbox, kind.log, "allowed", "allowed", keys, **more, **ASKED_IN_VAIN)
+    assert answer_of(sandbox, event) == kind.allowed  # at once: nobody waits for a Hanko that fails
+    left_alone = {"session_asks": 0, "session_failure": "backing_off"}
+    assert_recorded(sandbox, kind.log, "allowed", "allowed", CACHED, **more, **left_alone)
+    hanko.end_session(SESSION)
+    hanko.behave("normal", endpoint="validate")
+    assert answer_of(sandbox, event) == kind.allowed  # the price of allow, for up to 30 s
 
 
 WITH_ARN = pytest.mark.parametrize("kind", KINDS[:-1], ids=lambda kind: kind.name)  # all but AppSync

@@ -40,8 +40,8 @@ IMPORTS = {
         *("rules_source", "telemetry"),
     },
     "authorizer.lambda_function": {
-        *("clock", "config", "errors", "handler", "hanko.fetch", "hanko.keys", "hanko.tokens", "rules_source"),
-        "telemetry",
+        *("clock", "config", "decision", "errors", "handler", "hanko.fetch", "hanko.keys", "hanko.sessions"),
+        *("hanko.tokens", "rules_source", "telemetry"),
     },
     "authorizer.gateway": {
         *("config", "errors", "exchange", "gateway.appsync", "gateway.http_api", "gateway.raised", "gateway.rest_api"),
@@ -59,7 +59,11 @@ IMPORTS = {
     "authorizer.hanko.claims": set(),
     "authorizer.hanko.strict": set(),
     "authorizer.hanko.fetch": {"", "clock", "config"},
-    "authorizer.hanko.keys": {"clock", "config", "errors", "hanko.fetch", "hanko.strict"},
+    "authorizer.hanko.back_off": {"clock"},
+    "authorizer.hanko.keys": {"clock", "config", "errors", "hanko.back_off", "hanko.fetch", "hanko.strict"},
+    "authorizer.hanko.sessions": {
+        *("clock", "config", "errors", "exchange", "hanko.back_off", "hanko.claims", "hanko.fetch", "hanko.strict"),
+    },
     "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.claims", "hanko.keys", "hanko.strict"},
 }
 # What a cold start may load from outside the standard library.
@@ -145,6 +149,12 @@ def test_a_cold_start_loads_nothing_it_does_not_need() -> None:
     assert not loaded & COLD_START_WITHOUT
 
 
+def test_what_is_switched_off_is_not_even_loaded() -> None:
+    source = (ROOT / "authorizer" / "lambda_function.py").read_text()
+    assert not re.search(r"^(from|import) authorizer\.hanko\.sessions", source, re.MULTILINE)
+    assert "import authorizer.hanko.sessions" not in source
+
+
 def test_functions_fit_on_a_screen() -> None:
     long = {}
     for path in SOURCES:
@@ -223,12 +233,12 @@ def test_the_readme_says_what_a_setting_may_be(name: str) -> None:
 
 @pytest.mark.parametrize("name", hanko_settings())
 def test_the_readme_and_the_template_say_the_default(name: str) -> None:
-    stated = readme_rows()[name][0].strip("`")
+    stated = readme_rows()[name][0]
     parameter = TEMPLATE["Parameters"][parameter_of(name)]
     if stated == "required":
         assert "Default" not in parameter
         return
-    default = "" if stated in ("off", "empty", "random") else stated
+    default = "" if stated in ("off", "empty", "random") else stated.strip("`")
     assert str(parameter["Default"]) == default
     explicit = Settings.from_env({**Recorder(), name: default})
     assert explicit == Settings.from_env(Recorder())

@@ -4,7 +4,8 @@ import json
 import runpy
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,18 +31,22 @@ def time_() -> Any:  # noqa: ANN401 - takes the place of conftest's: the functio
 
 
 @pytest.fixture
-def start(hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> Start:
+def start(hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Run the module as a new sandbox does; its handler."""
+    at_the_end = ExitStack()
 
     def run(**environ: str) -> Callable[[object, object], Json]:
         monkeypatch.delenv("HTTPS_PROXY", raising=False)
         required = {"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": "localhost"}
         for name, value in ({"AWS_LAMBDA_FUNCTION_NAME": f"function-{uuid.uuid4()}"} | required | environ).items():
             monkeypatch.setenv(name, value)
-        handler: Callable[[object, object], Json] = runpy.run_module("authorizer.lambda_function")["lambda_handler"]
+        module = runpy.run_module("authorizer.lambda_function")
+        at_the_end.callback(module["_client"].hang_up)
+        handler: Callable[[object, object], Json] = module["lambda_handler"]
         return handler
 
-    return run
+    with at_the_end:
+        yield run
 
 
 def records(capsys: pytest.CaptureFixture[str]) -> tuple[Json, Json]:
@@ -92,6 +97,16 @@ def test_a_context_without_an_id_is_no_reason_to_fail(start: Start, capsys: pyte
     assert start()(event_with("http_v2", ""), None)["isAuthorized"] is False
     line, _ = records(capsys)
     assert "invocation_id" not in line
+
+
+@pytest.mark.parametrize(("mode", "asked"), [("off", 0), ("hybrid", 1), ("strict", 2)])
+def test_sessions_are_checked_as_the_setting_says(start: Start, hanko: StandInHanko, mode: str, asked: int) -> None:
+    handler, token = start(HANKO_SESSION_CHECK=mode), hanko.mint()
+    for _ in range(2):
+        assert handler(event_with("http_v2", token), CONTEXT)["isAuthorized"] is True
+    assert hanko.validate_requests == asked
+    assert hanko.connections == 1  # that of the keys serves for the sessions, too
+    assert handler(event_with("http_v2", hanko.mint(session=False)), CONTEXT)["isAuthorized"] is (mode == "off")
 
 
 def test_a_wrong_setting_stops_it_before_anything_is_fetched(

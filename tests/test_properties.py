@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from sandbox import Json, MakeSandbox, Sandbox
+from sandbox import Json, MakeSandbox, Sandbox, Time
 
 from authorizer.config import ContextClaim, Settings
 from authorizer.context import build_context
@@ -101,6 +101,11 @@ def checked(sandbox: Sandbox, event: object, *secrets: str) -> Json | str:
 @pytest.fixture
 def everything_on(make_sandbox: MakeSandbox) -> Sandbox:
     return make_sandbox(websocket_query_parameter="token", websocket_subprotocol="hanko")
+
+
+@pytest.fixture
+def session_sandboxes(make_sandbox: MakeSandbox) -> dict[str, Sandbox]:
+    return {mode: make_sandbox(session_check="strict", session_on_outage=mode) for mode in ("fail", "allow")}
 
 
 @pytest.fixture
@@ -285,6 +290,49 @@ def test_any_signed_header_gets_an_answer(sandbox: Sandbox, hanko: StandInHanko,
     text = hanko.sign(whole, decode_base64url(payload.encode()), hanko.kids[0])
     answer = checked(sandbox, event_with("http_v2", text), *text.split("."))
     assert allows(answer) == (whole == {"alg": "RS256", "kid": hanko.kids[0], "typ": "JWT"})
+
+
+# --- what Hanko says of a session
+
+VERDICT: Json = {"is_valid": True, "claims": {"session_id": SESSION_ID, "subject": USER_ID}, "user_id": USER_ID}
+near_verdicts = st.fixed_dictionaries(
+    {},
+    optional={
+        "is_valid": st.booleans() | scalars,
+        "claims": st.fixed_dictionaries({"session_id": st.sampled_from([SESSION_ID, USER_ID]) | scalars}) | any_json,
+        "user_id": st.sampled_from([USER_ID, SESSION_ID]) | scalars,
+    },
+)
+
+
+@settings(HERE, max_examples=300)
+@given(
+    body=any_json.map(json.dumps) | near_verdicts.map(json.dumps) | st.binary(max_size=80),
+    code=st.just(200) | st.integers(100, 999),
+    mode=st.sampled_from(["fail", "allow"]),
+)
+@example(body=json.dumps(VERDICT), code=200, mode="fail")
+@example(body=json.dumps(VERDICT), code=500, mode="fail")
+@example(body='{"is_valid": false}', code=200, mode="allow")
+def test_whatever_hanko_says_of_a_session_the_answer_is_one_of_ours(  # noqa: PLR0913, PLR0917 - fixtures
+    session_sandboxes: dict[str, Sandbox], hanko: StandInHanko, time_: Time, body: str | bytes, code: int, mode: str
+) -> None:
+    """And whom it lets in, in spite of a check, is who Hanko says: this session and this user, in an answer of 200."""
+    time_.advance(31)  # beyond any pause, and no two tokens have the same time of issue
+    token = hanko.mint(claims={"sub": USER_ID, "session_id": SESSION_ID, "iat": int(time_.wall)})
+    hanko.behave("body", endpoint="validate", data=body, code=code)
+    answer = checked(session_sandboxes[mode], event_with("http_v2", token), *token.split("."))
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = None
+    said = said if isinstance(said, dict) and code == 200 else {}
+    claims = said.get("claims")
+    about_it = isinstance(claims, dict) and (claims.get("session_id"), said.get("user_id")) == (SESSION_ID, USER_ID)
+    if mode == "fail":
+        assert allows(answer) == (said.get("is_valid") is True and about_it)
+    elif said.get("is_valid") is False and about_it:
+        assert not allows(answer)
 
 
 # --- parsers

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import ANY
@@ -11,7 +11,7 @@ import pytest
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
-from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
+from authorizer.exchange import CheckReport, Decision, EventKind, Offers, Outcome, Request
 from authorizer.hanko.fetch import FetchFailure
 from authorizer.hanko.keys import KeyReport
 from authorizer.telemetry import METRICS_NAMESPACE, Record, Telemetry, write_not_started
@@ -51,10 +51,11 @@ def write(written: Callable[[], Written]) -> Write:
         decision: Decision | None = ALLOWED,
         keys: KeyReport | None = None,
         request: Request | None = REQUEST,
+        checks: Sequence[CheckReport] = (),
         **variables: str,
     ) -> Written:
         telemetry = Telemetry(settings(**variables), f"function-{uuid.uuid4()}")
-        telemetry.write(Record("invocation-1", request, decision), keys or KeyReport())
+        telemetry.write(Record("invocation-1", request, decision), keys or KeyReport(), checks)
         return written()
 
     return call
@@ -116,7 +117,10 @@ def test_an_allowed_request_as_a_whole(write: Write) -> None:
         (Decision(Outcome.FORBIDDEN, Reason.NOT_A_SESSION), "WARNING", "caller", "Forbidden"),
         (Decision(Outcome.UNAVAILABLE, Reason.KEYS_UNAVAILABLE), "ERROR", "hanko", "Unavailable"),
         (Decision(Outcome.UNAVAILABLE, Reason.INTERNAL), "ERROR", "authorizer", "Unavailable"),
+        (Decision(Outcome.UNAUTHENTICATED, Reason.SESSION_ENDED), "WARNING", "caller", "Unauthenticated"),
         (Decision(Outcome.UNAVAILABLE, Reason.KEY_UNCHECKED), "ERROR", "caller", "KeyUnchecked"),
+        (Decision(Outcome.UNAVAILABLE, Reason.SESSION_UNCHECKED), "ERROR", "hanko", "Unavailable"),
+        (Decision(Outcome.UNAVAILABLE, Reason.REVOCATION_UNCHECKED), "ERROR", "aws", "Unavailable"),
         (Decision(Outcome.MISCONFIGURED, Reason.ARN_INVALID), "ERROR", "deployment", "Misconfigured"),
         (Decision(Outcome.MISCONFIGURED, Reason.CONTEXT_INVALID), "ERROR", "caller", "ContextInvalid"),
     ],
@@ -180,6 +184,40 @@ def test_the_key_set_is_reported(write: Write, keys: KeyReport, fields: Json, ex
     line, metrics = write(keys=keys)
     assert {name: value for name, value in line.items() if "key" in name} == fields
     assert {name: value for name, value in metrics.items() if "Key" in name} == expected
+
+
+@pytest.mark.parametrize(
+    ("checks", "fields", "expected"),
+    [
+        ([], {}, {}),
+        ([CheckReport("session")], {"session_asks": 0}, {}),
+        (
+            [CheckReport("session", asks=1)],
+            {"session_asks": 1},
+            {"SessionAsks": [1.0], "SessionFailures": [0.0]},
+        ),
+        (
+            [CheckReport("revocation", 1, "throttled"), CheckReport("session", 0, "backing_off")],
+            {"revocation_asks": 1, "revocation_failure": "throttled"}
+            | {"session_asks": 0, "session_failure": "backing_off"},
+            {"RevocationAsks": [1.0], "RevocationFailures": [1.0], "SessionAsks": [0.0], "SessionFailures": [1.0]},
+        ),
+    ],
+)
+def test_the_session_checks_are_reported(write: Write, checks: list[CheckReport], fields: Json, expected: Json) -> None:
+    line, metrics = write(checks=checks)
+    names = ("session", "revocation")
+    assert {name: value for name, value in line.items() if name.startswith(names)} == fields
+    assert {name: value for name, value in metrics.items() if name.lower().startswith(names)} == expected
+
+
+def test_a_session_that_passed_unchecked_is_marked_and_counted(write: Write) -> None:
+    line, metrics = write(replace(ALLOWED, session_unchecked=True))
+    assert (line["outcome"], line["session_unchecked"]) == ("allowed", True)
+    assert (metrics["Allowed"], metrics["SessionUnchecked"]) == ([1.0], [1.0])
+    line, metrics = write()
+    assert "session_unchecked" not in line
+    assert "SessionUnchecked" not in metrics
 
 
 # --- the user

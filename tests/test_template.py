@@ -134,6 +134,7 @@ def test_alarms_watch_our_own_metrics_and_throttles_but_never_lambdas_errors(res
         "UnavailableAlarm": [("HankoAuthorizer", "Unavailable")],
         "MisconfiguredAlarm": [("HankoAuthorizer", "Misconfigured")],
         "KeyFetchFailuresAlarm": [("HankoAuthorizer", "KeyFetchFailures")],
+        "SessionUncheckedAlarm": [("HankoAuthorizer", "SessionUnchecked")],
         "ThrottlesAlarm": [("AWS/Lambda", "Throttles")],
     }
 
@@ -174,6 +175,7 @@ def test_an_invocation_that_leaves_no_record_raises_an_alarm(resources: Json) ->
         ),
         ("HankoMaxTokenLifetimeSeconds", ["", "60", "99", "3600", "31536000"], ["0", "59", "31536001", "40000000"]),
         ("HankoLogHashKey", ["", "sixteen-letters!"], ["short", "with spaces in it"]),
+        ("HankoRevocationTable", ["", "abc", "revoked-sessions", "x" * 40], ["ab", "a b", "arn:aws:x", "x" * 41]),
         ("ReservedConcurrency", ["", "1", "1000"], ["0", "-1", "many"]),
     ],
 )

@@ -2,26 +2,33 @@
 
 A socket's timeout starts anew with every byte and DNS has none at all. So each fetch runs in a thread of its own; the
 caller waits for it until the deadline and no longer, and then cuts the connection, which ends the thread.
+
+Where sessions are checked, the connection is kept for the next fetch. A sandbox is frozen between invocations, so a
+kept connection is often dead: it is not used when it has been idle for long or has something to read (its end, or an
+answer that nobody asked for), and where it turns out dead all the same, the question is sent once more on a new one.
 """
 
 import base64
 import contextlib
+import select
 import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
 from authorizer import __version__
-from authorizer.clock import Clock
-from authorizer.config import Settings
+from authorizer.clock import Clock, Instant
+from authorizer.config import SessionMode, Settings
 
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_BODY_BYTES = 256 * 1024
+MAX_IDLE_SECONDS = 30  # half of what the usual load balancer waits: ELB 60 s, nginx 75 s
 
 
 class FetchFailure(StrEnum):
@@ -39,10 +46,20 @@ class FetchFailure(StrEnum):
 class FetchFailed(Exception):
     """A fetch that brought nothing usable."""
 
-    def __init__(self, failure: FetchFailure) -> None:
-        """Keep what went wrong; it is the text, too."""
+    def __init__(self, failure: FetchFailure, status: int = 0) -> None:
+        """Keep what went wrong; it is the text, too. `status` is that of an answer that was refused for it."""
         super().__init__(failure.value)
-        self.failure = failure
+        self.failure, self.status = failure, status
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. Headers and body may hold a token."""
+
+    path: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +70,51 @@ class Answer:
     cache_control: str
 
 
+class Connection(HTTPConnection):
+    """A connection to Hanko, or to the proxy with a tunnel to Hanko, that opens itself when it is first used.
+
+    Another thread can cut it at any moment.
+    """
+
+    def __init__(self, client: "HttpsClient", host: str, port: int, timeout_seconds: float) -> None:
+        """Nothing is opened here."""
+        super().__init__(host, port, timeout=timeout_seconds)
+        self._client = client
+        self._plain: socket.socket | None = None
+        self.is_cut = False
+
+    def connect(self) -> None:
+        """Open it: name, TCP, the proxy's tunnel, TLS. Raises what these raise."""
+        super().connect()
+        self._plain = self.sock.dup()
+        if self.is_cut:
+            raise TimeoutError
+        self.sock = self._client.secure(self.sock)
+
+    def cut(self) -> None:
+        """End what another thread is doing with it."""
+        self.is_cut = True
+        # Until the proxy has opened the tunnel, the connection alone knows its socket; then TLS takes that over.
+        for opened in (self._plain, self.sock):
+            if opened is not None:
+                with contextlib.suppress(OSError):  # it may have been closed this very moment
+                    opened.shutdown(socket.SHUT_RDWR)
+
+    def hang_up(self) -> None:
+        """Close it, and what `cut` needs; `close` alone is for http.client, whose answer may still be read then."""
+        self.close()
+        if self._plain is not None:
+            self._plain.close()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to read: neither its end nor an answer that nobody asked for."""
+        buffered = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        return not buffered and not select.select([self.sock], [], [], 0)[0]
+
+
 class HttpsClient:
-    """GET from below `HANKO_API_URL`. Plain http happens for the loopback hosts that the settings allow, only."""
+    """Asks below `HANKO_API_URL`. Plain http happens for the loopback hosts that the settings allow, only."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         """Nothing is opened or read here; the TLS context is made by the first fetch, in its thread."""
@@ -66,16 +126,25 @@ class HttpsClient:
         self._proxy = settings.proxy if self._tls and not _bypasses_proxy(url.netloc, settings.no_proxy) else None
         self._timeout_seconds = settings.fetch_timeout_seconds
         self._context: ssl.SSLContext | None = None
+        self._keeps = settings.logout.session_check is not SessionMode.OFF
+        self._kept: tuple[Connection, Instant] | None = None
 
-    def start(self, path: str) -> "Fetch":
-        """Begin to fetch `path` (with its leading slash) in the background."""
-        return Fetch(self, path, self._timeout_seconds)
+    def start(
+        self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> "Fetch":
+        """Begin to ask for `path` (with its leading slash) in the background."""
+        return Fetch(self, Question(path, method, headers or {}, body), self._timeout_seconds)
 
-    def connection(self) -> HTTPConnection:
-        """An unopened connection to Hanko, or to the proxy with a tunnel to Hanko."""
+    def connection(self) -> Connection:
+        """The kept connection, if it can still be alive, else a new one, unopened."""
+        if self._kept is not None:
+            (kept, used_at), self._kept = self._kept, None
+            if self.clock.seconds_since(used_at) < MAX_IDLE_SECONDS and kept.is_quiet:
+                return kept
+            kept.hang_up()
         if self._proxy is None:
-            return HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
-        connection = HTTPConnection(self._proxy.host, self._proxy.port, timeout=self._timeout_seconds)
+            return Connection(self, self._host, self._port, self._timeout_seconds)
+        connection = Connection(self, self._proxy.host, self._proxy.port, self._timeout_seconds)
         headers = {}
         if self._proxy.username is not None:
             credentials = f"{self._proxy.username}:{self._proxy.password}".encode()
@@ -92,33 +161,60 @@ class HttpsClient:
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         return self._context.wrap_socket(plain, server_hostname=self._host)
 
-    def request(self, connection: HTTPConnection, path: str) -> Answer:
-        """Send the request on the open connection and read the answer. Raises `FetchFailed`, or what http raises."""
+    def may_keep(self, connection: Connection) -> bool:
+        """Whether the connection, its last answer read to the end, may be kept: if it is open and that is wanted."""
+        return self._keeps and connection.sock is not None and not connection.is_cut
+
+    def keep(self, connection: Connection, used_at: Instant) -> None:
+        """Keep this connection, and no other."""
+        if self._kept is not None and self._kept[0] is not connection:
+            self.hang_up()
+        self._kept = connection, used_at
+
+    def hang_up(self) -> None:
+        """Close the kept connection."""
+        if self._kept is not None:
+            (kept, _), self._kept = self._kept, None
+            kept.hang_up()
+
+    def ask(self, connection: Connection, question: Question) -> Answer:
+        """Send the question and read the answer. Raises `FetchFailed`, or what http raises."""
+        was_kept = connection.sock is not None
+        try:
+            response = self._send(connection, question)
+        except (ConnectionError, ssl.SSLEOFError):  # the one that http.client raises for "no answer" is among them
+            if not was_kept or connection.is_cut:
+                raise
+            # Asking twice is as good as once: GET changes nothing, and POST /sessions/validate sets a time to now.
+            connection.hang_up()
+            response = self._send(connection, question)
+        with response:  # an answer that is refused would keep its socket open
+            return _read(response)
+
+    def _send(self, connection: Connection, question: Question) -> HTTPResponse:
         headers = {
             "Host": self._netloc,
             "Accept": "application/json",
             "Cache-Control": "no-cache",  # a set that some cache kept would lack the key that is looked for
             "Accept-Encoding": "identity",  # what is compressed could be of any size
             "User-Agent": f"hanko-authorizer/{__version__}",  # Cloudflare turns Python's own away
-            "Connection": "close",
+            "Connection": "keep-alive" if self._keeps else "close",
+            **question.headers,
         }
-        connection.request("GET", self._path + path, headers=headers)
-        with connection.getresponse() as response:  # an answer that is refused would keep its socket open
-            return _read(response)
+        connection.request(question.method, self._path + question.path, question.body, headers)
+        return connection.getresponse()
 
 
 class Fetch:
     """One fetch under way."""
 
-    def __init__(self, client: HttpsClient, path: str, timeout_seconds: float) -> None:
+    def __init__(self, client: HttpsClient, question: Question, timeout_seconds: float) -> None:
         """Start the thread at once."""
         self.began = client.clock.now()
-        self._client, self._path = client, path
+        self._client, self._question = client, question
         self._deadline = time.monotonic() + timeout_seconds
         self._outcome: Answer | FetchFailed = FetchFailed(FetchFailure.TIMEOUT)
         self._connection = client.connection()
-        self._socket: socket.socket | None = None
-        self._cut = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -138,11 +234,13 @@ class Fetch:
             raise FetchFailed(FetchFailure.TIMEOUT)
         if isinstance(self._outcome, FetchFailed):
             raise self._outcome
+        if self._client.may_keep(self._connection):
+            self._client.keep(self._connection, self.began)
         return self._outcome
 
     def _run(self) -> None:
         try:
-            self._outcome = self._get()
+            self._outcome = self._client.ask(self._connection, self._question)
         except FetchFailed as failed:
             self._outcome = failed
         except TimeoutError:
@@ -153,24 +251,12 @@ class Fetch:
             self._outcome = FetchFailed(FetchFailure.CONNECTION)
         except (HTTPException, ValueError):
             self._outcome = FetchFailed(FetchFailure.PROTOCOL)
-
-    def _get(self) -> Answer:
-        with contextlib.closing(self._connection) as connection:
-            connection.connect()
-            with connection.sock.dup() as self._socket:
-                if self._cut:
-                    raise FetchFailed(FetchFailure.TIMEOUT)
-                connection.sock = self._client.secure(connection.sock)
-                return self._client.request(connection, self._path)
+        if isinstance(self._outcome, FetchFailed) or not self._client.may_keep(self._connection):
+            self._connection.hang_up()
 
     def abandon(self) -> None:
         """Wait for it no longer; cutting the connection ends the thread."""
-        self._cut = True
-        # Until the proxy has opened the tunnel, the connection alone knows its socket; then TLS takes that over.
-        for opened in (self._socket, self._connection.sock):
-            if opened is not None:
-                with contextlib.suppress(OSError):  # it may have been closed this very moment
-                    opened.shutdown(socket.SHUT_RDWR)
+        self._connection.cut()
 
 
 def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:
@@ -184,7 +270,7 @@ def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:
 
 def _read(response: HTTPResponse) -> Answer:
     if response.status != HTTPStatus.OK:  # so no redirect is followed, and 206 is not a whole
-        raise FetchFailed(FetchFailure.STATUS)
+        raise FetchFailed(FetchFailure.STATUS, response.status)
     if response.getheader("Content-Encoding", "identity") != "identity":
         raise FetchFailed(FetchFailure.PROTOCOL)
     body = response.read(MAX_BODY_BYTES + 1)

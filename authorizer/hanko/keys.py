@@ -16,6 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
+from authorizer.hanko.back_off import BackOff
 from authorizer.hanko.fetch import JWKS_PATH, Answer, Fetch, FetchFailed, FetchFailure, HttpsClient
 from authorizer.hanko.strict import decode_base64url, parse_object
 
@@ -27,7 +28,6 @@ MAX_KEYS = 64
 MIN_KEY_BITS, MAX_KEY_BITS = 2048, 8192  # RFC 7518 section 3.3; above, verifying costs too much
 MIN_EXPONENT, MAX_EXPONENT_BITS = 65537, 64  # NIST SP 800-56B; OpenSSL's own limit for long keys
 MIN_MAX_AGE_SECONDS = 60  # a server that says no-cache shall not have a fetch for every request
-MAX_BACK_OFF_SECONDS = 30
 MAX_REMEMBERED = 128
 
 _PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
@@ -61,8 +61,7 @@ class KeyCache:
         self._settings, self._client, self._clock = settings, client, clock
         self._set: KeySet | None = None
         self._prefetch = prefetch
-        self._failures = 0
-        self._failed_at: Instant | None = None
+        self._back_off = BackOff(clock, patience=1)
         self._cooling_since: Instant | None = None
         self._unknown: dict[str, Instant] = {}
         self._withdrawn: set[str] = set()
@@ -93,7 +92,7 @@ class KeyCache:
     def _current_keys(self) -> tuple[dict[str, RSAPublicKey], bool]:
         """The keys to go by, and whether they arrived while the token in hand was already waiting."""
         just_arrived = self._prefetch is not None and self._adopt(self._prefetch)
-        if (overdue_seconds := self._overdue_seconds()) > 0 and not self._backs_off():
+        if (overdue_seconds := self._overdue_seconds()) > 0 and not self._back_off.pausing:
             just_arrived = self._refresh()
             overdue_seconds = self._overdue_seconds()
         if self._set is None or overdue_seconds > self._settings.keys_max_stale_seconds:
@@ -106,10 +105,6 @@ class KeyCache:
         if self._set is None:
             return math.inf
         return self._clock.seconds_since(self._set.fetched_at) - self._set.max_age_seconds
-
-    def _backs_off(self) -> bool:
-        pause_seconds = min(2 ** min(self._failures - 1, 5), MAX_BACK_OFF_SECONDS)
-        return self._failed_at is not None and self._clock.seconds_since(self._failed_at) < pause_seconds
 
     def _forced_refresh(self, kid: str) -> dict[str, RSAPublicKey]:
         if kid in self._unknown and self._cools_down_since(self._unknown[kid]):
@@ -154,10 +149,10 @@ class KeyCache:
         except FetchFailed as failed:
             self._report.failure = failed.failure
             if failure_counts:
-                self._failures += 1
-                self._failed_at = self._cooling_since = self._clock.now()
+                self._back_off.failed()
+                self._cooling_since = self._clock.now()
             return False
-        self._failures, self._failed_at = 0, None
+        self._back_off.succeeded()
         if self._set is not None:
             gone = self._set.keys.keys() - keys.keys()
             self._withdrawn = gone | (self._withdrawn - keys.keys() if len(self._withdrawn) < MAX_REMEMBERED else set())

@@ -1,5 +1,6 @@
-"""How the key set is answered: as Hanko does, or slowly, wrongly, not at all. One function per mode."""
+"""How an endpoint answers: as Hanko does, or slowly, wrongly, not at all. One function per mode."""
 
+import functools
 import inspect
 import socket
 import struct
@@ -15,9 +16,9 @@ CHUNK_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One request for the key set, waiting for its answer."""
+    """One request, waiting for its answer; `content` is what Hanko would say."""
 
-    jwks: bytes
+    content: bytes
     connection: socket.socket
     closing: threading.Event
 
@@ -53,7 +54,7 @@ def head(status: int, length: int | None, headers: Headers | None = None) -> byt
 
 
 def normal(answer: Answer, *, headers: Headers | None = None) -> None:
-    answer.write(head(200, len(answer.jwks), headers) + answer.jwks)
+    answer.write(head(200, len(answer.content), headers) + answer.content)
 
 
 def slow(answer: Answer, *, delay_seconds: float) -> None:
@@ -62,13 +63,13 @@ def slow(answer: Answer, *, delay_seconds: float) -> None:
 
 
 def drip(answer: Answer, *, pause_seconds: float = 0.1) -> None:
-    answer.write(head(200, len(answer.jwks)))
-    answer.drip(answer.jwks, pause_seconds)
+    answer.write(head(200, len(answer.content)))
+    answer.drip(answer.content, pause_seconds)
 
 
 def header_drip(answer: Answer, *, pause_seconds: float = 0.1) -> None:
-    answer.drip(head(200, len(answer.jwks)), pause_seconds)
-    answer.write(answer.jwks)
+    answer.drip(head(200, len(answer.content)), pause_seconds)
+    answer.write(answer.content)
 
 
 def continue_forever(answer: Answer, *, pause_seconds: float = 0.01) -> None:
@@ -78,8 +79,8 @@ def continue_forever(answer: Answer, *, pause_seconds: float = 0.01) -> None:
 
 
 def status(answer: Answer, *, code: int) -> None:
-    """Any status, always with the good key set as the body: only the status tells."""
-    answer.write(head(code, len(answer.jwks)) + answer.jwks)
+    """Any status, always with the good content as the body: only the status tells."""
+    answer.write(head(code, len(answer.content)) + answer.content)
 
 
 def garbage(answer: Answer, *, data: bytes | str = b"\x16\x03\x01 this is no HTTP\r\n\r\n") -> None:
@@ -96,17 +97,17 @@ def redirect(answer: Answer, *, location: str, code: int = 302) -> None:
 
 
 def oversize(answer: Answer, *, size_bytes: int, announce: bool = True) -> None:
-    """The good key set, padded with white space to `size_bytes`; without `announce`, no Content-Length warns of it."""
-    answer.write(head(200, size_bytes if announce else None) + answer.jwks)
-    left = size_bytes - len(answer.jwks)
+    """The good content, padded with white space to `size_bytes`; without `announce`, no Content-Length warns of it."""
+    answer.write(head(200, size_bytes if announce else None) + answer.content)
+    left = size_bytes - len(answer.content)
     while left > 0:
         answer.write(b" " * min(left, CHUNK_BYTES))
         left -= CHUNK_BYTES
 
 
 def truncated(answer: Answer, *, missing_bytes: int = 1) -> None:
-    """All of the key set, announced as longer than it is."""
-    answer.write(head(200, len(answer.jwks) + missing_bytes) + answer.jwks)
+    """All of the content, announced as longer than it is."""
+    answer.write(head(200, len(answer.content) + missing_bytes) + answer.content)
 
 
 def reset(answer: Answer) -> None:
@@ -144,4 +145,4 @@ def behaviour(mode: str, options: Mapping[str, Any]) -> Callable[[Answer], None]
         raise ValueError(f"unknown mode {mode!r}; there are: {', '.join([*MODES, 'down'])}")
     function = MODES[mode]
     inspect.signature(function).bind(None, **options)
-    return lambda answer: function(answer, **options)
+    return functools.partial(function, **options) if options else function

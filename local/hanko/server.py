@@ -41,6 +41,7 @@ class Server(ThreadingHTTPServer):
         connection = request
         if self._tls:
             connection = self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        self.hanko.count_connection()
         with self._idle:
             self._open.add(connection)
         try:
@@ -62,27 +63,33 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     def stop_listening(self) -> None:
-        """New connections are refused from here on; open ones go on."""
+        """New connections are refused from here on; what is being asked is still answered, then they end."""
         self.shutdown()
         self.server_close()
+        self._end_connections(socket.SHUT_RD)
 
     def hang_up(self) -> None:
         """End every open connection and wait until their threads have noticed."""
         self.closing.set()
+        self._end_connections(socket.SHUT_RDWR)
+        with self._idle:
+            self._idle.wait_for(lambda: not self._open, timeout=5)
+
+    def _end_connections(self, how: int) -> None:
         with self._idle:
             for connection in self._open:
                 try:
-                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+                    socket.socket.shutdown(connection, how)
                 except OSError:
                     continue  # it closed by itself meanwhile
-            self._idle.wait_for(lambda: not self._open, timeout=5)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request per connection: nothing of a client survives in a pool when the stand-in goes down."""
+    """One request per connection, but for session checks, and for clients that ask for the keys with keep-alive."""
 
     server: Server
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a kept connection would wait 40 ms between head and body
 
     def do_GET(self) -> None:
         self._answer()
@@ -107,18 +114,31 @@ class Handler(BaseHTTPRequestHandler):
         match self.command, path:
             case "GET", "/.well-known/jwks.json":
                 hanko = self.server.hanko
-                answer_in_mode = hanko.count_jwks_request(dict(self.headers.items()))
-                jwks = json.dumps(hanko.jwks).encode()
-                self.close_connection = True
-                answer_in_mode(behaviour.Answer(jwks, self.connection, self.server.closing))
+                hanko.count_jwks_request(dict(self.headers.items()))
+                self._answer_in_mode("keys", hanko.jwks)
             case "GET", "/sessions/validate":
-                self._reply(200, self.server.hanko.validate(self._credentials(), renew=False))
+                self._answer_validate(200, self.server.hanko.validate(self._credentials(), renew=False))
             case "POST", "/sessions/validate":
-                self._reply(*self._validate_body(content))
+                self._answer_validate(*self._validate_body(content))
             case "POST", "/logout":
                 self._reply(*self._logout())
             case _:
                 self._reply(404, _error(404, "Not Found"))
+
+    def _answer_in_mode(self, endpoint: str, payload: Any) -> None:  # noqa: ANN401 - any JSON
+        answer = behaviour.Answer(json.dumps(payload).encode(), self.connection, self.server.closing)
+        answer_in_mode = self.server.hanko.behaviour_of(endpoint)
+        if answer_in_mode is behaviour.normal and self.headers.get("Connection") == "keep-alive":
+            behaviour.normal(answer, headers={"Connection": "keep-alive"})
+        else:
+            self.close_connection = True
+            answer_in_mode(answer)
+
+    def _answer_validate(self, status: int, payload: Any) -> None:  # noqa: ANN401 - any JSON
+        if self.server.hanko.behaviour_of("validate") is behaviour.normal:
+            self._reply(status, payload, keep_alive=True)
+        else:
+            self._answer_in_mode("validate", payload)
 
     def _credentials(self) -> list[str]:
         """Header first, then cookie, as Hanko looks for them."""
@@ -149,13 +169,14 @@ class Handler(BaseHTTPRequestHandler):
             return 403, {"error": "the admin API is for localhost"}
         return admin.answer(self.server.hanko, self.command, path, content)
 
-    def _reply(self, status: int, payload: Any) -> None:  # noqa: ANN401 - any JSON
+    def _reply(self, status: int, payload: Any, *, keep_alive: bool = False) -> None:  # noqa: ANN401 - any JSON
         content = b"" if payload is None else json.dumps(payload).encode()
         self.send_response(status)
         if payload is not None:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
-        self.send_header("Connection", "close")
+        if not keep_alive:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
 

@@ -29,6 +29,7 @@ Overrides = Mapping[str, Any] | None  # merged over the defaults; a value of Non
 SESSION_LIFETIME_SECONDS = 12 * 3600  # session.lifespan's default
 WEBHOOK_LIFETIME_SECONDS = 5 * 60  # backend/webhooks/manager.go
 LAST_RFC3339_SECOND = 253402300799  # the end of the year 9999
+ENDPOINTS = ("keys", "validate")  # what can be told to misbehave
 PASSKEY_LIFETIME_SECONDS = 5 * 60  # teamhanko/passkeys server/crypto/jwt/jwt.go
 
 
@@ -50,6 +51,7 @@ class StandInHanko:
 
     jwks_requests: int = field(default=0, init=False)
     validate_requests: int = field(default=0, init=False)
+    connections: int = field(default=0, init=False)
     last_jwks_headers: dict[str, str] = field(default_factory=dict, init=False)
     ca_file: Path | None = field(default=None, init=False)  # what a client must trust, with tls
 
@@ -59,7 +61,7 @@ class StandInHanko:
         self._keys: dict[str, rsa.RSAPrivateKey] = {}  # every key ever made: withdrawn ones can still sign
         self._published: list[str] = []  # kids, the newest first
         self._sessions = Sessions(self.now, self.idle_timeout_seconds, self.session_limit)
-        self._answer_jwks: Callable[[Answer], None] = behaviour("normal", {})
+        self._modes = dict.fromkeys(ENDPOINTS, behaviour("normal", {}))
         self._server: Server | None = None
         self._tls_context: ssl.SSLContext | None = None
         self._cleanup = contextlib.ExitStack()
@@ -254,20 +256,26 @@ class StandInHanko:
             connection.request("POST", path, body, {"Content-Type": "application/json"})
             return connection.getresponse().status
 
-    # --- how the key set is answered
+    # --- how it is answered
 
-    def behave(self, mode: str, **options: Any) -> None:  # noqa: ANN401 - each mode has its own options
-        """Answer requests for the key set in a mode of behaviour.py, or `down`: refuse every connection.
+    def behave(self, mode: str, *, endpoint: str = "keys", **options: Any) -> None:  # noqa: ANN401 - each mode has its own options
+        """Answer requests for the keys, or for `validate`, in a mode of behaviour.py, or `down`: refuse connections.
 
-        `down` lasts until the next `behave`, or for `seconds`.
+        `down` ends kept connections, too, and lasts until the next `behave`, or for `seconds`.
         """
         if mode == "down":
             self._go_down(**options)
             return
-        answer_jwks = behaviour(mode, options)
+        if endpoint not in ENDPOINTS:
+            raise ValueError(f"unknown endpoint {endpoint!r}; there are: {', '.join(ENDPOINTS)}")
+        answer_in_mode = behaviour(mode, options)
         with self._lock:
-            self._answer_jwks = answer_jwks
+            self._modes[endpoint] = answer_in_mode
         self._listen()
+
+    def behaviour_of(self, endpoint: str) -> Callable[[Answer], None]:
+        with self._lock:
+            return self._modes[endpoint]
 
     def _go_down(self, seconds: float | None = None) -> None:
         self._stop_listening(hang_up=False)
@@ -278,12 +286,14 @@ class StandInHanko:
         if not self._closed.wait(seconds):
             self.behave("normal")
 
-    def count_jwks_request(self, headers: dict[str, str]) -> Callable[[Answer], None]:
-        """Note a request for the key set; how to answer it."""
+    def count_jwks_request(self, headers: dict[str, str]) -> None:
         with self._lock:
             self.jwks_requests += 1
             self.last_jwks_headers = headers
-            return self._answer_jwks
+
+    def count_connection(self) -> None:
+        with self._lock:
+            self.connections += 1
 
     @property
     def state(self) -> Json:
@@ -291,6 +301,7 @@ class StandInHanko:
             return {
                 "jwks_requests": self.jwks_requests,
                 "validate_requests": self.validate_requests,
+                "connections": self.connections,
                 "last_jwks_headers": self.last_jwks_headers,
                 "kids": list(self._published),
             }

@@ -5,6 +5,7 @@ import select
 import socket
 import socketserver
 import ssl
+import struct
 import threading
 import time
 import warnings
@@ -19,7 +20,16 @@ import pytest
 from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.config import Settings
-from authorizer.hanko.fetch import JWKS_PATH, MAX_BODY_BYTES, Answer, Fetch, FetchFailed, FetchFailure, HttpsClient
+from authorizer.hanko.fetch import (
+    JWKS_PATH,
+    MAX_BODY_BYTES,
+    Answer,
+    Fetch,
+    FetchFailed,
+    FetchFailure,
+    HttpsClient,
+    Question,
+)
 from local.hanko import StandInHanko
 from local.hanko.certificates import write_certificates
 
@@ -397,7 +407,7 @@ def test_the_deadline_holds_during_the_tls_handshake(*, drips: bool) -> None:
 
 
 def test_a_deadline_that_passed_before_the_answer_was_asked_for_is_no_failure(hanko: StandInHanko) -> None:
-    fetch = Fetch(client_of(hanko.url), JWKS_PATH, timeout_seconds=0)
+    fetch = Fetch(client_of(hanko.url), Question(JWKS_PATH), timeout_seconds=0)
     assert ends(fetch)
     assert fetch.result().body
 
@@ -600,3 +610,263 @@ def test_a_failure_says_nothing_from_outside() -> None:
         "protocol",
         "content",
     ]
+
+
+# --- the connection that is kept, where sessions are checked
+
+
+KEEPING = {"HANKO_SESSION_CHECK": "strict"}
+VALIDATE = ("/sessions/validate", "POST", {"Content-Type": "application/json"}, b'{"session_token":"a.b.c"}')
+Act = Callable[["Script", socket.socket], None]
+
+
+class Script:
+    """A server that does one act for each connection; `asked` is the first line of each question."""
+
+    def __init__(self, *acts: Act) -> None:
+        self._acts = list(acts)
+        self.asked: list[str] = []
+        self.connections = 0
+        self.ended = threading.Semaphore(0)  # one for each act that is over
+
+    def __call__(self, connection: socket.socket) -> None:
+        act, self.connections = self._acts[self.connections], self.connections + 1
+        connection.settimeout(HANG_GUARD_SECONDS)
+        try:
+            act(self, connection)
+        finally:
+            self.ended.release()
+
+    def is_asked(self, connection: socket.socket) -> bool:
+        """Read the next question; whether there was one."""
+        head, _, body = read_head(connection).partition("\r\n\r\n")
+        while head and len(body) < int(head.partition("Content-Length: ")[2].split("\r\n")[0] or 0):
+            body += connection.recv(65536).decode()
+        self.asked += [f"{head.splitlines()[0]} {body}".removesuffix(" ")] if head else []
+        return bool(head)
+
+
+def saying(*answers: bytes, then: Handle | None = None) -> Act:
+    """Answer as many questions; what happens with the next one is `then`, by default nothing but the end."""
+
+    def act(script: Script, connection: socket.socket) -> None:
+        for answer in answers:
+            if not script.is_asked(connection):
+                return
+            connection.sendall(answer)
+        if script.is_asked(connection) and then:
+            then(connection)
+
+    return act
+
+
+def whole(body: str) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def resetting(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def until_hung_up(connection: socket.socket) -> None:
+    connection.recv(1)
+
+
+def part_of_a_head(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 2")
+
+
+def part_of_a_body(connection: socket.socket) -> None:
+    connection.sendall(whole("later")[:-1])
+
+
+@contextmanager
+def keeping(url: str, **environ: str) -> Iterator[HttpsClient]:
+    client = client_of(url, **KEEPING, **environ)
+    try:
+        yield client
+    finally:
+        client.hang_up()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        whole("{}"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_keys_and_sessions_share_a_connection(answer: bytes) -> None:
+    script = Script(saying(answer, answer, answer))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        for question in ((JWKS_PATH,), VALIDATE, (JWKS_PATH,)):
+            assert client.start(*question).result().body == b"{}"
+    assert script.connections == 1
+    assert script.asked == [
+        f"GET {JWKS_PATH} HTTP/1.1",
+        'POST /sessions/validate HTTP/1.1 {"session_token":"a.b.c"}',
+        f"GET {JWKS_PATH} HTTP/1.1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "environ"),
+    [
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", KEEPING),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", KEEPING),
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}", KEEPING),
+        (whole("{}"), {}),  # a server that does not close although it was told to
+    ],
+)
+def test_nothing_is_kept_that_need_not_or_must_not_be(answer: bytes, environ: dict[str, str]) -> None:
+    script = Script(saying(answer), saying(answer))
+    with serving(script) as address:
+        client = client_of(f"http://{address}", **environ)
+        for _ in range(2):
+            with suppress(FetchFailed):
+                client.start(JWKS_PATH).result()
+            assert script.ended.acquire(timeout=HANG_GUARD_SECONDS)  # nobody asked a second time, and hung up
+    assert script.connections == len(script.asked) == 2
+
+
+@pytest.mark.parametrize("end", [None, resetting])
+def test_a_kept_connection_that_turns_out_dead_is_replaced_once(end: Handle | None) -> None:
+    script = Script(saying(whole("1"), then=end), saying(whole("2")))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        assert client.start(JWKS_PATH).result().body == b"1"
+        assert client.start(*VALIDATE).result().body == b"2"
+    assert script.asked[1] == script.asked[2] == 'POST /sessions/validate HTTP/1.1 {"session_token":"a.b.c"}'
+    assert script.connections == 2
+
+
+@pytest.mark.parametrize("end", [None, resetting])
+def test_a_new_connection_that_turns_out_dead_is_a_failure(end: Handle | None) -> None:
+    script = Script(saying(whole("1"), then=end), saying(then=end), saying(then=end))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        assert client.start(JWKS_PATH).result().body == b"1"
+        assert failure(client.start(*VALIDATE)) is FetchFailure.CONNECTION  # the kept one, and the one in its place
+        assert script.connections == 2
+        assert failure(client.start(*VALIDATE)) is FetchFailure.CONNECTION
+        assert script.connections == 3
+
+
+@pytest.mark.parametrize("end", [part_of_a_head, part_of_a_body])
+def test_an_answer_that_began_is_not_asked_for_again(end: Handle) -> None:
+    script = Script(saying(whole("1"), then=end))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        client.start(JWKS_PATH).result()
+        assert failure(client.start(*VALIDATE)) is FetchFailure.PROTOCOL
+    assert script.connections == 1
+
+
+@pytest.mark.parametrize("padding_bytes", [0, 100_000])
+def test_an_answer_that_nobody_asked_for_is_never_taken_for_one(padding_bytes: int) -> None:
+    """Whatever a broken server or proxy sends behind its answer: the next question has nothing to do with it."""
+    forged = whole(" " * padding_bytes + "forged")
+    script = Script(saying(whole("1") + forged, whole("2")), saying(whole("2")))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        assert client.start(JWKS_PATH).result().body == b"1"
+        assert client.start(JWKS_PATH).result().body == b"2"
+
+
+def test_nor_is_one_that_comes_later() -> None:
+    sent = threading.Event()
+
+    def act(script: Script, connection: socket.socket) -> None:
+        script.is_asked(connection)
+        connection.sendall(whole("1"))
+        assert asked_once.wait(HANG_GUARD_SECONDS)
+        connection.sendall(whole("forged"))
+        sent.set()
+        script.is_asked(connection)
+
+    asked_once, script = threading.Event(), Script(act, saying(whole("2")))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        assert client.start(JWKS_PATH).result().body == b"1"
+        asked_once.set()
+        assert sent.wait(HANG_GUARD_SECONDS)
+        assert client.start(JWKS_PATH).result().body == b"2"
+    assert script.connections == 2
+
+
+def test_over_tls_too_what_nobody_asked_for_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One TLS record with more in it than the answer: the rest is decrypted already, and the socket looks quiet."""
+    ca_file, chain_file = write_certificates(tmp_path, ["127.0.0.1"])
+    trust(monkeypatch, ca_file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain_file)
+    script = Script(saying(whole("1") + whole(" " * 12_000 + "forged"), whole("2")), saying(whole("2")))
+    with serving(over_tls(context, script)) as address, keeping(f"https://{address}") as client:
+        assert client.start(JWKS_PATH).result().body == b"1"
+        assert client.start(JWKS_PATH).result().body == b"2"
+    assert script.connections == 2
+
+
+@pytest.mark.parametrize("dies_first", [True, False])
+def test_the_deadline_is_one_for_the_kept_connection_and_its_replacement(*, dies_first: bool) -> None:
+    script = Script(saying(whole("1"), then=None if dies_first else until_hung_up), saying(then=until_hung_up))
+    with serving(script) as address, keeping(f"http://{address}", **SHORT) as client:
+        client.start(JWKS_PATH).result()
+        fetch = client.start(*VALIDATE)
+        began = time.monotonic()
+        assert failure(fetch) is FetchFailure.TIMEOUT
+        assert time.monotonic() - began < 2 * float(SHORT["HANKO_FETCH_TIMEOUT_SECONDS"])
+        assert ends(fetch)
+    assert script.connections == (2 if dies_first else 1)
+
+
+def test_a_kept_tls_connection_can_be_cut(secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(monkeypatch, secure_hanko.ca_file)
+    with keeping(secure_hanko.url, **SHORT) as client:
+        validate = ("/sessions/validate", "GET", {"Authorization": f"Bearer {secure_hanko.mint()}"})
+        client.start(*validate).result()
+        secure_hanko.behave("slow", endpoint="validate", delay_seconds=60)
+        fetch = client.start(*validate)
+        assert failure(fetch) is FetchFailure.TIMEOUT
+        assert ends(fetch)
+        secure_hanko.behave("normal", endpoint="validate")
+        client.start(*validate).result()
+    assert secure_hanko.connections == 2
+
+
+def test_an_abandoned_fetch_does_not_start_again() -> None:
+    """Cut on a kept connection, it looks like one that died; nobody waits for another."""
+    script = Script(saying(whole("1"), then=until_hung_up))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        client.start(JWKS_PATH).result()
+        fetch = client.start(*VALIDATE)
+        assert becomes(lambda: len(script.asked) == 2)
+        fetch.abandon()
+        assert ends(fetch)
+    assert script.connections == 1
+
+
+def test_of_two_at_once_one_connection_is_kept_and_the_other_closed() -> None:
+    script = Script(saying(whole("1")), saying(whole("1"), whole("2")))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        first = client.start(JWKS_PATH)
+        assert becomes(lambda: script.connections == 1)
+        second = client.start(JWKS_PATH)
+        first.result(), second.result()
+        assert script.ended.acquire(timeout=HANG_GUARD_SECONDS)
+        assert client.start(JWKS_PATH).result().body == b"2"
+    assert script.connections == 2
+
+
+def test_an_answer_that_is_read_twice_keeps_its_connection_once() -> None:
+    script = Script(saying(whole("1"), whole("2")))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        fetch = client.start(JWKS_PATH)
+        assert fetch.result() == fetch.result()
+        assert client.start(JWKS_PATH).result().body == b"2"
+
+
+def test_a_tunnel_is_kept_too(secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(monkeypatch, secure_hanko.ca_file)
+    proxy = ConnectProxy()
+    with serving(proxy) as address, keeping(secure_hanko.url, HTTPS_PROXY=f"http://{address}") as client:
+        for _ in range(3):
+            client.start("/sessions/validate").result()
+    assert (len(proxy.heads), secure_hanko.connections) == (1, 1)

@@ -291,6 +291,40 @@ def test_what_is_no_live_session_is_not_valid(hanko: StandInHanko) -> None:
     assert {name for name, token in tokens.items() if is_valid(hanko, token)} == set()
 
 
+def test_session_checks_may_keep_their_connection_until_hanko_goes_down(hanko: StandInHanko) -> None:
+    headers = {"Authorization": f"Bearer {hanko.mint()}"}
+    with closing(http.client.HTTPConnection("127.0.0.1", hanko.port, timeout=DEADLINE_SECONDS)) as client:
+        for _ in range(3):
+            client.request("GET", "/sessions/validate", headers=headers)
+            assert json.load(client.getresponse())["is_valid"] is True
+        assert (hanko.connections, hanko.validate_requests) == (1, 3)
+        hanko.behave("down")
+        assert client.sock.recv(1) == b""
+        hanko.behave("normal")
+        client.close()
+        client.request("GET", "/sessions/validate", headers=headers)
+        assert json.load(client.getresponse())["is_valid"] is True
+        assert hanko.connections == 2
+
+
+def test_session_checks_misbehave_apart_from_the_keys(hanko: StandInHanko) -> None:
+    token, other = hanko.mint(), hanko.mint()
+    headers = {"Authorization": f"Bearer {token}"}
+    hanko.behave("status", endpoint="validate", code=500)
+    status, answered, content = call(hanko, "GET", "/sessions/validate", headers=headers)
+    assert (status, answered["Connection"]) == (500, "close")
+    assert json.loads(content)["claims"]["session_id"] == payload_of(token)["session_id"]
+    assert call(hanko, "GET", JWKS)[0] == 200
+    hanko.behave("body", endpoint="validate", data=json.dumps(hanko.validate([other], renew=False, count=False)))
+    assert (
+        json.loads(call(hanko, "GET", "/sessions/validate", headers=headers)[2])["user_id"] == payload_of(other)["sub"]
+    )
+    hanko.behave("normal", endpoint="validate")
+    assert is_valid(hanko, token)
+    with pytest.raises(ValueError, match="unknown endpoint"):
+        hanko.behave("normal", endpoint="logout")
+
+
 def test_post_renews_an_idle_session_and_get_does_not() -> None:
     clock = Clock()
     with StandInHanko(now=clock, idle_timeout_seconds=100) as hanko:
@@ -436,7 +470,7 @@ def test_unknown_modes_and_options_are_refused_at_once(hanko: StandInHanko) -> N
         ("continue_forever", {}),
     ],
 )
-def test_closing_ends_every_wait(mode: str, options: dict[str, float]) -> None:
+def test_closing_ends_every_wait(mode: str, options: dict[str, Any]) -> None:
     answers: list[bytes] = []
     with StandInHanko() as hanko:
         hanko.behave(mode, **options)

@@ -1,0 +1,127 @@
+"""Does the session still live? Hanko knows, and is asked: for every request (`strict`), or when its last answer is too
+old (`hybrid`).
+
+A session that is over never comes back to life, so that answer is kept. What is no answer about this very session, by
+its id and its user, is none at all. While Hanko fails it is left alone: a request in that time is told so at once.
+"""
+
+import json
+from typing import NamedTuple
+
+from authorizer.clock import Instant
+from authorizer.config import Logout, SessionMode
+from authorizer.errors import Reason, Unauthenticated, Unavailable
+from authorizer.exchange import CheckReport
+from authorizer.hanko.back_off import BackOff
+from authorizer.hanko.claims import Claims
+from authorizer.hanko.fetch import Fetch, FetchFailed, FetchFailure, HttpsClient
+from authorizer.hanko.strict import parse_object
+
+VALIDATE_PATH = "/sessions/validate"
+MAX_REMEMBERED = 4096  # some 2 MB; with more sessions in a sandbox at a time, the oldest answers are asked for again
+PATIENCE = 3  # failures in a row: a single lost connection is no outage
+
+# An answer that is there but refused is about one token, and its owner could send it all day: only what says that
+# Hanko itself is in trouble may keep others from asking.
+_OUTAGES = frozenset((FetchFailure.TIMEOUT, FetchFailure.CONNECTION, FetchFailure.TLS, FetchFailure.PROTOCOL))
+_OUTAGE_STATUSES = frozenset((429, *range(500, 600)))
+
+
+class _Session(NamedTuple):
+    """What an answer is about. The time of issue binds it to the token."""
+
+    session_id: str
+    user_id: str
+    issued_at: float
+
+
+class _Answer(NamedTuple):
+    """What Hanko said, and when it was asked."""
+
+    lives: bool
+    asked_at: Instant
+
+
+class HankoSessions:
+    """Asks Hanko's `/sessions/validate`. One invocation at a time, as Lambda does it: nothing here is locked."""
+
+    def __init__(self, settings: Logout, client: HttpsClient) -> None:
+        """Nothing is asked or opened here."""
+        self._client, self._clock = client, client.clock
+        # No answer is younger than 0 s, so `strict` finds none young enough.
+        self._max_age_seconds = settings.session_max_age_seconds if settings.session_check is SessionMode.HYBRID else 0
+        self._touch = settings.session_touch
+        self._answers: dict[_Session, _Answer] = {}
+        self._back_off = BackOff(client.clock, PATIENCE)
+        self._asks = 0
+        self._failure: str | None = None
+
+    def verify(self, claims: Claims, token: str) -> Claims:
+        """The claims of a session that lives. `token` must have been verified: it goes to Hanko.
+
+        An answer is as old as its question. It needs no look at `exp`: a token beyond it never gets here.
+
+        Raises `Unauthenticated(session_ended)`, or `Unavailable(session_unchecked)` when Hanko cannot be asked or says
+        nothing about this session. Source: Hanko's backend/handler/session.go.
+        """
+        session = _Session(claims.session_id, claims.user_id, claims.issued_at)
+        answer = self._answers.get(session)
+        if answer is None or (answer.lives and self._clock.seconds_since(answer.asked_at) >= self._max_age_seconds):
+            answer = self._ask(session, token)
+        if not answer.lives:
+            raise Unauthenticated(Reason.SESSION_ENDED)
+        return claims
+
+    def take_report(self) -> CheckReport:
+        """What happened since the last call."""
+        report = CheckReport("session", self._asks, self._failure)
+        self._asks, self._failure = 0, None
+        return report
+
+    def _ask(self, session: _Session, token: str) -> _Answer:
+        if self._back_off.pausing:
+            self._failure = "backing_off"
+            raise Unavailable(Reason.SESSION_UNCHECKED)
+        self._asks += 1
+        fetch = self._start(token)
+        try:
+            lives = read_verdict(fetch.result().body, session.session_id, session.user_id)
+        except FetchFailed as failed:
+            self._failure = failed.failure.value
+            if failed.failure in _OUTAGES or failed.status in _OUTAGE_STATUSES:
+                self._back_off.failed()
+            raise Unavailable(Reason.SESSION_UNCHECKED) from None
+        self._back_off.succeeded()
+        return self._remember(session, _Answer(lives, fetch.began))
+
+    def _start(self, token: str) -> Fetch:
+        if self._touch:
+            body = json.dumps({"session_token": token}).encode()
+            return self._client.start(VALIDATE_PATH, "POST", {"Content-Type": "application/json"}, body)
+        return self._client.start(VALIDATE_PATH, "GET", {"Authorization": f"Bearer {token}"})
+
+    def _remember(self, session: _Session, answer: _Answer) -> _Answer:
+        self._answers.pop(session, None)  # to the end of the line
+        while len(self._answers) >= MAX_REMEMBERED:
+            del self._answers[next(iter(self._answers))]
+        self._answers[session] = answer
+        return answer
+
+
+def read_verdict(body: bytes, session_id: str, user_id: str) -> bool:
+    """Whether the session lives. "Not valid" names no session; "valid" must name this one and its user.
+
+    Raises `FetchFailed(content)` for everything else.
+    """
+    try:
+        answer = parse_object(body)
+    except ValueError:
+        raise FetchFailed(FetchFailure.CONTENT) from None
+    lives, claims = answer.get("is_valid"), answer.get("claims")
+    named = (claims.get("session_id"), answer.get("user_id")) if isinstance(claims, dict) else ()
+    names_nobody = claims is None and answer.get("user_id") is None
+    if lives is True and named == (session_id, user_id):
+        return True
+    if lives is False and (names_nobody or named == (session_id, user_id)):
+        return False
+    raise FetchFailed(FetchFailure.CONTENT)

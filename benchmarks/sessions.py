@@ -1,0 +1,114 @@
+"""What asking Hanko adds: to a warm invocation, with the answer remembered and without, and to a cold start."""
+
+import http.client
+import json
+import ssl
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import count, cycle
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.handlers import CALLS_PER_ROUND, OURS, environment_for, invoker
+from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
+from benchmarks.runtime_api import Sandbox
+from events.sign import event_with
+from local.build import ROOT
+from local.hanko import StandInHanko
+
+POOL_SIZE = 500  # sessions, all alive
+WARM_UP_ROUNDS = POOL_SIZE // CALLS_PER_ROUND  # everyone's answers are remembered then
+ROUNDS = 150
+COLD_ROUNDS = 25
+BAR = 1.05  # of the whole handler
+MODES: dict[str, dict[str, str]] = {
+    "off": {},
+    "hybrid": {"HANKO_SESSION_CHECK": "hybrid", "HANKO_SESSION_MAX_AGE_SECONDS": "3600"},
+    "strict": {"HANKO_SESSION_CHECK": "strict"},
+}
+
+
+def measure() -> list[dict[str, object]]:
+    """Warm and cold."""
+    with ExitStack() as stack:
+        hanko = stack.enter_context(StandInHanko(tls=True))
+        logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        tokens = [hanko.mint() for _ in range(POOL_SIZE)]
+        events = [json.dumps(event_with("http_v2", token)).encode() for token in tokens]
+        numbers = count()
+
+        def sandbox(mode: str) -> Sandbox:
+            log = logs / str(next(numbers))
+            return Sandbox((sys.executable, *OURS), ROOT, {**environment_for(hanko), **MODES[mode]}, log)
+
+        contestants = {mode: invoker(stack.enter_context(sandbox(mode)), cycle(events)) for mode in MODES}
+        contestants["off again"] = invoker(stack.enter_context(sandbox("off")), cycle(events))
+        contestants["round trip"] = stack.enter_context(_round_trips(hanko, cycle(tokens)))
+        take_turns(contestants, WARM_UP_ROUNDS)
+        warm = _warm(take_turns(contestants, ROUNDS))
+        return [warm, _cold(take_turns(_starts(sandbox, events[0]), COLD_ROUNDS))]
+
+
+def _warm(samples: Samples) -> dict[str, object]:
+    samples["strict less off"] = [ours - off for ours, off in zip(samples["strict"], samples["off"], strict=True)]
+    ratios = [
+        ratio(samples, "hybrid", "off", BAR),
+        ratio(samples, "off again", "off"),
+        ratio(samples, "strict less off", "round trip"),
+    ]
+    return report(
+        "Session check, a warm invocation: hybrid remembers, strict asks, TLS kept as in the bare round trip",
+        samples,
+        ratios,
+    )
+
+
+def _cold(samples: Samples) -> dict[str, object]:
+    ratios: list[Ratio] = [
+        ratio(samples, f"{mode}, {until}", f"off, {until}")
+        for until in ("ready", "answered")
+        for mode in list(MODES)[1:]
+    ]
+    return report("Session check, a cold start: until ready, until the first answer", samples, ratios)
+
+
+def _starts(sandbox: Callable[[str], Sandbox], event: bytes) -> dict[str, Callable[[], float]]:
+    def start(mode: str, *, answers: bool) -> Callable[[], float]:
+        def run() -> float:
+            started = time.perf_counter()
+            with sandbox(mode) as running:
+                if answers:
+                    running.invoke(event)
+                return time.perf_counter() - started
+
+        return run
+
+    return {
+        f"{mode}, {until}": start(mode, answers=until == "answered")
+        for mode in MODES
+        for until in ("ready", "answered")
+    }
+
+
+@contextmanager
+def _round_trips(hanko: StandInHanko, tokens: Iterator[str]) -> Iterator[Callable[[], float]]:
+    """What nobody who asks can save: the question sent and the answer read, on a connection that is there."""
+    context = ssl.create_default_context(cafile=hanko.ca_file)
+    parts = urlsplit(hanko.url)
+    connection = http.client.HTTPSConnection(str(parts.hostname), parts.port, context=context)
+
+    def ask() -> float:
+        started = time.perf_counter()
+        connection.request("GET", "/sessions/validate", headers={"Authorization": f"Bearer {next(tokens)}"})
+        answer = connection.getresponse().read()
+        seconds = time.perf_counter() - started
+        if not json.loads(answer)["is_valid"]:
+            raise RuntimeError("a session is over")
+        return seconds
+
+    with closing(connection):
+        yield lambda: statistics.median(ask() for _ in range(CALLS_PER_ROUND))

@@ -1,0 +1,503 @@
+"""What Hanko says of a session, over real HTTP, on a clock in the test's hand: every fault, every bound."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pytest
+from sandbox import SESSION, USER, MakeSettings, Time
+
+from authorizer.clock import Clock
+from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
+from authorizer.exchange import CheckReport
+from authorizer.hanko.claims import Claims
+from authorizer.hanko.fetch import MAX_IDLE_SECONDS, FetchFailed, FetchFailure, HttpsClient
+from authorizer.hanko.sessions import MAX_REMEMBERED, HankoSessions, read_verdict
+from local.hanko import StandInHanko
+from local.hanko.keys import unb64
+
+HANG_GUARD_SECONDS = 15
+OTHER = "11111111-2222-4333-8444-555555555555"
+
+
+@pytest.fixture(autouse=True)
+def whole_seconds(time_: Time) -> None:
+    """So that the end of a range can be hit exactly."""
+    time_.wall = float(int(time_.wall))
+
+
+@dataclass
+class Checks:
+    """One sandbox's session checks."""
+
+    sessions: HankoSessions
+    client: HttpsClient
+
+    def ask(self, token: str) -> Claims:
+        claims = claims_of(token)
+        assert self.sessions.verify(claims, token) is claims
+        return claims
+
+    def refusal(self, token: str) -> Reason:
+        """Why the session does not pass."""
+        with pytest.raises(AuthorizerError) as caught:
+            self.sessions.verify(claims_of(token), token)
+        expected = Unauthenticated if caught.value.reason is Reason.SESSION_ENDED else Unavailable
+        assert type(caught.value) is expected
+        assert caught.value.__cause__ is None
+        return caught.value.reason
+
+    def failure(self, token: str) -> str | None:
+        """What the report says of an ask that failed."""
+        assert self.refusal(token) is Reason.SESSION_UNCHECKED
+        return self.sessions.take_report().failure
+
+
+MakeChecks = Callable[..., Checks]
+
+
+def claims_of(token: str) -> Claims:
+    """What a verified token says; the stand-in's are good."""
+    payload = json.loads(unb64(token.split(".")[1]))
+    return Claims(payload["sub"], payload["session_id"], payload["iat"], payload["exp"], payload)
+
+
+@pytest.fixture
+def make_checks(make_settings: MakeSettings, time_: Time) -> Iterator[MakeChecks]:
+    with ExitStack() as at_the_end:
+
+        def make(mode: str = "strict", clock: Clock | None = None, **variables: str) -> Checks:
+            settings = make_settings(session_check=mode, **variables)
+            client = HttpsClient(settings, clock or time_.clock)
+            at_the_end.callback(client.hang_up)
+            return Checks(HankoSessions(settings.logout, client), client)
+
+        yield make
+
+
+@pytest.fixture
+def strict(make_checks: MakeChecks) -> Checks:
+    return make_checks()
+
+
+@pytest.fixture
+def hybrid(make_checks: MakeChecks) -> Checks:
+    return make_checks("hybrid")
+
+
+# --- strict
+
+
+def test_strict_asks_every_time_and_notices_at_once(strict: Checks, hanko: StandInHanko) -> None:
+    token = hanko.mint()
+    for asked in (1, 2, 3):
+        strict.ask(token)
+        assert hanko.validate_requests == asked
+    hanko.end_session(claims_of(token).session_id)
+    assert strict.refusal(token) is Reason.SESSION_ENDED
+
+
+@pytest.mark.parametrize("mode", ["strict", "hybrid"])
+def test_a_session_that_is_over_needs_no_second_question(
+    mode: str, make_checks: MakeChecks, hanko: StandInHanko, time_: Time
+) -> None:
+    checks, token = make_checks(mode), hanko.mint(session=False)
+    for _ in range(3):
+        assert checks.refusal(token) is Reason.SESSION_ENDED
+        time_.advance(3600)
+    hanko.behave("down")
+    assert checks.refusal(token) is Reason.SESSION_ENDED
+    assert hanko.validate_requests == 1
+
+
+def test_every_way_in_which_hanko_ends_a_session(make_settings: MakeSettings, time_: Time) -> None:
+    with StandInHanko(now=lambda: time_.wall, idle_timeout_seconds=100, session_limit=1) as hanko:
+        client = HttpsClient(make_settings(api_url=hanko.url, session_check="strict"), time_.clock)
+        checks = Checks(HankoSessions(make_settings(session_check="strict").logout, client), client)
+        deleted, idle, pushed_out = hanko.mint(), hanko.mint(), hanko.mint(claims={"sub": USER})
+        for token in (deleted, idle, pushed_out):
+            checks.ask(token)
+        hanko.mint(claims={"sub": USER})
+        hanko.end_user(claims_of(deleted).user_id)
+        assert checks.refusal(pushed_out) is checks.refusal(deleted) is Reason.SESSION_ENDED
+        time_.advance(101)
+        assert checks.refusal(idle) is Reason.SESSION_ENDED
+        client.hang_up()
+
+
+# --- hybrid
+
+
+def test_hybrid_asks_when_the_answer_is_too_old(hybrid: Checks, hanko: StandInHanko, time_: Time) -> None:
+    token = hanko.mint()
+    hybrid.ask(token)
+    hanko.end_session(claims_of(token).session_id)
+    time_.advance(59.9)
+    hybrid.ask(token)
+    assert hanko.validate_requests == 1
+    time_.advance(0.2)
+    assert hybrid.refusal(token) is Reason.SESSION_ENDED
+    assert hanko.validate_requests == 2
+
+
+@pytest.mark.parametrize("seconds", [5, 3600])
+def test_the_age_is_a_setting(make_checks: MakeChecks, hanko: StandInHanko, time_: Time, seconds: int) -> None:
+    checks, token = make_checks("hybrid", session_max_age_seconds=str(seconds)), hanko.mint()
+    checks.ask(token)
+    hanko.end_session(claims_of(token).session_id)
+    time_.advance(seconds - 0.5)
+    checks.ask(token)
+    time_.advance(0.5)
+    assert checks.refusal(token) is Reason.SESSION_ENDED
+
+
+@pytest.mark.parametrize("jumps", [{"wall": 61.0}, {"monotonic": 61.0}, {"wall": -9999.0, "monotonic": 61.0}])
+def test_an_answer_ages_by_the_clock_that_says_more(
+    hybrid: Checks, hanko: StandInHanko, time_: Time, jumps: dict[str, float]
+) -> None:
+    """A frozen sandbox stops the monotonic clock, a restored snapshot or an adjustment sets the other."""
+    token = hanko.mint()
+    hybrid.ask(token)
+    time_.wall += jumps.get("wall", 0)
+    time_.monotonic += jumps.get("monotonic", 0)
+    hanko.now = time.time
+    hybrid.ask(token)
+    assert hanko.validate_requests == 2
+
+
+def test_an_answer_is_as_old_as_its_question(make_checks: MakeChecks, hanko: StandInHanko, time_: Time) -> None:
+    """A logout while the answer is on its way must not be overlooked for longer than the setting says."""
+    checks, token = make_checks("hybrid", session_max_age_seconds="5"), hanko.mint()
+    validate = hanko.validate
+
+    def validate_slowly(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - handed through as they come
+        answer = validate(*arguments, **options)
+        time_.advance(4)
+        return answer
+
+    hanko.validate = validate_slowly  # type: ignore[method-assign]  # the world's slowness, on our clock
+    checks.ask(token)
+    time_.advance(1)
+    checks.ask(token)
+    assert hanko.validate_requests == 2
+
+
+def test_an_answer_is_about_one_session_one_user_and_one_token(hybrid: Checks, hanko: StandInHanko) -> None:
+    token = hanko.mint(claims={"sub": USER, "session_id": SESSION})
+    hybrid.ask(token)
+    hanko.end_session(SESSION)
+    hybrid.ask(token)
+    claims = claims_of(token)
+    for other in ({"sub": OTHER}, {"session_id": OTHER}, {"iat": claims.issued_at - 1}):
+        different = hanko.mint(claims={"sub": USER, "session_id": SESSION, **other}, session=False)
+        assert hybrid.refusal(different) is Reason.SESSION_ENDED
+    hybrid.ask(token)
+    assert hanko.validate_requests == 4
+
+
+def test_memory_is_bounded_and_the_oldest_answer_goes_first(
+    hybrid: Checks, hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("authorizer.hanko.sessions.MAX_REMEMBERED", 3)
+    assert MAX_REMEMBERED == 4096
+    tokens = [hanko.mint() for _ in range(4)]
+    for token in tokens:
+        hybrid.ask(token)
+    assert len(hybrid.sessions._answers) == 3  # noqa: SLF001 - memory has no other sign
+    for token in tokens[1:]:
+        hybrid.ask(token)
+    assert hanko.validate_requests == 4
+    hybrid.ask(tokens[0])
+    assert hanko.validate_requests == 5
+
+
+def test_what_is_asked_again_pushes_nobody_out(
+    hybrid: Checks, hanko: StandInHanko, time_: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("authorizer.hanko.sessions.MAX_REMEMBERED", 2)
+    over, alive = hanko.mint(session=False), hanko.mint()
+    assert hybrid.refusal(over) is Reason.SESSION_ENDED
+    hybrid.ask(alive)
+    time_.advance(60)
+    hybrid.ask(alive)
+    assert hybrid.refusal(over) is Reason.SESSION_ENDED
+    assert hanko.validate_requests == 3
+
+
+# --- asking
+
+
+def test_asking_renews_nothing_unless_the_deployer_wants_it(make_settings: MakeSettings, time_: Time) -> None:
+    with StandInHanko(now=lambda: time_.wall, idle_timeout_seconds=100) as hanko, ExitStack() as at_the_end:
+
+        def checks(**variables: str) -> Checks:
+            settings = make_settings(api_url=hanko.url, session_check="strict", **variables)
+            client = HttpsClient(settings, time_.clock)
+            at_the_end.callback(client.hang_up)
+            return Checks(HankoSessions(settings.logout, client), client)
+
+        watching, touching = checks(), checks(session_touch="true")
+        watched, touched = hanko.mint(), hanko.mint()
+        time_.advance(60)
+        watching.ask(watched)
+        touching.ask(touched)
+        time_.advance(60)
+        assert watching.refusal(watched) is Reason.SESSION_ENDED
+        touching.ask(touched)
+
+
+def test_the_report_counts_what_was_asked(hybrid: Checks, hanko: StandInHanko) -> None:
+    assert hybrid.sessions.take_report() == CheckReport("session", 0, None)
+    hybrid.ask(hanko.mint())
+    token = hanko.mint()
+    hybrid.ask(token)
+    assert hybrid.sessions.take_report() == CheckReport("session", 2, None)
+    hybrid.ask(token)
+    assert hybrid.sessions.take_report() == CheckReport("session", 0, None)
+    hanko.behave("down")
+    assert hybrid.failure(hanko.mint()) == "connection"
+    assert hybrid.sessions.take_report() == CheckReport("session", 0, None)
+
+
+# --- what is no answer
+
+
+class Fault(NamedTuple):
+    mode: str
+    options: dict[str, Any]
+    failure: str
+
+
+VALID: dict[str, Any] = {"is_valid": True, "claims": {"session_id": SESSION}, "user_id": USER}
+FAULTS = [
+    Fault("down", {}, "connection"),
+    Fault("reset", {}, "connection"),
+    Fault("slow", {"delay_seconds": 60}, "timeout"),
+    Fault("drip", {}, "timeout"),
+    Fault("header_drip", {}, "timeout"),
+    Fault("continue_forever", {}, "timeout"),
+    *[Fault("status", {"code": code}, "status") for code in (201, 204, 206, 400, 401, 403, 404, 429, 500, 503)],
+    *[Fault("redirect", {"location": "/sessions/validate", "code": code}, "status") for code in (301, 302, 307, 308)],
+    Fault("garbage", {}, "protocol"),
+    Fault("truncated", {}, "protocol"),
+    Fault("oversize", {"size_bytes": 300_000}, "too_large"),
+    Fault("oversize", {"size_bytes": 300_000, "announce": False}, "too_large"),
+    Fault("normal", {"headers": {"Content-Encoding": "gzip"}}, "protocol"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_no_verdict_and_leaves_nothing_behind(
+    fault: Fault, make_checks: MakeChecks, hanko: StandInHanko
+) -> None:
+    token = hanko.mint()
+    for touch in ("false", "true"):
+        checks = make_checks(session_touch=touch, fetch_timeout_seconds="0.5")
+        if touch == "true":  # on a kept connection, too
+            checks.ask(token)
+        hanko.behave(fault.mode, endpoint="validate", **fault.options)
+        began = time.monotonic()
+        checks.sessions.take_report()
+        assert checks.failure(token) == fault.failure
+        assert time.monotonic() - began < HANG_GUARD_SECONDS
+        hanko.behave("normal", endpoint="validate")
+        checks.ask(token)
+        assert checks.sessions.take_report() == CheckReport("session", 1, None)
+
+
+BAD_ANSWERS: list[Any] = [
+    *("", "null", "true", "[]", "{}", "<html>Just a moment...</html>", '{"is_valid": true', '{"is_valid": true}{}'),
+    '{"is_valid": false, "is_valid": true}',
+    {**VALID, "is_valid": "true"},
+    {**VALID, "is_valid": 1},
+    {**VALID, "is_valid": None},
+    {"is_valid": 0},
+    {"is_valid": "false"},
+    {"is_valid": None},
+    {"is_valid": True},
+    {"is_valid": True, "user_id": USER},
+    {"is_valid": True, "claims": {"session_id": SESSION}},
+    {"is_valid": True, "claims": SESSION, "user_id": USER},
+    {"is_valid": True, "claims": [SESSION], "user_id": USER},
+    {"is_valid": True, "session_id": SESSION, "user_id": USER},
+    {**VALID, "user_id": OTHER},
+    {**VALID, "user_id": USER.upper()},
+    {**VALID, "user_id": f"{USER} "},
+    {**VALID, "user_id": [USER]},
+    {**VALID, "claims": {"session_id": OTHER}},
+    {**VALID, "claims": {"session_id": SESSION.upper()}},
+    {**VALID, "claims": {"session_id": None}},
+    {**VALID, "claims": {"session_id": {"session_id": SESSION}}},
+    {**VALID, "is_valid": False, "user_id": OTHER},
+    {**VALID, "is_valid": False, "claims": {"session_id": OTHER}},
+    {"is_valid": False, "user_id": OTHER},
+    {"is_valid": False, "user_id": USER},
+    {"is_valid": False, "claims": SESSION, "user_id": USER},
+    {"is_valid": False, "claims": []},
+]
+
+
+@pytest.mark.parametrize("answer", BAD_ANSWERS, ids=lambda answer: json.dumps(answer)[:60])
+def test_what_does_not_say_it_about_this_session_says_nothing(answer: object) -> None:
+    body = answer if isinstance(answer, str) else json.dumps(answer)
+    with pytest.raises(FetchFailed) as caught:
+        read_verdict(body.encode(), SESSION, USER)
+    assert caught.value.failure is FetchFailure.CONTENT
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "answer", [{"is_valid": False}, {**VALID, "is_valid": False}, {"is_valid": False, "claims": None}]
+)
+def test_over_is_over(answer: dict[str, Any]) -> None:
+    assert read_verdict(json.dumps(answer).encode(), SESSION, USER) is False
+
+
+def test_what_hanko_adds_is_no_reason_to_refuse() -> None:
+    claims = {"session_id": SESSION, "subject": USER, "role": "admin"}
+    answer = {**VALID, "claims": claims, "expiration_time": "2027-01-15T20:00:00Z", "idle_expires_at": None, "new": 1}
+    assert read_verdict(json.dumps(answer).encode(), SESSION, USER) is True
+
+
+# --- while Hanko fails
+
+
+def test_after_three_failures_in_a_row_hanko_is_left_alone_from_1_to_30_seconds(
+    strict: Checks, hanko: StandInHanko, time_: Time
+) -> None:
+    token = hanko.mint()
+    hanko.behave("status", endpoint="validate", code=500)
+    for _ in range(3):
+        assert strict.failure(token) == "status"
+    attempts = 3
+    for pause_seconds in (1, 2, 4, 8, 16, 30, 30):
+        time_.advance(pause_seconds - 0.5)
+        assert strict.failure(token) == "backing_off"
+        assert hanko.validate_requests == attempts
+        time_.advance(0.5)
+        assert strict.failure(token) == "status"
+        attempts += 1
+        assert strict.failure(token) == "backing_off"
+        assert hanko.validate_requests == attempts
+
+
+def test_one_success_ends_it(strict: Checks, hanko: StandInHanko, time_: Time) -> None:
+    token = hanko.mint()
+    hanko.behave("status", endpoint="validate", code=503)
+    for _ in range(3):
+        strict.refusal(token)
+    hanko.behave("normal", endpoint="validate")
+    assert strict.refusal(token) is Reason.SESSION_UNCHECKED
+    time_.advance(1)
+    strict.ask(token)
+    hanko.behave("down")
+    assert [strict.failure(token) for _ in range(4)] == [*["connection"] * 3, "backing_off"]
+
+
+def test_what_is_young_or_over_needs_no_hanko(hybrid: Checks, hanko: StandInHanko) -> None:
+    young, over = hanko.mint(), hanko.mint(session=False)
+    hybrid.ask(young)
+    assert hybrid.refusal(over) is Reason.SESSION_ENDED
+    hanko.behave("down")
+    for _ in range(4):
+        assert hybrid.refusal(hanko.mint()) is Reason.SESSION_UNCHECKED
+    hybrid.ask(young)
+    assert hybrid.refusal(over) is Reason.SESSION_ENDED
+
+
+@pytest.mark.parametrize(("mode", "options", "_failure"), [fault for fault in FAULTS if fault.failure != "timeout"])
+def test_only_what_tells_of_an_outage_keeps_others_from_asking(
+    mode: str, options: dict[str, Any], _failure: str, strict: Checks, hanko: StandInHanko
+) -> None:
+    """A user's own token may bring an answer that is refused: too long for a proxy, too large, nested too deeply."""
+    outage = mode in {"down", "reset", "garbage", "truncated", "normal"} or options.get("code", 0) in {429, 500, 503}
+    hanko.behave(mode, endpoint="validate", **options)
+    for _ in range(3):
+        assert strict.failure(hanko.mint()) != "backing_off"
+    hanko.behave("normal", endpoint="validate")
+    if outage:
+        assert strict.failure(hanko.mint()) == "backing_off"
+    else:
+        strict.ask(hanko.mint())
+
+
+def test_a_refused_answer_neither_starts_nor_ends_the_pause(strict: Checks, hanko: StandInHanko, time_: Time) -> None:
+    token = hanko.mint()
+    hanko.behave("down")
+    for _ in range(3):
+        strict.refusal(token)
+    time_.advance(1)
+    hanko.behave("body", endpoint="validate", data="{}")
+    assert strict.failure(token) == "content"
+    hanko.behave("down")
+    assert strict.failure(token) == "connection"
+    assert strict.failure(token) == "backing_off"
+
+
+# --- the kept connection
+
+
+def test_one_connection_serves_many_questions(strict: Checks, hanko: StandInHanko) -> None:
+    for _ in range(5):
+        strict.ask(hanko.mint())
+    assert (hanko.validate_requests, hanko.connections) == (5, 1)
+
+
+def test_one_tls_connection_serves_many_questions(
+    make_settings: MakeSettings, time_: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StandInHanko(tls=True, now=lambda: time_.wall) as hanko:
+        monkeypatch.setenv("SSL_CERT_FILE", str(hanko.ca_file))
+        settings = make_settings(api_url=hanko.url, session_check="strict", fetch_timeout_seconds="5")
+        client = HttpsClient(settings, time_.clock)
+        checks = Checks(HankoSessions(settings.logout, client), client)
+        for _ in range(3):
+            checks.ask(hanko.mint())
+        assert (hanko.validate_requests, hanko.connections) == (3, 1)
+        hanko.behave("down")
+        hanko.behave("normal")
+        checks.ask(hanko.mint())
+        assert (hanko.validate_requests, hanko.connections) == (4, 2)
+        client.hang_up()
+
+
+@pytest.mark.parametrize("clock", ["wall", "monotonic"])
+def test_a_connection_that_was_idle_for_long_is_not_used(
+    clock: str, strict: Checks, hanko: StandInHanko, time_: Time
+) -> None:
+    strict.ask(hanko.mint())
+    time_.advance(MAX_IDLE_SECONDS - 1)
+    strict.ask(hanko.mint())
+    assert hanko.connections == 1
+    setattr(time_, clock, getattr(time_, clock) + MAX_IDLE_SECONDS)
+    hanko.now = time.time
+    strict.ask(hanko.mint())
+    assert hanko.connections == 2
+
+
+def test_a_connection_that_hanko_closed_meanwhile_is_not_used(strict: Checks, hanko: StandInHanko) -> None:
+    strict.ask(hanko.mint())
+    hanko.behave("down")
+    hanko.behave("normal")
+    strict.ask(hanko.mint())
+    assert (hanko.validate_requests, hanko.connections) == (2, 2)
+    assert strict.sessions.take_report() == CheckReport("session", 2, None)
+
+
+@pytest.mark.parametrize("mode", ["status", "body", "truncated", "redirect"])
+def test_after_a_fault_the_next_question_goes_out_on_a_new_connection(
+    mode: str, strict: Checks, hanko: StandInHanko
+) -> None:
+    options: dict[str, dict[str, Any]] = {
+        "status": {"code": 400},
+        "body": {"data": "{}"},
+        "redirect": {"location": "/"},
+    }
+    hanko.behave(mode, endpoint="validate", **options.get(mode, {}))
+    assert strict.refusal(hanko.mint()) is Reason.SESSION_UNCHECKED
+    hanko.behave("normal", endpoint="validate")
+    strict.ask(hanko.mint())
+    assert hanko.connections == 2
