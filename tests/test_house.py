@@ -169,7 +169,9 @@ def test_functions_fit_on_a_screen() -> None:
 
 def test_every_exception_to_a_rule_carries_its_reason() -> None:
     files = [
-        path for folder in ("authorizer", "events", "local", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+        path
+        for folder in ("authorizer", "events", "examples", "local", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
     ]
     bare = re.compile(r"# (?:ruff: )?(?:noqa(?:: [A-Z0-9, ]+)?|type: ignore(?:\[[a-z, -]+\])?)\s*$", re.MULTILINE)
     assert {str(path.relative_to(ROOT)) for path in files if bare.search(path.read_text())} == set()
