@@ -11,7 +11,7 @@ ENV ?= dev
 RULES ?= rules.toml
 PORT ?= 8700
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
-SOURCES := authorizer events local tests $(wildcard benchmarks)
+SOURCES := authorizer events examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup demo test check format doctor hanko token invoke local bench build deploy clean build-AuthorizerFunction
 
