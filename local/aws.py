@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 import uuid
@@ -34,6 +35,8 @@ class LocalAws(Background):
     def __init__(self) -> None:
         super().__init__()
         self._built: dict[Path, Path] = {}
+        self._building = threading.Lock()
+        self._clients: dict[str, Any] = {}
         port = free_port()
         self.endpoint = f"http://127.0.0.1:{port}"
         self.environment = {
@@ -43,6 +46,7 @@ class LocalAws(Background):
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CONFIG_FILE": str(self.folder / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"),
+            "RULES": "examples/rules.toml",  # what the build puts into the authorizer
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": "0.2",
             "TMPDIR": str(self.folder),
@@ -74,9 +78,9 @@ class LocalAws(Background):
             return True
 
     def deploy(self, template: str | Path, stack: str, parameters: dict[str, str] | None = None) -> dict[str, str]:
-        """Deploy a template with `sam deploy` and return the stack's outputs; template.yaml is built once before."""
+        """Deploy a template with `sam deploy` and return the stack's outputs; what needs a build is built once."""
         path = (ROOT / template).resolve()
-        if path == ROOT / "template.yaml":
+        if "BuildMethod:" in path.read_text():
             path = self.build(path)
         options = ["--template-file", str(path), "--stack-name", stack]
         if parameters:
@@ -87,11 +91,12 @@ class LocalAws(Background):
 
     def build(self, template: Path = ROOT / "template.yaml") -> Path:
         """`sam build` for the interpreter that MiniStack runs handlers with; returns the built template."""
-        if template not in self._built:
-            folder = self.folder / "build"
-            self._sam("build", "--template-file", str(template), "--build-dir", str(folder))
-            self._built[template] = folder / "template.yaml"
-        return self._built[template]
+        with self._building:
+            if template not in self._built:
+                folder = self.folder / "build" / template.stem
+                self._sam("build", "--template-file", str(template), "--build-dir", str(folder))
+                self._built[template] = folder / "template.yaml"
+            return self._built[template]
 
     def _sam(self, command: str, *options: str) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
@@ -104,10 +109,19 @@ class LocalAws(Background):
             raise RuntimeError(f"sam {command} failed:\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients' methods at run time
-        """A boto3 client of the local AWS."""
+        """A boto3 client of the local AWS, made once."""
+        if service not in self._clients:
+            self._clients[service] = self._new_client(service)
+        return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:  # noqa: ANN401 - as above
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106 - MiniStack takes any
         client: Any = session.client  # its stubs want the service's name spelt out
         return client(service, endpoint_url=self.endpoint)
+
+    def invoke(self, function: str, event: Any) -> Any:  # noqa: ANN401 - any JSON
+        """The answer of a function to an event."""
+        return json.load(self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))["Payload"])
 
     def new_sandbox(self, alias_arn: str) -> None:
         """Give the alias a new version, so that the next call is a cold start, as it would be in AWS."""
@@ -116,6 +130,11 @@ class LocalAws(Background):
         client.update_function_configuration(FunctionName=function, Description=f"new sandbox {uuid.uuid4()}")
         version = client.publish_version(FunctionName=function)["Version"]
         client.update_alias(FunctionName=function, Name=alias, FunctionVersion=version)
+
+    def log_groups(self) -> list[str]:
+        """The names of all log groups."""
+        pages = self.client("logs").get_paginator("describe_log_groups").paginate()
+        return [group["logGroupName"] for page in pages for group in page["logGroups"]]
 
     def logs(self, log_group: str) -> list[str]:
         """Every log record of a group, oldest first: platform lines, our log lines and metric records."""

@@ -1,23 +1,27 @@
-"""`make demo`: real requests through real API Gateway authorizers, and a table of what was expected and what came back.
+"""`make demo`: real requests through real API Gateway authorizers, and what was expected beside what came back.
 
 Exits with 1 if any of it differs. Nothing outlives it: no process, no file, no port.
 """
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from events.sign import token_with
-from local.deployment import Api, Deployment, Seen
+from local.calls import Seen
+from local.deployment import Api, Deployment
+from local.permissions import Verdict, verdicts
 
 # What AWS answers ...
-ALLOWED = {"REST, TOKEN": 200, "REST, REQUEST": 200, "HTTP API": 200, "WebSocket": 101, "AppSync": 200}
-REFUSED = {"REST, TOKEN": 401, "REST, REQUEST": 401, "HTTP API": 403, "WebSocket": 401, "AppSync": 401}
-BROKEN = dict.fromkeys(ALLOWED, 500)
-# ... and where the local AWS differs: it knows no 401 by raising for WebSockets, and no other refusal for AppSync.
-LOCAL_INSTEAD = {("WebSocket", 401): 500, ("AppSync", 500): 401}
+APIS = ("REST, TOKEN", "REST, REQUEST", "HTTP API 1.0", "HTTP API 2.0", "WebSocket", "AppSync")
+ALLOWED = dict.fromkeys(APIS, 200) | {"WebSocket": 101}
+REFUSED = dict.fromkeys(APIS, 401) | {"HTTP API 1.0": 403, "HTTP API 2.0": 403}
+BROKEN = dict.fromkeys(APIS, 500)
+# ... and where the local AWS differs: it knows no 401 by raising for WebSockets, and no other refusal for AppSync; and
+# it leaves the version out of payload 1.0, so that the authorizer takes the event for a REST API's and raises.
+LOCAL_INSTEAD = {("WebSocket", 401): 500, ("HTTP API 1.0", 403): 500, ("AppSync", 500): 401}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ ROWS = (
     Row("Hanko down, no keys", "none", BROKEN, prepare=_down_with_no_keys),
     Row("key rotated a moment ago", "none", ALLOWED, prepare=_up_and_rotated),
     Row("valid token in the cookie", "none", ALLOWED | {"REST, TOKEN": 401, "AppSync": 401}, Api.with_cookie),
-    Row("no token", "missing", REFUSED | {"HTTP API": 401}, Api.without),
+    Row("no token", "missing", REFUSED | {"HTTP API 1.0": 401, "HTTP API 2.0": 401}, Api.without),
     Row("expired", "expired", REFUSED),
     Row("for another audience", "wrong_audience", REFUSED),
     Row("a webhook's token", "webhook", REFUSED),
@@ -98,22 +102,46 @@ def results(deployment: Deployment) -> Iterator[Result]:
             yield Result(row, api.name, row.send(api, token))
 
 
+def print_row(name: str, cells: Sequence[Result | Verdict | None], width: int) -> int:
+    """How many of the cells differ from what they should be."""
+    texts = (str(cell) if cell else "-" for cell in cells)
+    print(f"{name:<34}{''.join(f'{text:<{width}}' for text in texts)}", flush=True)
+    return sum(cell is not None and not cell.passed for cell in cells)
+
+
+def print_answers(deployment: Deployment) -> int:
+    """What each API answers to good and bad tokens."""
+    print("\nStatus seen/expected, and the caller's e-mail as the backend received it\n")
+    print(f"{'':34}{''.join(f'{name:<26}' for name in deployment.apis)}", flush=True)
+    by_row = groupby(results(deployment), key=lambda result: result.row)
+    failed = sum(print_row(row.name, list(cells), 26) for row, cells in by_row)
+    print("\n* Here AWS differs: it answers a refused WebSocket with 401, a refused payload 1.0 with 403, and a failed")
+    print("  AppSync authorizer with a 5xx.")
+    return failed
+
+
+def print_permissions(deployment: Deployment) -> int:
+    """Who may call what."""
+    print("\nWho may call what by examples/rules.toml, with answers cached for 300 s and one token each: seen/expected")
+    print("  me     GET /me, the field me, a WebSocket's $connect")
+    print("  admin  GET /admin/x, the field admin")
+    print("  pay    POST /payments, the mutation pay\n")
+    print(f"{'':34}{''.join(f'{name:<16}' for name in deployment.apis)}", flush=True)
+    failed = sum(print_row(name, cells, 16) for name, cells in verdicts(deployment))
+    print(
+        "\nAppSync's 403 is a denied field, which AWS answers with 200 and an error for the field. The local AWS knows"
+    )
+    print("no denied fields, so they are read from the authorizer's answer.")
+    return failed
+
+
 def main() -> int:
-    """Print the table; 1 if anything differs from what it should be."""
+    """Print the tables; 1 if anything differs from what it should be."""
     began = time.monotonic()
     with Deployment(lambda text: print(f"{time.monotonic() - began:5.1f} s  {text}", flush=True)) as deployment:
-        print("\nStatus seen/expected, and the caller's e-mail as the backend received it\n")
-        print(f"{'':28}{''.join(f'{name:<26}' for name in deployment.apis)}", flush=True)
-        failed = 0
-        for row, cells in groupby(results(deployment), key=lambda result: result.row):
-            print(f"{row.name:<28}", end="", flush=True)
-            for result in cells:
-                print(f"{result!s:<26}", end="", flush=True)
-                failed += not result.passed
-            print()
-    print("\n* Here AWS differs: it answers a refused WebSocket with 401, and a failed AppSync authorizer with a 5xx.")
-    verdict = f"{failed} of them differ from what was expected" if failed else "all as expected"
-    print(f"{len(ROWS) * len(ALLOWED)} requests, {verdict}; {time.monotonic() - began:.0f} s.")
+        failed = print_answers(deployment) + print_permissions(deployment)
+    verdict = f"{failed} answers differ from what was expected" if failed else "All as expected"
+    print(f"\n{verdict}; {time.monotonic() - began:.0f} s.")
     return 1 if failed else 0
 
 

@@ -1,54 +1,52 @@
 """Everything up at once: the stand-in Hanko, the local AWS, the authorizer, and the example APIs attached to it."""
 
-import http.client
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any, Self
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from typing import Self
 
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
-
+from events.sign import event_with
 from local.aws import LocalAws
+from local.calls import Headers, Seen, call_graphql, call_http, call_websocket
 from local.hanko import StandInHanko
 
-CALL_SECONDS = 30
 SUBPROTOCOL = "hanko"  # what a WebSocket may carry its token in is switched on here, for show
 QUERY_PARAMETER = "token"
 ALIAS, ROLE = "AuthorizerArn", "InvokeRoleArn"
 
-Headers = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What came back: the status, and what the backend says it was told about the caller."""
-
-    status: int
-    caller: Mapping[str, Any] = field(default_factory=dict)
-    headers: Headers = field(default_factory=dict)
+# What can be asked, of a backend and of AppSync. A WebSocket can only be connected to.
+ROUTES = {"me": ("GET", "/me"), "web": ("GET", "/web/me"), "admin": ("GET", "/admin/x"), "pay": ("POST", "/payments")}
+FIELDS = {"me": ("query", "me"), "web": ("query", "me"), "admin": ("query", "admin"), "pay": ("mutation", "pay")}
 
 
 @dataclass(frozen=True)
 class Api:
-    """One API as its clients see it."""
+    """One API as its clients see it. `web` is `me` where a cookie may carry the token."""
 
     name: str
     url: str
-    call: Callable[[str, Headers], Seen]
-    cookie_url: str = ""  # where a cookie may carry the token, if not at `url`
+    ask: Callable[[str, Headers], Seen]
+    answers: tuple[str, ...] = ("me", "admin", "pay")
 
-    def with_header(self, token: str) -> Seen:
-        return self.call(self.url, {"Authorization": f"Bearer {token}"})
+    def with_header(self, token: str, what: str = "me") -> Seen:
+        return self.ask(what, {"Authorization": f"Bearer {token}"})
 
     def with_cookie(self, token: str) -> Seen:
-        return self.call(self.cookie_url or self.url, {"Cookie": f"theme=dark; hanko={token}"})
+        return self.ask("web", {"Cookie": f"theme=dark; hanko={token}"})
 
     def without(self, _token: str = "") -> Seen:
-        return self.call(self.url, {})
+        return self.ask("me", {})
+
+
+def http_api(name: str, url: str) -> Api:
+    """A REST API's stage or an HTTP API, with the routes of the backends."""
+
+    def ask(what: str, headers: Headers) -> Seen:
+        method, path = ROUTES[what]
+        return call_http(url + path, headers, method=method)
+
+    return Api(name, url, ask)
 
 
 class Deployment:
@@ -64,12 +62,18 @@ class Deployment:
             self.hanko = stack.enter_context(StandInHanko())
             self._progress("Starting the local AWS")
             self.aws = stack.enter_context(LocalAws())
-            self._progress("The authorizer: sam build, sam deploy")
-            self.outputs = self.aws.deploy("template.yaml", "authorizer", self._parameters())
-            self._progress("The APIs in front of it: sam deploy, five times")
-            examples = (self._rest_token, self._rest_request, self._http_api, self._websocket, self._appsync)
+            self._progress("The authorizer, with the rules of the examples: sam build, sam deploy")
+            self.outputs = self.deploy_authorizer("authorizer", **self._settings)
+            self._progress(
+                "The APIs in front of it, with Flask, Django and FastAPI behind: sam build, sam deploy, six times"
+            )
+            examples = (
+                *(self._rest_token, self._rest_request, self._http_api_1, self._http_api_2),
+                *(self._websocket, self._appsync),
+            )
             with ThreadPoolExecutor() as pool:
-                self.apis = {api.name: api for api in pool.map(lambda deploy: deploy(), examples)}
+                deployed: Iterable[Api] = pool.map(lambda deploy: deploy(), examples)
+                self.apis = {api.name: api for api in deployed}
             self._stack = stack.pop_all()
         return self
 
@@ -80,81 +84,65 @@ class Deployment:
         """The next call of the authorizer is a cold start."""
         self.aws.new_sandbox(self.outputs[ALIAS])
 
-    def _parameters(self) -> dict[str, str]:
-        return {
+    def deploy_authorizer(self, stack: str, **settings: str) -> dict[str, str]:
+        """An authorizer of its own; `settings` are parameters of template.yaml."""
+        parameters = {
             "HankoApiUrl": self.hanko.url,
             "HankoAudience": "localhost",
             "HankoWebsocketSubprotocol": SUBPROTOCOL,
             "HankoWebsocketQueryParameter": QUERY_PARAMETER,
             "Architecture": "x86_64",  # the artifact is built for this machine whatever stands here
-            **self._settings,
+            **settings,
         }
+        return self.aws.deploy("template.yaml", stack, parameters)
+
+    def deploy_http_api(self, name: str, authorizer: Mapping[str, str], **parameters: str) -> Api:
+        """examples/http-api.yaml in front of that authorizer."""
+        given = {ALIAS: authorizer[ALIAS], ROLE: authorizer[ROLE], **parameters}
+        stack = name.lower().replace(" ", "-").replace(".", "-")
+        outputs = self.aws.deploy("examples/http-api.yaml", stack, given)
+        return http_api(name, self.aws.http_url(outputs["ApiId"]))
 
     def _example(self, name: str, **parameters: str) -> dict[str, str]:
         given = {ALIAS: self.outputs[ALIAS], **parameters}
         return self.aws.deploy(f"examples/{name}.yaml", name, given)
 
     def _rest_token(self) -> Api:
-        outputs = self._example("rest-token")
-        url = self.aws.rest_url(outputs["ApiId"], outputs["StageName"])
-        return Api("REST, TOKEN", f"{url}/me", call_http)
+        outputs = self._example("rest-token", AccessLog="true")
+        return http_api("REST, TOKEN", self.aws.rest_url(outputs["ApiId"], outputs["StageName"]))
 
     def _rest_request(self) -> Api:
-        outputs = self._example("rest-request")
-        url = self.aws.rest_url(outputs["ApiId"], outputs["StageName"])
-        return Api("REST, REQUEST", f"{url}/me", call_http)
+        outputs = self._example("rest-request", AccessLog="true")
+        return http_api("REST, REQUEST", self.aws.rest_url(outputs["ApiId"], outputs["StageName"]))
 
-    def _http_api(self) -> Api:
+    def _http_api_1(self) -> Api:
+        return self.deploy_http_api("HTTP API 1.0", self.outputs, Payload="1.0")
+
+    def _http_api_2(self) -> Api:
         response = self._settings.get("HankoHttpApiResponse", "simple")
-        outputs = self._example("http-api", Response=response, InvokeRoleArn=self.outputs[ROLE])
-        url = self.aws.http_url(outputs["ApiId"])
-        return Api("HTTP API", f"{url}/me", call_http, cookie_url=f"{url}/web/me")
+        return self.deploy_http_api("HTTP API 2.0", self.outputs, Response=response)
 
     def _websocket(self) -> Api:
-        outputs = self._example("websocket", RouteResponses="false")
-        return Api("WebSocket", self.aws.websocket_url(outputs["ApiId"], outputs["StageName"]), call_websocket)
+        outputs = self._example("websocket", AccessLog="true", RouteResponses="false")
+        url = self.aws.websocket_url(outputs["ApiId"], outputs["StageName"])
+        return Api("WebSocket", url, lambda _, headers: call_websocket(url, headers), ("me",))
 
     def _appsync(self) -> Api:
-        outputs = self._example("appsync")
-        return Api("AppSync", self.aws.appsync_url(outputs["ApiId"]), call_graphql)
+        api_id = self._example("appsync")["ApiId"]
+        url = self.aws.appsync_url(api_id)
 
+        def ask(what: str, headers: Headers) -> Seen:
+            """The local AWS does not know denied fields, so they are read from the authorizer's own answer."""
+            operation, name = FIELDS[what]
+            seen = call_graphql(url, headers, operation, name)
+            denied = seen.caller and name in self._denied_fields(api_id, headers["Authorization"])
+            return Seen(403) if denied else seen
 
-def call_http(url: str, headers: Headers, body: str | None = None) -> Seen:
-    """GET, or POST with a body. A body that is no JSON object tells nothing about the caller."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=CALL_SECONDS)
-    try:
-        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        connection.request("POST" if body else "GET", path, body, {"Content-Type": "application/json", **headers})
-        response = connection.getresponse()
-        return Seen(response.status, _object(response.read()), dict(response.getheaders()))
-    finally:
-        connection.close()
+        return Api("AppSync", url, ask)
 
-
-def call_graphql(url: str, headers: Headers) -> Seen:
-    """The query that asks the backend who is calling."""
-    seen = call_http(url, headers, json.dumps({"query": "{ me { userId email expiresAt } }"}))
-    me = (seen.caller.get("data") or {}).get("me") or {}
-    caller = {"user_id": me.get("userId"), "email": me.get("email"), "expires_at": me.get("expiresAt")} if me else {}
-    return Seen(seen.status, caller, seen.headers)
-
-
-def call_websocket(url: str, headers: Headers, subprotocols: list[str] | None = None) -> Seen:
-    """Connect, and ask the backend who is calling; 101 is success."""
-    offered: Any = subprotocols  # the library has a type of its own for them
-    try:
-        with connect(url, additional_headers=dict(headers), subprotocols=offered, open_timeout=CALL_SECONDS) as socket:
-            socket.send('{"action": "me"}')
-            answer = socket.recv(timeout=CALL_SECONDS)
-            return Seen(101, _object(answer), {"Sec-WebSocket-Protocol": socket.subprotocol or ""})
-    except InvalidStatus as refused:
-        return Seen(refused.response.status_code)
-
-
-def _object(body: str | bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    def _denied_fields(self, api_id: str, authorization: str) -> list[str]:
+        """What the authorizer answers to AppSync: the names of the fields that this caller may not ask for."""
+        event = event_with("appsync", authorization)
+        event["requestContext"]["apiId"] = api_id
+        answer = self.aws.invoke(self.outputs[ALIAS], event)
+        return [arn.rsplit("/fields/", 1)[1] for arn in answer.get("deniedFields", ())]

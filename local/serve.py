@@ -21,7 +21,7 @@ def usage(deployment: Deployment) -> str:
     """What is where, and what to type next."""
     hanko, apis = deployment.hanko, deployment.apis
     places = "\n".join(f"{name:<17}{api.url}" for name, api in apis.items())
-    rest, request, http_api, websocket, appsync = apis.values()
+    rest, request, _, http_api, websocket, appsync = apis.values()
     graphql = '{"query": "{ me { userId email expiresAt } }"}'
     return f"""
 Hanko, stand-in  {hanko.url}
@@ -29,11 +29,12 @@ AWS endpoint     {deployment.aws.endpoint}   region eu-west-1, credentials test/
 {places}
 
 TOKEN=$(make -s token HANKO_API_URL={hanko.url})
-curl -i '{rest.url}'                                       # 401
-curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}'     # 200
-curl -i -H "Cookie: hanko=$TOKEN" '{request.url}'
-curl -i -H "Authorization: Bearer $TOKEN" '{http_api.url}'
-curl -i -H "Cookie: hanko=$TOKEN" '{http_api.cookie_url}'
+curl -i '{rest.url}/me'                                            # 401
+curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}/me'          # 200
+curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}/admin/x'     # 403: see examples/rules.toml
+curl -i -H "Cookie: hanko=$TOKEN" '{request.url}/web/me'
+curl -i -H "Authorization: Bearer $TOKEN" '{http_api.url}/me'
+curl -i -H "Cookie: hanko=$TOKEN" '{http_api.url}/web/me'
 curl -i -H "Authorization: $TOKEN" -d '{graphql}' '{appsync.url}'
 .venv/bin/websockets '{websocket.url}?{QUERY_PARAMETER}='$TOKEN
 

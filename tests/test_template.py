@@ -14,6 +14,7 @@ from authorizer.exchange import Outcome
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+INLINE = [path for path in EXAMPLES if "ZipFile:" in path.read_text()]  # the other backends: tests/examples
 POLICY_DESCRIPTION_LIMIT = 1000  # IAM, CreatePolicy
 VERSION_DESCRIPTION_LIMIT = 256  # Lambda, PublishVersion
 SETTINGS = {"HankoApiUrl": "https://hanko.example.com", "HankoAudience": "example.com"}
@@ -214,10 +215,13 @@ def test_an_example_has_no_open_door(path: Path) -> None:
     example = template(path)
     methods = of_type(example, "AWS::ApiGateway::Method")
     routes = of_type(example, "AWS::ApiGatewayV2::Route")
-    open_methods = {one["HttpMethod"] for one in methods if one["AuthorizationType"] != "CUSTOM"}
+    open_methods = [one for one in methods if one["AuthorizationType"] != "CUSTOM"]
     open_routes = {one["RouteKey"] for one in routes if one["AuthorizationType"] != "CUSTOM"}
-    assert open_methods <= {"OPTIONS"}  # preflights carry no credentials
-    assert open_routes <= ({"$default"} if path.stem == "websocket" else set())  # only $connect can have one
+    root = {"Fn::GetAtt": ["Api", "RootResourceId"]}
+    for one in open_methods:  # preflights carry no credentials
+        assert one["HttpMethod"] == "OPTIONS" or (one["HttpMethod"], one["ResourceId"]) == ("GET", root)
+    # Of a WebSocket only $connect can have one.
+    assert open_routes <= ({"$default"} if path.stem == "websocket" else {"GET /"})
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -226,15 +230,19 @@ def test_an_example_caches_only_what_its_identity_source_decides(path: Path) -> 
     authorizers = of_type(example, "AWS::ApiGateway::Authorizer") + of_type(example, "AWS::ApiGatewayV2::Authorizer")
     for authorizer in authorizers:
         ttl, source = authorizer.get("AuthorizerResultTtlInSeconds", 0), authorizer.get("IdentitySource")
+        header = ["$request.header.Authorization"]
         assert ttl == 0 or source in (
             "method.request.header.Authorization",
-            ["$request.header.Authorization"],
+            # One simple response stands for every route that has the same identity: so the route is in it.
+            {"Fn::If": ["IsSimple", [*header, "$context.routeKey"], header]},
         )
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", INLINE, ids=lambda path: path.stem)
 @pytest.mark.parametrize("authorizer", [None, {}, {"lambda": None}, {"principalId": "someone"}])
-def test_the_backend_of_an_example_refuses_to_serve_without_a_caller(path: Path, authorizer: Json | None) -> None:
+def test_the_inline_backend_of_an_example_refuses_to_serve_without_a_caller(
+    path: Path, authorizer: Json | None
+) -> None:
     backend: Json = {}
     exec(template(path)["Resources"]["Backend"]["Properties"]["Code"]["ZipFile"], backend)  # noqa: S102 - our own example
     event = {"requestContext": {"authorizer": authorizer, "eventType": "CONNECT"}, "identity": authorizer}
@@ -245,6 +253,37 @@ def test_the_backend_of_an_example_refuses_to_serve_without_a_caller(path: Path,
             backend["handler"](event, None)
     else:
         assert backend["handler"](event, None)["statusCode"] == 500
+
+
+@pytest.mark.parametrize("name", ["rest-request", "http-api"])
+def test_a_cookie_leads_to_nothing_that_changes_anything(name: str) -> None:
+    """Browsers send it with the POST of a foreign page, too."""
+    example = template(ROOT / "examples" / f"{name}.yaml")
+    methods = [(one["HttpMethod"], one) for one in of_type(example, "AWS::ApiGateway::Method")]
+    routes = [(one["RouteKey"].split(" ")[0], one) for one in of_type(example, "AWS::ApiGatewayV2::Route")]
+    either = [method for method, one in methods + routes if one.get("AuthorizerId") == {"Ref": "EitherAuthorizer"}]
+    assert either == ["GET"]
+
+
+def access_log_formats(example: Json) -> list[Json]:
+    """Each stage's, switched on where that is an option; a format is JSON text."""
+    stages = of_type(example, "AWS::ApiGateway::Stage") + of_type(example, "AWS::ApiGatewayV2::Stage")
+    settings = [stage.get("AccessLogSetting") or stage["AccessLogSettings"] for stage in stages]
+    optional = [one["Fn::If"][1] if "Fn::If" in one else one for one in settings]
+    return [json.loads(one["Format"]) for one in optional]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_access_log_says_who_and_why_and_nothing_that_the_caller_wrote(path: Path) -> None:
+    formats = access_log_formats(template(path))
+    assert len(formats) == (0 if path.stem == "appsync" else 1)
+    for logged in formats:
+        assert logged["user"] == "$context.authorizer.user_id"
+        assert logged["reason"] == "$context.authorizer.reason"
+        assert logged["rule"] == "$context.authorizer.rule"
+        ours = {f"$context.authorizer.{name}" for name in ("user_id", "rule", "reason", "error")}
+        gateways = {f"$context.{name}" for name in ("requestId", "httpMethod", "resourcePath", "routeKey", "status")}
+        assert set(logged.values()) <= ours | gateways
 
 
 def test_the_token_authorizer_lets_only_what_looks_like_a_token_through() -> None:
@@ -265,4 +304,7 @@ def test_the_gateways_own_answers_can_be_read_by_a_browser(name: str) -> None:
         assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == {"Fn::Sub": "'${AllowedOrigin}'"}
         challenged = "gatewayresponse.header.WWW-Authenticate" in headers
         assert challenged == (answer["ResponseType"] == "UNAUTHORIZED")
-        assert "$context" not in json.dumps(answer["ResponseTemplates"])  # its texts may quote the token
+        # Its own texts may quote the token; what the authorizer put into the context does not.
+        told = re.findall(r"\$[\w.]+", json.dumps(answer["ResponseTemplates"]))
+        denied = ["$context.authorizer.rule", "$context.authorizer.reason"]
+        assert told == (denied if answer["ResponseType"] == "ACCESS_DENIED" else [])

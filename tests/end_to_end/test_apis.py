@@ -1,19 +1,21 @@
-"""What the demo does not show: caching, the other ways to send a token, the log, and payload 2.0 with policies."""
+"""What the demo does not show: the other ways to send a token, CORS, the log, and payload 2.0 with policies."""
 
 import base64
 import json
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from local.deployment import ALIAS, QUERY_PARAMETER, ROLE, SUBPROTOCOL, Deployment, call_http, call_websocket
+from local.build import ROOT
+from local.calls import Headers, call_http, call_websocket
+from local.deployment import ALIAS, QUERY_PARAMETER, SUBPROTOCOL, Api, Deployment
+
+ORIGIN = "https://app.example.com"
+HTTP_APIS = ("REST, TOKEN", "REST, REQUEST", "HTTP API 1.0", "HTTP API 2.0")
 
 
-@pytest.mark.parametrize("api", ["REST, TOKEN", "REST, REQUEST", "HTTP API"])
-def test_a_cached_answer_does_not_lock_the_second_endpoint_out(deployment: Deployment, api: str) -> None:
-    one, token = deployment.apis[api], deployment.hanko.mint()
-    headers = {"Authorization": f"Bearer {token}"}
-    other = one.url.removesuffix("/me") + "/orders/1"
-    assert [call_http(url, headers).status for url in (one.url, other, one.url)] == [200, 200, 200]
+def lower(headers: Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def test_a_websocket_takes_the_token_from_the_subprotocol(deployment: Deployment) -> None:
@@ -48,29 +50,86 @@ def test_the_backend_learns_who_is_calling(deployment: Deployment) -> None:
         "issued_at": claims["iat"],
         "expires_at": claims["exp"],
     }
-    assert deployment.apis["HTTP API"].with_header(token).caller == expected
-    # REST APIs and WebSockets turn every value into a string.
+    seen = deployment.apis["HTTP API 2.0"].with_header(token).caller
+    assert {name: seen[name] for name in expected} == expected
+    # REST APIs, payload 1.0 and WebSockets turn every value into a string.
     strings = {name: json.dumps(value).strip('"') for name, value in expected.items()}
-    for api in ("REST, TOKEN", "REST, REQUEST", "WebSocket"):
+    for api in ("REST, TOKEN", "REST, REQUEST", "HTTP API 1.0", "WebSocket"):
         caller = deployment.apis[api].with_header(token).caller
         assert {name: caller[name] for name in strings} == strings, api
         assert caller["principalId"] == claims["sub"]
 
 
+def test_the_open_page_needs_no_token(deployment: Deployment) -> None:
+    for api in HTTP_APIS:
+        seen = call_http(f"{deployment.apis[api].url}/", {})
+        assert (seen.status, seen.caller) == (200, {"open": True}), api
+
+
+@pytest.fixture
+def cors(deployment: Deployment) -> None:
+    """The CORS of the HTTP APIs' template, set once more: the local AWS's CloudFormation puts it where nobody looks."""
+    template = yaml_parse((ROOT / "examples" / "http-api.yaml").read_text())
+    configuration = template["Resources"]["Api"]["Properties"]["CorsConfiguration"]
+    for api in ("HTTP API 1.0", "HTTP API 2.0"):
+        api_id = deployment.apis[api].url.split("/")[-2]
+        deployment.aws.client("apigatewayv2").update_api(
+            ApiId=api_id, CorsConfiguration={**configuration, "AllowOrigins": [ORIGIN]}
+        )
+
+
+@pytest.mark.usefixtures("cors")
+def test_a_preflight_needs_no_token(deployment: Deployment) -> None:
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    for api in HTTP_APIS:
+        for path in ("/me", "/web/me", "/admin/x", "/payments"):
+            seen = call_http(deployment.apis[api].url + path, asked, method="OPTIONS")
+            headers = lower(seen.headers)
+            assert seen.status == 204, (api, path)
+            assert headers["access-control-allow-origin"] == ORIGIN
+            assert "authorization" in headers["access-control-allow-headers"].lower()
+            assert "GET" in headers["access-control-allow-methods"]
+
+
+@pytest.mark.usefixtures("cors")
+def test_answers_can_be_read_by_a_browser(deployment: Deployment) -> None:
+    token = deployment.hanko.mint()
+    for api in HTTP_APIS:
+        seen = deployment.apis[api].ask("me", {"Authorization": f"Bearer {token}", "Origin": ORIGIN})
+        assert (seen.status, lower(seen.headers)["access-control-allow-origin"]) == (200, ORIGIN), api
+
+
 def test_rest_refusals_tell_browsers_and_clients_what_to_do(deployment: Deployment) -> None:
+    """AWS puts the rules and the reasons into the body; the local AWS leaves the variables as they are."""
+    token = deployment.hanko.mint()
     for api in ("REST, TOKEN", "REST, REQUEST"):
-        headers = {name.lower(): value for name, value in deployment.apis[api].without().headers.items()}
-        assert headers["www-authenticate"].startswith("Bearer")
-        assert headers["access-control-allow-origin"] == "https://app.example.com"
+        refused, denied = deployment.apis[api].without(), deployment.apis[api].with_header(token, "admin")
+        assert (refused.status, denied.status) == (401, 403)
+        assert lower(refused.headers)["www-authenticate"].startswith("Bearer")
+        for seen in (refused, denied):
+            assert lower(seen.headers)["access-control-allow-origin"] == ORIGIN
+        assert denied.caller == {
+            "message": "Forbidden",
+            "rule": "$context.authorizer.rule",
+            "reason": "$context.authorizer.reason",
+        }
 
 
 def test_no_token_reaches_a_log(deployment: Deployment) -> None:
     good, bad = deployment.hanko.mint(), deployment.hanko.mint(claims={"aud": ["other.example.com"]})
     for api in deployment.apis.values():
         for token in (good, bad):
-            api.with_header(token)
+            for what in api.answers:
+                api.with_header(token, what)
             api.with_cookie(token)
-    log = "\n".join(deployment.aws.logs(deployment.outputs["LogGroupName"]))
+    groups = deployment.aws.log_groups()
+    log = "\n".join(line for group in groups for line in deployment.aws.logs(group))
+    assert deployment.outputs["LogGroupName"] in groups
+    assert len([group for group in groups if "Backend" in group]) >= 5
     assert '"reason":"audience_not_allowed"' in log
     assert '"outcome":"allowed"' in log
     for token in (good, bad):
@@ -79,19 +138,10 @@ def test_no_token_reaches_a_log(deployment: Deployment) -> None:
     assert "example-user" not in log
 
 
-def test_http_api_with_policies(deployment: Deployment) -> None:
-    settings = {"HankoApiUrl": deployment.hanko.url, "HankoAudience": "localhost", "HankoHttpApiResponse": "policy"}
-    authorizer = deployment.aws.deploy("template.yaml", "with-policies", settings)
-    parameters = {ALIAS: authorizer[ALIAS], ROLE: authorizer[ROLE], "Response": "policy"}
-    api = deployment.aws.deploy("examples/http-api.yaml", "http-api-policies", parameters)
-    url = deployment.aws.http_url(api["ApiId"])
+def test_http_api_with_policies(deployment: Deployment, with_policies: Api) -> None:
     good, expired = deployment.hanko.mint(), deployment.hanko.mint(claims={"iat": 1, "exp": 2})
-    statuses = [
-        call_http(f"{url}{path}", {"Authorization": f"Bearer {token}"}).status
-        for token in (good, expired)
-        for path in ("/me", "/orders/1")
-    ]
-    assert statuses == [200, 200, 403, 403]
+    assert [with_policies.with_header(token).status for token in (good, expired)] == [200, 403]
+    assert with_policies.with_cookie(good).status == 200
 
 
 def test_a_wrong_setting_is_a_500(deployment: Deployment) -> None:
