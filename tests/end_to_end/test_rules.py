@@ -67,7 +67,7 @@ def test_the_backend_is_told_what_the_caller_may_not(deployment: Deployment, api
     if api == "WebSocket":
         assert "rule" not in seen
         return
-    assert seen["rule"] == "admins only; payments want a fresh and strong login"
+    assert seen["rule"] == "admins only; payments want a fresh, strong login"
     assert seen["reason"] == "rule_not_met; login_too_weak"
 
 
