@@ -80,7 +80,7 @@ def test_a_step_up_refusal_has_a_reason_of_its_own(deployment: Deployment) -> No
 
 
 def test_a_simple_response_for_a_catch_all_is_for_those_who_meet_every_rule(deployment: Deployment) -> None:
-    """ANY /{proxy+}: one answer for whatever is below it, so it is as strict as the strictest; 404 is the backend's."""
+    """GET /{proxy+}: one answer for whatever is below it, so it is as strict as the strictest; 404 is the backend's."""
     url = f"{deployment.apis['HTTP API 2.0'].url}/anything"
     statuses = {
         name: call_http(url, {"Authorization": f"Bearer {caller_called(name).token(deployment)}"}).status
