@@ -115,8 +115,10 @@ def print_answers(deployment: Deployment) -> int:
     print(f"{'':34}{''.join(f'{name:<26}' for name in deployment.apis)}", flush=True)
     by_row = groupby(results(deployment), key=lambda result: result.row)
     failed = sum(print_row(row.name, list(cells), 26) for row, cells in by_row)
-    print("\n* Here AWS differs: it answers a refused WebSocket with 401, a refused payload 1.0 with 403, and a failed")
-    print("  AppSync authorizer with a 5xx.")
+    print(
+        "\n* Here AWS differs: a refused WebSocket is a 401, a refused payload 1.0 a 403 (the local AWS leaves out the"
+    )
+    print("  version, by which it is told from a REST API), a failed AppSync authorizer a 5xx.")
     return failed
 
 
