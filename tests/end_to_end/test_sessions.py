@@ -9,14 +9,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local.deployment import ALIAS, Deployment, Seen, call_http
+from local.calls import Seen, call_http
+from local.deployment import ALIAS, Deployment
 
 Call = Callable[[str], Seen]
 
 
 @pytest.fixture(scope="module")
 def apis(deployment: Deployment) -> dict[str, Call]:
-    """GET /me of a REST API without caching, by how its authorizer treats an outage; Hanko is asked every time."""
+    """GET /web/me of a REST API, never cached, by how its authorizer treats an outage; Hanko is asked every time."""
 
     def deploy(on_outage: str) -> Call:
         settings = {
@@ -27,7 +28,7 @@ def apis(deployment: Deployment) -> dict[str, Call]:
         }
         authorizer = deployment.aws.deploy("template.yaml", f"strict-{on_outage}", settings)
         api = deployment.aws.deploy("examples/rest-request.yaml", f"rest-{on_outage}", {ALIAS: authorizer[ALIAS]})
-        url = deployment.aws.rest_url(api["ApiId"], api["StageName"]) + "/me"
+        url = deployment.aws.rest_url(api["ApiId"], api["StageName"]) + "/web/me"
         return lambda token: call_http(url, {"Authorization": f"Bearer {token}"})
 
     with ThreadPoolExecutor() as pool:
