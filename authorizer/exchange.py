@@ -47,11 +47,15 @@ class Offers:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """All that API Gateway may take one simple response for: `methods` on `path`, or on what begins so."""
+    """All that API Gateway may take one simple response for: `methods` on `path`, or on what begins so.
+
+    `greedy` is one in which whole paths may hide.
+    """
 
     methods: tuple[str, ...]
     path: str
     open_ended: bool
+    greedy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class Decision:
     rule: str = ""
     grant: Grant | None = None
     usage_key: str = field(default="", repr=False)
-    stale_rules: bool = False
+    stale_rules: str = ""
     session_unchecked: bool = False
 
     @property

@@ -52,7 +52,7 @@ class Authorizer:
         self, event: object, record: Record, function_arn: str
     ) -> dict[str, object] | Unauthorized | AuthorizerUnavailable:
         try:
-            request = record.request = gateway.parse(event, function_arn)
+            request = record.request = gateway.parse(event, self._settings, function_arn)
             checks = self._session_checks
             decision = record.decision = decide(request, self._settings, self._verifier, self._rules, checks)
             return gateway.render(request, decision, self._settings)

@@ -39,8 +39,10 @@ class Route:
 
     def patterns(self, *, guarded: bool) -> Iterable[str]:
         """IAM patterns, from the stage on, of what it grants or guards: backends differ on a slash at the end."""
-        endings = ("*",) if self.open_ended else ("", "/") if guarded and self.path.strip("/") else ("",)
-        return (f"{method}{self.path}{ending}" for method in self.methods for ending in endings)
+        paths = [f"{self.path}*"] if self.open_ended else [self.path]
+        if guarded and not self.open_ended and (bare := self.path.rstrip("/")):
+            paths = [bare, f"{bare}/"]
+        return (f"{method}{path}" for method in self.methods for path in paths)
 
 
 class Patterns:
@@ -160,7 +162,7 @@ class Judgement:
     grant: Grant
     told: dict[str, str]
     context_bytes: int
-    stale: bool
+    stale: str
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ class Rules:
     default_allows: bool = True
     allow_unusual_paths: bool = False
     context_bytes: int = MAX_CONTEXT_BYTES
-    stale: bool = field(default=False, compare=False)  # could not be refreshed
+    stale: str = field(default="", compare=False)  # why they could not be read again
 
     @cached_property
     def _by_kind(self) -> dict[EventKind, list[Rule]]:
@@ -190,30 +192,37 @@ class Rules:
                 unmet.append((rule, reason))
             else:
                 met.append(rule)
-        reason, name = self._verdict(request, met, unmet)
+        reason, name = (
+            self._appsync_verdict if request.kind is EventKind.APPSYNC else self._verdict(request, met, unmet)
+        )
         grant = self._grant(request.kind, reason, met, unmet)
         return Judgement(reason, name, grant, _told(unmet), self.context_bytes, self.stale)
 
+    @property
+    def _appsync_verdict(self) -> tuple[Reason, str]:
+        """AppSync can be told what to deny, and nothing else."""
+        return (Reason.ALLOWED if self.default_allows else Reason.NO_RULE_GRANTS), ""
+
     def _verdict(self, request: Request, met: Sequence[Rule], unmet: Unmet) -> tuple[Reason, str]:
         """On the route that was asked for: the reason, and the rule that refuses it."""
-        route, scope = f"{request.method}{request.path}", request.scope
-        if request.kind is not EventKind.APPSYNC:
-            could_be_any = self._could_be_any(request)
-            for rule, reason in unmet:
-                guarded = rule.guarded
-                if could_be_any or guarded.match(route) or (scope is not None and guarded.match_any_of(scope)):
-                    return reason, rule.name
-        if self.default_allows:
-            return Reason.ALLOWED, ""
+        route, scope, could_be_any = f"{request.method}{request.path}", request.scope, self._could_be_any(request)
+        for rule, reason in unmet:
+            if could_be_any or rule.guarded.match(route) or (scope is not None and rule.guarded.match_any_of(scope)):
+                return reason, rule.name
         granted = (rule.granted.match_all_of(scope) if scope else rule.granted.match(route) for rule in met)
-        return (Reason.ALLOWED if any(granted) else Reason.NO_RULE_GRANTS), ""
+        if self.default_allows or (not could_be_any and any(granted)):
+            return Reason.ALLOWED, ""
+        return Reason.NO_RULE_GRANTS, ""
 
     def _could_be_any(self, request: Request) -> bool:
-        """Whether every rule guards it: a method that is none, or a path that could be read as any other."""
-        if request.method not in METHODS and request.method != CONNECT:
+        """Whether every rule guards it and none grants it: an unknown method, a path that may be read as another."""
+        if request.kind is EventKind.WEBSOCKET:
+            return False
+        if request.method not in METHODS:
             return True
         unusual = any(part in request.path for part in _UNUSUAL_PARTS) or request.path.endswith(_UNUSUAL_ENDS)
-        return unusual and not self.allow_unusual_paths
+        may_hide = request.scope is not None and request.scope.greedy
+        return (unusual or may_hide) and not self.allow_unusual_paths
 
     def _grant(self, kind: EventKind, reason: Reason, met: Sequence[Rule], unmet: Unmet) -> Grant:
         if kind is EventKind.APPSYNC:
@@ -225,7 +234,7 @@ class Rules:
         else:
             allowed = [one for rule in met for one in rule.granted.every if one != CONNECT]
         denied = [one for rule, _ in unmet for one in rule.guarded.every if one != CONNECT] if allowed else ["*"]
-        if unmet and allowed and not self.allow_unusual_paths:
+        if allowed and (unmet or not self.default_allows) and not self.allow_unusual_paths:
             denied += UNUSUAL_PATHS
         return Grant(tuple(dict.fromkeys(allowed)), tuple(dict.fromkeys(denied)))
 

@@ -13,6 +13,7 @@ from authorizer.rules import Judgement, Rules
 
 MAX_AGE_SECONDS = 300  # of the parameter's text
 RETRY_SECONDS = 10  # after a failed attempt: meanwhile nobody waits for the next one
+MAX_STALE_CHARACTERS = 500  # of the reason, in every log line meanwhile
 CALL_SECONDS = 1  # to connect, and again to read
 
 
@@ -32,13 +33,13 @@ class RuleBook:
 
 
 def open_rules(settings: Settings, clock: Clock, file: Path) -> RuleBook:
-    """The parameter that the settings name, else the file, else no rules at all.
+    """The parameter that the settings name, else the file, which the build puts there, with rules or without.
 
     Raises `Misconfigured(rules_invalid)`. A parameter that cannot be read now is read with a later request.
     """
     if settings.rules_parameter is not None:
         return RuleBook(ParameterRules(read_parameter(settings.rules_parameter), clock).current, clock)
-    rules = rules_of(_text_of(file)) if file.exists() else Rules()
+    rules = rules_of(_text_of(file))
     return RuleBook(lambda: rules, clock)
 
 
@@ -46,7 +47,7 @@ def _text_of(file: Path) -> str:
     try:
         return file.read_text("utf-8")
     except (OSError, ValueError):
-        raise Misconfigured(Reason.RULES_INVALID, f"Wrong rules:\n{file.name} cannot be read as UTF-8") from None
+        raise Misconfigured(Reason.RULES_INVALID, f"Wrong rules:\n{file.name} is missing, or no UTF-8") from None
 
 
 def rules_of(text: str) -> Rules:
@@ -70,7 +71,7 @@ class ParameterRules:
         self._refresh()
 
     def current(self) -> Rules:
-        """The rules to go by; `stale` is true on those that could not be read again."""
+        """The rules to go by; `stale` says why they could not be read again."""
         if self._is_older(self._read_at, MAX_AGE_SECONDS) and self._is_older(self._failed_at, RETRY_SECONDS):
             self._refresh()
         if self._rules is None:
@@ -79,17 +80,24 @@ class ParameterRules:
 
     def _refresh(self) -> None:
         try:
-            self._rules = rules_of(self._read())
+            self._rules = _some(rules_of(self._read()))
             self._read_at, self._failed_at = self._clock.now(), None
         except (Unavailable, Misconfigured) as error:
             self._failed_at = self._clock.now()
             if self._rules is not None:
-                self._rules = replace(self._rules, stale=True)
+                self._rules = replace(self._rules, stale=str(error)[:MAX_STALE_CHARACTERS])
             elif isinstance(error, Misconfigured):
                 raise
 
     def _is_older(self, then: Instant | None, seconds: float) -> bool:
         return then is None or self._clock.seconds_since(then) >= seconds
+
+
+def _some(rules: Rules) -> Rules:
+    """What a parameter must hold: emptied by mistake, it would open everything at once."""
+    if not rules.rules and rules.default_allows:
+        raise Misconfigured(Reason.RULES_INVALID, "Wrong rules:\nthe parameter holds no rule")
+    return rules
 
 
 def read_parameter(name: str) -> Callable[[], str]:

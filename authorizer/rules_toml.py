@@ -28,21 +28,19 @@ MIN_CONTEXT_BYTES = 1024
 MAX_AGE_SECONDS = 31_536_000
 
 # What an answer needs beside policy and claims, and what each pattern costs, with a stage's name of ten characters.
-_SKELETON_BYTES = 400 + MAX_TOLD_CHARACTERS
+_SKELETON_BYTES = 600 + MAX_TOLD_CHARACTERS
 _ALLOWED_BYTES = len('"arn:aws-us-gov:execute-api:ap-southeast-1:123456789012:a1b2c3d4e5/production/", ')
 _DENIED_BYTES = len('"arn:aws-us-gov:execute-api:*:*:a1b2c3d4e5/production/", ')
 _FIELD_BYTES = len(
     '"arn:aws-us-gov:appsync:ap-southeast-1:123456789012:apis/a1b2c3d4e5f6g7h8i9j0k1l2m3/types//fields/", '
 )
-_ALWAYS_BYTES = (
-    _SKELETON_BYTES
-    + sum(_ALLOWED_BYTES + len(method) + len("/*") for method in METHODS)
-    + sum(_DENIED_BYTES + len(pattern) for pattern in UNUSUAL_PATHS)
-)
+_UNUSUAL_BYTES = sum(_DENIED_BYTES + len(pattern) for pattern in UNUSUAL_PATHS)
+_METHODS_BYTES = sum(_ALLOWED_BYTES + len(f"{method}/*") for method in METHODS)
 
 _HEADING = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
 _NAME = re.compile(r"[!#-:<-\[\]-~](?:[ !#-:<-\[\]-~]{0,62}[!#-:<-\[\]-~])?", re.ASCII)  # visible, no " ; or \
 _ROUTE = re.compile(rf"(\*|{'|'.join(METHODS)}) (/[A-Za-z0-9._~!$&'()+,=:@/-]*)(\*?)", re.ASCII)
+_NO_CLAIMS = {"routes", "fields", "require", "max_age_seconds"}  # a rule's keys, below [rule.require] by mistake
 _FIELD = re.compile(r"[_A-Za-z]\w{0,63}\.[_A-Za-z]\w{0,63}", re.ASCII)
 
 T = TypeVar("T")
@@ -53,12 +51,11 @@ def parse_rules(text: str) -> Rules:
 
     Raises `Misconfigured(rules_invalid)`; its text has a line for each mistake, which names the line of the file.
     """
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _wrong([f"no TOML: {error}"]) from None
     reader = _Reader(text)
-    rules = reader.rules(document)
+    try:
+        rules = reader.rules(tomllib.loads(text))
+    except (ValueError, RecursionError) as error:  # the first also for numbers of thousands of digits
+        raise _wrong([f"no TOML: {error}"]) from None
     if reader.mistakes:
         raise _wrong(reader.mistakes)
     return rules
@@ -196,7 +193,7 @@ def _flat(table: Mapping[str, object], above: str = "") -> list[tuple[str, objec
 
 def _requirement(path: tuple[str, ...], value: object) -> Requirement:
     values = tuple(value) if isinstance(value, list) else (value,)
-    if not all(path) or not values or not all(_is_scalar(one) for one in values):
+    if path[0] in _NO_CLAIMS or not all(path) or not values or not all(_is_scalar(one) for one in values):
         shown = ".".join(path)[:64]
         raise ValueError(
             f"{shown!a} must be a claim's path with a text, number, boolean, or a list of them, and not empty"
@@ -220,16 +217,20 @@ def _max_age(value: object) -> int | None:
 
 
 def _context_bytes(rules: tuple[Rule, ...], default_allows: object) -> int:
-    """What the claims may take in the largest answer that there can be: to a caller who meets no rule, or some."""
+    """What the claims may take in the largest answer that there can be, whichever rules its caller meets."""
     denied: dict[str, int] = {}
-    allowed: dict[str, int] = {}
+    granted: dict[str, int] = {}
     fields: dict[str, int] = {}
-    size = MAX_ANSWER_BYTES - MAX_CONTEXT_BYTES
+    either, size = 0, MAX_ANSWER_BYTES - MAX_CONTEXT_BYTES
     for rule in rules:
-        denied |= {one: _DENIED_BYTES + len(one) for one in rule.guarded.every}
-        allowed |= {one: _ALLOWED_BYTES + len(one) for one in rule.granted.every if not default_allows}
+        can_be_unmet = bool(rule.requirements) or rule.max_age_seconds is not None
+        denies = {one: _DENIED_BYTES + len(one) for one in rule.guarded.every if can_be_unmet}
+        grants = {one: _ALLOWED_BYTES + len(one) for one in rule.granted.every if not default_allows}
+        denied, granted = denied | denies, granted | grants
+        either += max(sum(denies.values()), sum(grants.values()))  # the same caller meets a rule or does not
         fields |= {one: _FIELD_BYTES + len(one) for one in rule.fields}
-        size = _ALWAYS_BYTES + max(sum(denied.values()) + sum(allowed.values()), sum(fields.values()))
+        patterns = min(either, sum(denied.values()) + sum(granted.values())) + _UNUSUAL_BYTES
+        size = _SKELETON_BYTES + max(patterns + (_METHODS_BYTES if default_allows else 0), sum(fields.values()))
         if size > MAX_ANSWER_BYTES - MIN_CONTEXT_BYTES:
             raise ValueError(f"{rule.name!a} is one too many: with it, an answer could exceed {MAX_ANSWER_BYTES} bytes")
     return min(MAX_CONTEXT_BYTES, MAX_ANSWER_BYTES - size)

@@ -86,7 +86,7 @@ class Telemetry:
             "request_id": request and request.request_id,
             "invocation_id": record.invocation_id,
             "rule": decision.rule,
-            "stale_rules": decision.stale_rules or None,
+            "stale_rules": decision.stale_rules,
             "user": decision.principal_id and self._user(decision.principal_id),
             "duration_ms": duration_ms,
             **_key_fields(keys),

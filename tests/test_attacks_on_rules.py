@@ -120,7 +120,7 @@ def test_no_spelling_of_a_guarded_path_is_granted(shape: str, path: str, ruled: 
         assert not lets(ruled.answer(event), arn)
 
 
-@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "get", "X-HTTP", "ANY"])
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "get", "X-HTTP", "ANY", "$connect"])
 @pytest.mark.parametrize("shape", POLICIES)
 def test_no_method_that_nobody_expects_goes_around_a_rule(
     shape: str, method: str, ruled: Sandbox, hanko: StandInHanko
@@ -138,6 +138,22 @@ def test_the_path_that_is_asked_for_changes_no_policy(path: str, ruled: Sandbox,
     token = session(hanko, amr=["pwd"])
     usual: Any = ruled.answer(asked("rest_request", token, "GET", "/me")[0])
     assert ruled.answer(asked("rest_request", token, "GET", path)[0]) == usual
+
+
+@pytest.mark.parametrize(
+    "path", ["/public/../internal", "/public/%2e%2e/internal", "/public/..;/internal", "/public//x"]
+)
+@pytest.mark.parametrize("shape", POLICIES)
+def test_no_open_ended_grant_reaches_what_no_rule_grants(
+    shape: str, path: str, make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    rules = 'default = "deny"\n[[rule]]\nname = "everybody"\nroutes = ["* /public/*"]\n'
+    sandbox = make_sandbox(rules=rules, http_api_response="policy")
+    token = session(hanko)
+    cached = sandbox.answer(asked(shape, token, "GET", "/public/x")[0])
+    assert lets(cached, asked(shape, token, "GET", "/public/x")[1])
+    assert not lets(cached, asked(shape, token, "GET", path)[1])
+    assert not lets(sandbox.answer(asked(shape, token, "GET", path)[0]), asked(shape, token, "GET", path)[1])
 
 
 @pytest.mark.parametrize(
@@ -225,6 +241,7 @@ def test_with_the_route_key_among_the_sources_it_needs_the_rules_of_that_route(
     for route_key, path, allowed in (
         ("GET /me", "/me", True),
         ("GET /items/{id}", "/items/1", True),
+        ("GET /items/{proxy+}", "/items/1", False),  # /items/../admin may hide in it
         ("GET /admin/{proxy+}", "/admin/x", False),
         ("GET /{proxy+}", "/me", False),  # the same answer would be given for /admin/x
         ("$default", "/me", False),
@@ -234,16 +251,29 @@ def test_with_the_route_key_among_the_sources_it_needs_the_rules_of_that_route(
         assert answer["isAuthorized"] is allowed, route_key
 
 
+def test_a_policy_does_not_care_for_sources_and_neither_does_its_log_line(ruled: Sandbox, hanko: StandInHanko) -> None:
+    token = session(hanko, amr=["pwd"])
+    event = simple_event(token, "GET /{proxy+}", "/me", [f"Bearer {token}"])
+    assert lets(ruled.answer(event), event["routeArn"])
+    assert '"outcome":"allowed"' in ruled.output()
+
+
 def test_a_client_cannot_pretend_that_the_route_key_is_a_source(simple: Sandbox, hanko: StandInHanko) -> None:
     """With another header among the sources, the client would choose under what its answer is cached."""
     token = session(hanko)
     event = simple_event(token, "GET /me", "/me", [f"Bearer {token}", "GET /me"], **{"x-tenant": "GET /me"})
     assert isinstance(answer := simple.answer(event), dict)
     assert answer["isAuthorized"] is False
-    event = simple_event(token, "GET /me", "/me", [f"Bearer {token}", "GET /me"])
-    event["queryStringParameters"] = {"tenant": "GET /me"}
-    assert isinstance(answer := simple.answer(event), dict)
-    assert answer["isAuthorized"] is False
+    for sent in (
+        {"queryStringParameters": {"tenant": "GET /me"}},
+        {"queryStringParameters": {"tenant": "GET%20/me"}},
+        {"queryStringParameters": {"tenant": "x,GET+/me"}},
+        {"cookies": ["GET /me"]},
+        {"cookies": ["a=b", "x=GET /me"]},
+    ):
+        event = simple_event(token, "GET /me", "/me", [f"Bearer {token}", "GET /me"]) | sent
+        assert isinstance(answer := simple.answer(event), dict)
+        assert answer["isAuthorized"] is False
 
 
 @pytest.mark.parametrize("sources", ["GET /me", {"routeKey": "GET /me"}, 7, True, ["GET /ME"], [["GET /me"]], [None]])

@@ -538,11 +538,11 @@ def test_rules_that_could_not_be_read_again_are_marked(
     make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time
 ) -> None:
     sandbox = make_sandbox(log_hash_key=HASH_KEY)
-    stale = Rules(stale=True)
+    stale = Rules(stale="Wrong rules:\nthe file: x")
     sandbox.rules = RuleBook(lambda: stale, time_.clock)
     sandbox.answer(event_with("rest_token", session_token(hanko)))
     (line,), (metrics,) = sandbox.records()
-    assert (line["stale_rules"], metrics["StaleRules"]) == (True, [1])
+    assert (line["stale_rules"], metrics["StaleRules"]) == ("Wrong rules:\nthe file: x", [1])
 
 
 def test_rules_unavailable(make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time) -> None:
@@ -567,6 +567,14 @@ def test_a_long_stage_name_and_many_rules_are_a_failure_and_no_cut_policy(
     event["methodArn"] = event["methodArn"].replace("/prod/", f"/{stage}/")
     assert answer_of(sandbox, event) == UNAVAILABLE
     assert_recorded(sandbox, {**REST_TOKEN_LOG, "stage": stage}, "misconfigured", "answer_too_large", CACHED)
+
+
+def test_a_users_own_alphabet_is_no_reason_to_fail(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    """What is counted are the bytes that go out: the runtime escapes nothing."""
+    sandbox = make_sandbox(log_hash_key=HASH_KEY, rules=RULES, context_claims="bio")
+    for bio in ("x" * 3600, "\u4e2d" * 1200, "\U0001f600" * 900):
+        answer: Any = answer_of(sandbox, event_with("rest_token", session_token(hanko, bio=bio)))
+        assert answer["context"]["bio"] == bio
 
 
 @pytest.mark.parametrize("account", [None, "", "12345678901", 123456789012, "*"])

@@ -209,7 +209,25 @@ def test_a_path_that_could_be_read_as_another_is_guarded_by_every_rule(path: str
     assert verdict(f"allow_unusual_paths = true\n{ADMINS}", USER, "GET", path)[0] is Reason.ALLOWED
 
 
-@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "get", "PROPFIND", "ANY", "*"])
+@pytest.mark.parametrize(
+    "path", [one.replace("/admin", "/items") for one in UNUSUAL] + [f"/items{one}" for one in UNUSUAL]
+)
+def test_with_deny_nothing_spelt_unusually_is_granted_to_anybody(path: str) -> None:
+    """Under an open-ended grant, /items/../admin would be what no rule grants."""
+    for claims in (USER, ADMIN):
+        assert verdict(GRANTS, claims, "GET", path)[0] is not Reason.ALLOWED
+    assert verdict(f"allow_unusual_paths = true\n{GRANTS}", ADMIN, "GET", "/items/../x") == (Reason.ALLOWED, "")
+
+
+@pytest.mark.parametrize("route", ["/admin", "/admin/"])
+def test_a_slash_at_the_end_of_a_rule_makes_no_difference_to_what_it_guards(route: str) -> None:
+    rules = f"default = 'allow'\n[[rule]]\nname = 'a'\nroutes = ['* {route}']\nrequire = {{ role = 'admin' }}"
+    for path in ("/admin", "/admin/"):
+        assert verdict(rules, USER, "GET", path) == (Reason.RULE_NOT_MET, "a")
+    assert verdict(rules, USER, "GET", "/admin/x") == (Reason.ALLOWED, "")
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "get", "PROPFIND", "ANY", "*", "$connect"])
 def test_a_method_that_is_none_is_guarded_by_every_rule(method: str) -> None:
     assert verdict(ADMINS, USER, method, "/me")[0] is not Reason.ALLOWED
     assert verdict(ADMINS, ADMIN, method, "/me")[0] is Reason.ALLOWED
@@ -316,6 +334,7 @@ def scoped(rules: str, claims: Claims, path: str, scope: Scope) -> Reason:
         (Scope(METHODS, "/payments", open_ended=False), False),  # ANY /payments
         (Scope(("GET",), "/payments", open_ended=False), True),
         (Scope(METHODS, "/", open_ended=True), False),  # cached for every route
+        (Scope(("GET",), "/items/", open_ended=True, greedy=True), False),  # /items/../admin may hide in it
     ],
 )
 def test_it_must_hold_for_everything_that_it_may_be_taken_for(scope: Scope, allowed: bool) -> None:  # noqa: FBT001 - pytest passes it by name
@@ -333,6 +352,7 @@ def test_the_path_itself_counts_too() -> None:
         (Scope(("GET",), "/me", open_ended=False), True),
         (Scope(METHODS, "/me", open_ended=False), False),
         (Scope(("PUT",), "/items/", open_ended=True), True),
+        (Scope(("PUT",), "/items/", open_ended=True, greedy=True), False),
         (Scope(("GET",), "/items/", open_ended=True), False),  # /items/secret/ is below it
         (Scope(METHODS, "/", open_ended=True), False),
         (Scope(("GET",), "/me", open_ended=True), False),

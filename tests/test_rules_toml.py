@@ -76,11 +76,22 @@ def test_deny_may_stand_alone_and_denies_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a", "default =", "\0", "x = [" * 5000, "default = 'allow'\n\n[[rule", "\ud800".join("ab")]
+    "text",
+    [
+        "a",
+        "default =",
+        "\0",
+        "x = [" * 5000,
+        "x = " + "9" * 5000,
+        "x." * 5000 + "x = 1",
+        "default = 'allow'\n\n[[rule",
+        "\ud800".join("ab"),
+    ],
 )
 def test_what_is_no_toml_is_told_with_its_line(text: str) -> None:
     (line,) = mistakes(text)
     assert line.startswith("no TOML: ")
+    assert len(line) < 200
     assert line.isascii()
 
 
@@ -256,7 +267,15 @@ def test_what_is_required(require: str, requirements: list[tuple[tuple[str, ...]
     "require",
     [
         *("{}", "[]", "'admin'", "{ role = [] }", "{ role = {} }", "{ a = 'x', role = { b = {} } }", "{ role = nan }"),
-        *("{ role = [inf] }", "{ role = 2026-01-01 }", "{ role = [['a']] }", "{ role = [{}] }", "{ '' = 'x' }"),
+        *(
+            "{ role = [inf] }",
+            "{ max_age_seconds = 300 }",
+            "{ routes.a = 'x' }",
+            "{ role = 2026-01-01 }",
+            "{ role = [['a']] }",
+            "{ role = [{}] }",
+            "{ '' = 'x' }",
+        ),
         *("{ 'a.' = 'x' }", "{ '.a' = 'x' }"),
     ],
 )
@@ -312,6 +331,30 @@ def test_a_set_that_could_exceed_the_answer_is_refused_with_the_rule_that_does(
     assert count > fit
     (line,) = mistakes(many(count + 5, default, kind, what))
     assert line == f"the file: rule 'rule {count - 1}' is one too many: with it, an answer could exceed 8000 bytes"
+
+
+@pytest.mark.parametrize(
+    ("default", "routes", "count"),
+    [
+        ("allow", '["* /area{0}", "* /area{0}/*"]', 4),
+        ("allow", '["* /area{0}*"]', 9),
+        ("allow", '["GET /area{0}*"]', 70),
+        ("deny", '["* /area{0}", "* /area{0}/*"]', 4),
+        ("deny", '["* /area{0}*"]', 8),
+        ("deny", '["GET /area{0}*"]', 58),
+    ],
+)
+def test_how_many_areas_fit_is_what_the_readme_says(default: str, routes: str, count: int) -> None:
+    one = "[[rule]]\nname = 'rule {0}'\nroutes = " + routes + "\nmax_age_seconds = 1\n"
+    texts = [f'default = "{default}"\n' + "".join(one.format(n) for n in range(rules)) for rules in (count, count + 1)]
+    assert [_fits(text) for text in texts] == [True, False]
+
+
+def test_what_everybody_may_call_is_never_denied_and_costs_nothing_there() -> None:
+    one = "[[rule]]\nname = 'rule {0}'\nroutes = ['GET /area{0}']\n"
+    free = 'default = "deny"\n' + "".join(one.format(n) for n in range(58))
+    assert _fits(free)
+    assert not _fits(free.replace("\n[[", "\nmax_age_seconds = 1\n[["))  # two patterns each where it can be denied
 
 
 def test_rules_over_the_same_routes_cost_nothing_more() -> None:

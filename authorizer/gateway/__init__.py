@@ -9,7 +9,7 @@ from authorizer.gateway import appsync, http_api, rest_api, websocket_api
 from authorizer.gateway.raised import Unauthorized
 
 
-def parse(event: object, function_arn: str = "") -> Request:
+def parse(event: object, settings: Settings, function_arn: str = "") -> Request:
     """Recognise the event by what AWS documents to be in it, exactly, and read it. No token is looked at.
 
     `function_arn` is our own, as Lambda tells it.
@@ -28,7 +28,7 @@ def parse(event: object, function_arn: str = "") -> Request:
         case ("REQUEST", "1.0"):
             return http_api.parse_v1(event)
         case ("REQUEST", "2.0"):
-            return http_api.parse_v2(event)
+            return http_api.parse_v2(event, settings.http_api_response)
         case (None, None) if appsync.is_graphql(event):
             return appsync.parse(event, function_arn)
     raise Unauthenticated(Reason.EVENT_UNKNOWN)

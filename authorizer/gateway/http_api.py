@@ -3,6 +3,8 @@
 Source: AWS, "Control access to HTTP APIs with AWS Lambda authorizers".
 """
 
+from urllib.parse import unquote_plus
+
 from authorizer.config import HttpApiResponse
 from authorizer.exchange import METHODS, Decision, EventKind, Offers, Request, Scope
 from authorizer.gateway.event import offers_in_v1, routed_request, section
@@ -14,10 +16,11 @@ def parse_v1(event: dict[str, object]) -> Request:
     return routed_request(EventKind.HTTP_API_V1, event, parse_arn(event.get("methodArn")), offers_in_v1(event))
 
 
-def parse_v2(event: dict[str, object]) -> Request:
+def parse_v2(event: dict[str, object], response: HttpApiResponse) -> Request:
     """Payload 2.0: `routeArn`, lower-case headers joined by commas, and the cookies taken out of them into a list."""
     offers = Offers(headers=event.get("headers"), cookies=event.get("cookies"))
-    return routed_request(EventKind.HTTP_API_V2, event, parse_arn(event.get("routeArn")), offers, _scope(event))
+    scope = _scope(event) if response is HttpApiResponse.SIMPLE else None
+    return routed_request(EventKind.HTTP_API_V2, event, parse_arn(event.get("routeArn")), offers, scope)
 
 
 def _scope(event: dict[str, object]) -> Scope | None:
@@ -29,12 +32,20 @@ def _scope(event: dict[str, object]) -> Scope | None:
     sources, key = event.get("identitySource"), event.get("routeKey")
     if not sources:
         return None
-    sent = [*section(event, "headers").values(), *section(event, "queryStringParameters").values()]
-    if not isinstance(sources, list) or not isinstance(key, str) or key not in sources or key in sent:
-        return Scope(METHODS, "/", open_ended=True)
+    if not isinstance(sources, list) or not isinstance(key, str) or key not in sources or _was_sent(key, event):
+        return Scope(METHODS, "/", open_ended=True, greedy=True)
     method, _, path = key.partition(" ")
-    literal, parameter, _ = (path or "/{$default}").partition("{")
-    return Scope(METHODS if method in ("ANY", "$default") else (method,), literal, open_ended=bool(parameter))
+    literal, _, parameter = (path or "/{proxy+}").partition("{")
+    methods = METHODS if method in ("ANY", "$default") else (method,)
+    return Scope(methods, literal, open_ended=bool(parameter), greedy="+}" in parameter)
+
+
+def _was_sent(text: str, event: dict[str, object]) -> bool:
+    """Whether the client may have sent this text as one of the values that can be identity sources."""
+    cookies = event.get("cookies")
+    sent = [*section(event, "headers").values(), *section(event, "queryStringParameters").values()]
+    sent += cookies if isinstance(cookies, list) else []
+    return any(isinstance(value, str) and text in unquote_plus(value) for value in sent)
 
 
 def render(request: Request, decision: Decision, response: HttpApiResponse) -> dict[str, object]:

@@ -19,6 +19,7 @@ ROUTE_ARN = re.compile(_STAGE + r"/([!#$%&'+.^_`|~0-9A-Za-z-]{1,32})(/.*)", re.A
 CONNECT_ARN = re.compile(_STAGE + r"/(\$connect)()", re.ASCII)
 
 _REGION_AND_ACCOUNT = re.compile(r":[a-z0-9-]+:[0-9]{12}:", re.ASCII)
+MAX_POLICY_BYTES = MAX_ANSWER_BYTES - 160  # which leaves room for the API key of a usage plan
 _NOBODY = Grant((), ("*",))
 
 
@@ -63,7 +64,7 @@ def policy(request: Request, decision: Decision) -> dict[str, object]:
         "policyDocument": {"Version": "2012-10-17", "Statement": statements},
         "context": dict(decision.context) if decision.grant else {"reason": decision.reason.value},
     }
-    if len(grant.denied) > 1 and len(json.dumps(answer)) > MAX_ANSWER_BYTES:
+    if len(grant.denied) > 1 and len(json.dumps(answer, ensure_ascii=False).encode()) > MAX_POLICY_BYTES:
         raise Misconfigured(Reason.ANSWER_TOO_LARGE)
     return answer
 
