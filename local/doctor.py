@@ -53,10 +53,11 @@ def _routes(rule: Rule) -> Iterator[str]:
     ends = {(route.path, route.open_ended) for route in rule.routes if route.path.strip("/")}
     for path, open_ended in sorted(ends):
         covered = any(open_ and path.startswith(other) for other, open_ in ends if (other, open_) != (path, open_ended))
-        if open_ended and path.endswith("/") and not covered and (path[:-1], False) not in ends:
-            yield f"{path}* does not guard {path[:-1]}"
-        if not open_ended and not covered and (f"{path}/", True) not in ends:
-            yield f"{path} does not guard what is below it, {path}/*"
+        bare = path.rstrip("/")
+        if open_ended and path.endswith("/") and not covered and not {(bare, False), (path, False)} & ends:
+            yield f"{path}* does not guard {bare}"
+        if not open_ended and not covered and (f"{bare}/", True) not in ends:
+            yield f"{path} does not guard what is below it, {bare}/*"
 
 
 if __name__ == "__main__":
