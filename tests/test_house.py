@@ -272,6 +272,13 @@ def test_every_reason_has_its_row_in_the_readme() -> None:
     assert [reason.value for reason in Reason if reason is not Reason.ALLOWED] == rows
 
 
+def test_the_tests_that_the_readme_names_exist() -> None:
+    written = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)(…?)`", README)
+    assert len(named) > 10
+    assert [name for name, cut in named if f"def {name}" + ("" if cut else "(") not in written] == []
+
+
 def test_the_environment_of_this_process_is_not_read_by_anyone_but_the_entry_point() -> None:
     readers = {module_name(path) for path in SOURCES if re.search(r"\bos\.(environ|getenv)", path.read_text())}
     assert readers == {"authorizer.lambda_function"}

@@ -30,6 +30,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, hanko: StandInHanko, tls: ssl.SSLContext | None) -> None:
         self.hanko = hanko
+        self.stopped = threading.Event()
         self.closing = threading.Event()
         self._tls = tls
         self._open: set[socket.socket] = set()
@@ -64,6 +65,7 @@ class Server(ThreadingHTTPServer):
 
     def stop_listening(self) -> None:
         """New connections are refused from here on; what is being asked is still answered, then they end."""
+        self.stopped.set()
         self.shutdown()
         self.server_close()
         self._end_connections(socket.SHUT_RD)
@@ -103,7 +105,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         hanko, path = self.server.hanko, urlsplit(self.path).path
         content = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), MAX_BODY_BYTES))
-        if path.startswith("/_admin/"):
+        if self.server.stopped.is_set():  # asked on a kept connection, just before that was ended
+            self.close_connection = True
+        elif path.startswith("/_admin/"):
             self._reply(*self._admin(path.removeprefix("/_admin"), content))
         elif not path.startswith(f"{hanko.prefix}/"):
             self._reply(404, _error(404, "Not Found"))

@@ -630,7 +630,8 @@ class Script:
         self.ended = threading.Semaphore(0)  # one for each act that is over
 
     def __call__(self, connection: socket.socket) -> None:
-        act, self.connections = self._acts[self.connections], self.connections + 1
+        self.connections += 1
+        act = self._acts[self.connections - 1]
         connection.settimeout(HANG_GUARD_SECONDS)
         try:
             act(self, connection)
