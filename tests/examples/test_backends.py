@@ -160,14 +160,24 @@ def test_browsers_may_read_the_answers_of_a_rest_api(backend: ModuleType) -> Non
         assert headers["Access-Control-Allow-Origin"] == ["https://app.example.com"]
 
 
+def build(name: str, target: str, artifacts: Path) -> None:
+    command = ["make", "-s", "-C", str(BACKENDS), f"build-{name.title()}Backend", f"ARTIFACTS_DIR={artifacts}"]
+    subprocess.run([*command, f"BUILD_TARGET={target}"], check=True)  # noqa: S603 - our own Makefile
+
+
 @pytest.mark.parametrize(("target", "machine"), [("arm64", "aarch64"), ("x86_64", "x86_64")])
 def test_the_artifact_is_for_the_architecture(tmp_path: Path, target: str, machine: str) -> None:
-    subprocess.run(  # noqa: S603 - our own Makefile
-        ["make", "-s", "-C", BACKENDS, "build-FastapiBackend", f"ARTIFACTS_DIR={tmp_path}", f"BUILD_TARGET={target}"],  # noqa: S607 - from PATH, as everywhere
-        check=True,
-    )
+    build("fastapi", target, tmp_path)
     assert [path.suffixes[0] for path in tmp_path.rglob("*.so")] == [f".cpython-313-{machine}-linux-gnu"]
-    assert (tmp_path / "app.py").read_text() == (BACKENDS / "fastapi" / "app.py").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_artifact_holds_all_that_it_needs(tmp_path: Path, name: str) -> None:
+    """In the local AWS it could find our own packages, too; here it has itself and the standard library."""
+    build(name, "host", tmp_path)
+    assert (tmp_path / "app.py").read_text() == (BACKENDS / name / "app.py").read_text()
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import app; assert callable(app.handler)"
+    subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)  # noqa: S603 - our own interpreter
 
 
 @pytest.mark.parametrize("name", NAMES)
