@@ -64,7 +64,8 @@ IMPORTS = {
     "authorizer.hanko.sessions": {
         *("clock", "config", "errors", "exchange", "hanko.back_off", "hanko.claims", "hanko.fetch", "hanko.strict"),
     },
-    "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.claims", "hanko.keys", "hanko.strict"},
+    "authorizer.hanko.signed": {"clock", "config", "errors", "hanko.keys", "hanko.strict"},
+    "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.claims", "hanko.signed"},
 }
 # What a cold start may load from outside the standard library.
 COLD_START_PACKAGES = {
