@@ -1,9 +1,12 @@
 """The stand-in Hanko over real HTTP, and what tests build on it."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from aws import Aws
+from moto import mock_aws
 from sandbox import MakeSandbox, MakeSettings, Sandbox, Time
 
 from authorizer.config import Settings
@@ -50,3 +53,19 @@ def make_sandbox(make_settings: MakeSettings, time_: Time, capsys: pytest.Captur
 @pytest.fixture
 def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
     return make_sandbox()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """An empty revocation table and an empty queue."""
+    with mock_aws():  # which brings credentials of its own
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        shared = _aws_clients()
+        shared.create()
+        yield shared
+
+
+@functools.cache
+def _aws_clients() -> Aws:
+    """A client takes longer to make than most tests to run."""
+    return Aws()

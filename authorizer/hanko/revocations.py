@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 
 from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
@@ -135,15 +135,17 @@ class RevocationWriter:
 
         Raises `Unavailable(revocation_unwritten)` when `WRITE_SECONDS` of attempts did not help.
         """
+        # In this order: half an item revokes, and without an `expires_at` it stays.
+        numbers = [("issued_until", revocation.issued_until), ("expires_at", revocation.expires_at)]
         deadline = self._clock.monotonic() + WRITE_SECONDS
         for pause_seconds in WRITE_PAUSES_SECONDS:
             if self._clock.monotonic() + pause_seconds > deadline:
                 break
             self._pause(pause_seconds)
             with suppress(BotoCoreError, ClientError):
-                # In this order: half an item revokes, and without an `expires_at` it stays.
-                self._raise(revocation.subject, "issued_until", revocation.issued_until)
-                self._raise(revocation.subject, "expires_at", revocation.expires_at)
+                while numbers:
+                    self._raise(revocation.subject, *numbers[0])
+                    del numbers[0]
                 return
         raise Unavailable(Reason.REVOCATION_UNWRITTEN)
 
@@ -197,7 +199,7 @@ def _failure(error: BotoCoreError | ClientError) -> str:
         if code in _THROTTLED:
             return "throttled"
         return "denied" if code == "AccessDeniedException" else "refused"
-    return "connection" if isinstance(error, HTTPClientError) else "credentials"
+    return "credentials" if isinstance(error, NoCredentialsError | CredentialRetrievalError) else "connection"
 
 
 def _remember(memory: dict[tuple[str, float], T], known: tuple[str, float], value: T) -> None:

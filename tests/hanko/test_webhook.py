@@ -36,13 +36,13 @@ class Keys:
         return pool_key(0).public_key()
 
 
-def token(evt: str, data: object, **claims: Any) -> str:  # noqa: ANN401 - any JSON; `...` removes a claim
+def token(evt: str, data: object, /, **claims: Any) -> str:  # noqa: ANN401 - any JSON; `...` removes a claim
     payload = {"sub": "hanko webhooks", "aud": ["example.com"], "iat": NOW, "exp": NOW + 300, "data": data, "evt": evt}
     payload = {name: value for name, value in {**payload, **claims}.items() if value is not ...}
     return sign({"alg": "RS256", "kid": "key-0", "typ": "JWT"}, payload, pool_key(0))
 
 
-def body(evt: str, data: object, **claims: Any) -> bytes:  # noqa: ANN401 - any JSON
+def body(evt: str, data: object, /, **claims: Any) -> bytes:  # noqa: ANN401 - any JSON
     return json.dumps({"token": token(evt, data, **claims), "event": evt}).encode()
 
 
