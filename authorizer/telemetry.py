@@ -38,6 +38,7 @@ _FAULT_BY_REASON = {
     Reason.KEY_UNCHECKED: "caller",
     Reason.CONTEXT_INVALID: "caller",
     Reason.REVOCATION_UNCHECKED: "aws",
+    Reason.REVOCATION_QUEUED: "aws",
     Reason.REVOCATION_UNWRITTEN: "aws",
     Reason.RULES_UNAVAILABLE: "aws",
 }

@@ -5,20 +5,24 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 
 from authorizer.hanko.revocations import Revocation, connect
 
+Json = dict[str, Any]
 Fault = Callable[[], object]  # called before each request of an operation: raises, or returns what botocore is to see
 TABLE = "revoked"
 
 
-def answers(code: str, status: int = 400) -> Fault:
+def answers(status: int, parsed: Json) -> Fault:
+    """DynamoDB or SQS answers."""
+    return lambda: (AWSResponse("", status, HTTPHeaders(), None), parsed)
+
+
+def refuses(code: str, status: int = 400) -> Fault:
     """DynamoDB or SQS answers with an error."""
-    return lambda: (
-        AWSResponse("", status, {}, None),
-        {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {}},
-    )
+    return answers(status, {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {}})
 
 
 def refuses_connections() -> object:
@@ -27,10 +31,10 @@ def refuses_connections() -> object:
 
 
 FAULTS: dict[str, Fault] = {
-    "throttled": answers("ProvisionedThroughputExceededException"),
-    "denied": answers("AccessDeniedException"),
-    "refused": answers("ResourceNotFoundException"),
-    "failing": answers("InternalServerError", 500),
+    "throttled": refuses("ProvisionedThroughputExceededException"),
+    "denied": refuses("AccessDeniedException"),
+    "refused": refuses("ResourceNotFoundException"),
+    "failing": refuses("InternalServerError", 500),
     "down": refuses_connections,
 }
 
@@ -95,3 +99,10 @@ class Aws:
         while batch := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             bodies += [json.loads(message["Body"]) for message in batch]
         return [Revocation(**body) for body in bodies]
+
+    @property
+    def waiting(self) -> int:
+        """How many messages there are, those that somebody is working on included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        numbers = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
+        return sum(map(int, numbers.values()))

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 from aws import Aws
 from moto import mock_aws
+from receiving import MakeReceiving, Receiving
 from sandbox import MakeSandbox, MakeSettings, Sandbox, Time
 
 from authorizer.config import Settings
@@ -63,6 +64,19 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         shared = _aws_clients()
         shared.create()
         yield shared
+
+
+@pytest.fixture
+def make_receiving(
+    make_settings: MakeSettings, time_: Time, aws: Aws, capsys: pytest.CaptureFixture[str]
+) -> MakeReceiving:
+    """A new sandbox of the webhooks' receiver; keyword arguments are settings."""
+    return lambda **variables: Receiving(make_settings(**variables), time_, aws, capsys)
+
+
+@pytest.fixture
+def receiving(make_receiving: MakeReceiving) -> Receiving:
+    return make_receiving()
 
 
 @functools.cache

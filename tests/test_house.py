@@ -259,7 +259,7 @@ TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), Template)  # noqa: S5
 
 
 # What no parameter says: EnableRevocation makes the table and the queue, and the template hands them on.
-MADE_BY_THE_TEMPLATE = {
+MADE_BY_THE_TEMPLATE: dict[str, dict[str, object]] = {
     "HANKO_REVOCATION_TABLE": {
         "AuthorizerFunction": ["HasRevocation", "RevocationTable", ""],
         "WebhookFunction": "RevocationTable",

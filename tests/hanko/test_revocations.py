@@ -2,13 +2,12 @@
 
 import itertools
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from aws import FAULTS, TABLE, Aws, Fault, every
+from aws import FAULTS, TABLE, Aws, Fault, answers, every
 from sandbox import NOW, SESSION, USER, Json, MakeSettings, Time
 
 from authorizer.errors import Reason, Unauthenticated, Unavailable
@@ -285,11 +284,9 @@ def test_without_credentials_there_is_no_answer(
 
 def unprocessed(*subjects: str, found: Json | None = None) -> Fault:
     """What DynamoDB answers when it has read some of the keys and not the others."""
-    from botocore.awsrequest import AWSResponse  # noqa: PLC0415 - next to what it is for
-
     left = {TABLE: {"Keys": [{"subject": {"S": subject}} for subject in subjects], "ConsistentRead": True}}
     items = {TABLE: [found]} if found else {}
-    return lambda: (AWSResponse("", 200, {}, None), {"Responses": items, "UnprocessedKeys": left})
+    return answers(200, {"Responses": items, "UnprocessedKeys": left})
 
 
 def test_keys_that_were_not_read_are_asked_for_again(
@@ -366,8 +363,9 @@ def test_what_is_remembered_belongs_to_one_token(writer: RevocationWriter, cachi
     assert passes(caching, CLAIMS._replace(issued_at=NOW + 1))
 
 
-def test_memory_has_an_end_and_forgetting_means_asking(writer: RevocationWriter, caching: RevocationCheck) -> None:
-    writer.write(Revocation(user_subject(USER), NOW, NOW + 43_200))
+def test_memory_has_an_end_and_forgetting_means_asking(aws: Aws, caching: RevocationCheck) -> None:
+    item = {"subject": {"S": user_subject(USER)}, "issued_until": {"N": str(NOW)}}
+    aws.fail("BatchGetItem", answers(200, {"Responses": {TABLE: [item]}, "UnprocessedKeys": {}}))
     for number in range(revocations.MAX_REMEMBERED + 1):
         assert revoked(caching, CLAIMS._replace(session_id=str(number)))
         assert passes(caching, CLAIMS._replace(session_id=str(number), issued_at=NOW + 1))
@@ -385,13 +383,9 @@ def test_memory_has_an_end_and_forgetting_means_asking(writer: RevocationWriter,
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """A server that accepts connections and says nothing."""
+    """A port where connections are taken, by the kernel, and nobody says anything."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        accepted: list[socket.socket] = []
-        threading.Thread(target=lambda: [accepted.append(server.accept()[0]) for _ in range(2)], daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        for connection in accepted:
-            connection.close()
 
 
 @pytest.mark.parametrize("kind", ["silent", "closed"])
