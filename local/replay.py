@@ -37,11 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if left else 0
 
 
-def replay(sqs: Any, queue_url: str, writer: RevocationWriter) -> tuple[int, int]:  # noqa: ANN401 - a boto3 client
+def replay(
+    sqs: Any,  # noqa: ANN401 - a boto3 client
+    queue_url: str,
+    writer: RevocationWriter,
+    wait_seconds: int = WAIT_SECONDS,
+) -> tuple[int, int]:
     """How many entries were written, and how many could not be; those come back when their time-out is over."""
     written = left = 0
     while messages := sqs.receive_message(
-        QueueUrl=queue_url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=WAIT_SECONDS
+        QueueUrl=queue_url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=wait_seconds
     ).get("Messages"):
         for message in messages:
             try:

@@ -15,11 +15,6 @@ def writer(aws: Aws, time_: Time) -> RevocationWriter:
     return RevocationWriter(TABLE, aws.dynamodb, time_.clock, time_.advance)
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "WAIT_SECONDS", 0)
-
-
 def queue_all(aws: Aws) -> None:
     for item in ITEMS:
         DeadLetters(aws.queue_url, aws.sqs).put(item)
@@ -28,7 +23,7 @@ def queue_all(aws: Aws) -> None:
 def test_all_that_waits_is_written_and_the_queue_is_empty(aws: Aws, writer: RevocationWriter) -> None:
     queue_all(aws)
     aws.fail("UpdateItem", every(3, FAULTS["throttled"]))
-    assert replay.replay(aws.sqs, aws.queue_url, writer) == (25, 0)
+    assert replay.replay(aws.sqs, aws.queue_url, writer, wait_seconds=0) == (25, 0)
     assert aws.items == {item.subject: (item.issued_until, item.expires_at) for item in ITEMS}
     assert aws.waiting == 0
 
@@ -37,7 +32,7 @@ def test_what_cannot_be_written_stays(aws: Aws, writer: RevocationWriter, capsys
     queue_all(aws)
     aws.sqs.send_message(QueueUrl=aws.queue_url, MessageBody="SECRET")
     aws.fail("UpdateItem", FAULTS["down"])
-    assert replay.replay(aws.sqs, aws.queue_url, writer) == (0, 26)
+    assert replay.replay(aws.sqs, aws.queue_url, writer, wait_seconds=0) == (0, 26)
     assert aws.waiting == 26
     assert "SECRET" not in capsys.readouterr().err
 
@@ -45,7 +40,7 @@ def test_what_cannot_be_written_stays(aws: Aws, writer: RevocationWriter, capsys
 def test_an_entry_that_was_overtaken_shortens_nothing(aws: Aws, writer: RevocationWriter) -> None:
     DeadLetters(aws.queue_url, aws.sqs).put(Revocation("user#1", 10, 20))
     writer.write(Revocation("user#1", 11, 21))
-    assert replay.replay(aws.sqs, aws.queue_url, writer) == (1, 0)
+    assert replay.replay(aws.sqs, aws.queue_url, writer, wait_seconds=0) == (1, 0)
     assert aws.items == {"user#1": (11, 21)}
 
 
@@ -54,13 +49,3 @@ def test_the_stack_is_that_of_the_environment() -> None:
     for unknown in ("nowhere", "local"):
         with pytest.raises(SystemExit):
             replay.stack_of(unknown)
-
-
-def test_a_stack_without_revocation_has_nothing_to_replay(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "outputs_of", lambda _: {"FunctionArn": "arn"})
-    with pytest.raises(SystemExit, match="EnableRevocation"):
-        replay.main(["--stack", "some-stack"])
-    outputs = {"RevocationTableName": TABLE, "DeadLetterQueueUrl": aws.queue_url}
-    monkeypatch.setattr(replay, "outputs_of", lambda _: outputs)
-    queue_all(aws)
-    assert replay.main(["--env", "dev"]) == 0
