@@ -38,13 +38,16 @@ def make_settings(hanko: StandInHanko) -> MakeSettings:
 
 @pytest.fixture
 def make_sandbox(make_settings: MakeSettings, time_: Time, capsys: pytest.CaptureFixture[str]) -> Iterator[MakeSandbox]:
-    """A new sandbox: `make_sandbox(http_api_response="policy")`, with `prefetch=True` as it starts in AWS."""
+    """A new sandbox: `make_sandbox(http_api_response="policy")`, with `prefetch=True` as it starts in AWS.
+
+    With `aws=` it looks into the revocation table there.
+    """
 
     with ExitStack() as at_the_end:
 
-        def make(*, rules: str = "", prefetch: bool = False, **variables: str) -> Sandbox:
+        def make(*, rules: str = "", prefetch: bool = False, aws: Aws | None = None, **variables: str) -> Sandbox:
             settings = make_settings(**variables)
-            sandbox = Sandbox(settings, time_.clock, capsys, rules=rules, prefetch=prefetch)
+            sandbox = Sandbox(settings, time_.clock, capsys, rules=rules, prefetch=prefetch, aws=aws)
             at_the_end.callback(sandbox.client.hang_up)
             return sandbox
 
