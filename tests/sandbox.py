@@ -62,7 +62,7 @@ class Time:
 class Sandbox:
     """One Lambda sandbox, as `lambda_function` builds it, but on the test's clock."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a sandbox is made of
         self,
         settings: Settings,
         clock: Clock,

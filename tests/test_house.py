@@ -147,12 +147,13 @@ def test_powertools_writes_records_and_reads_parameters_and_only_entry_points_kn
     }
 
 
-def test_only_the_revocation_table_knows_botocore_and_nobody_boto3() -> None:
+def test_who_knows_botocore_and_that_nobody_knows_boto3() -> None:
     imports = {
         module_name(path): re.findall(r"^\s*(?:from|import) (boto\w+)", path.read_text(), re.M) for path in SOURCES
     }
     assert {name: set(found) for name, found in imports.items() if found} == {
-        "authorizer.hanko.revocations": {"botocore"}
+        "authorizer.hanko.revocations": {"botocore"},
+        "authorizer.rules_source": {"botocore"},
     }
 
 
