@@ -363,6 +363,12 @@ def test_what_is_remembered_belongs_to_one_token(writer: RevocationWriter, cachi
     assert passes(caching, CLAIMS._replace(issued_at=NOW + 1))
 
 
+def test_what_is_remembered_belongs_to_one_user(writer: RevocationWriter, caching: RevocationCheck) -> None:
+    writer.write(Revocation(user_subject(USER), NOW, NOW + 43_200))
+    assert passes(caching, CLAIMS._replace(user_id="0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a02"))
+    assert revoked(caching)
+
+
 def test_memory_has_an_end_and_forgetting_means_asking(aws: Aws, caching: RevocationCheck) -> None:
     item = {"subject": {"S": user_subject(USER)}, "issued_until": {"N": str(NOW)}}
     aws.fail("BatchGetItem", answers(200, {"Responses": {TABLE: [item]}, "UnprocessedKeys": {}}))
