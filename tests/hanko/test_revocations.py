@@ -13,6 +13,7 @@ from sandbox import NOW, SESSION, USER, Json, MakeSettings, Time
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.exchange import CheckReport
 from authorizer.hanko import revocations
+from authorizer.hanko.claims import Claims
 from authorizer.hanko.revocations import (
     DeadLetters,
     Revocation,
@@ -23,7 +24,6 @@ from authorizer.hanko.revocations import (
     session_subject,
     user_subject,
 )
-from authorizer.hanko.tokens import Claims
 
 CLAIMS = Claims(USER, SESSION, NOW, NOW + 43_200, {})
 ITEM = Revocation(session_subject(SESSION), NOW + 1, NOW + 43_200)
