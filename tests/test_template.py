@@ -140,6 +140,12 @@ def mentioned(value: object) -> set[str]:
     return {str(value)}
 
 
+def test_the_authorizers_time_is_enough_for_all_that_it_asks() -> None:
+    fetch_seconds = template()["Parameters"]["HankoFetchTimeoutSeconds"]["Default"]
+    table_seconds = revocations.READ_ATTEMPTS * (revocations.CONNECT_SECONDS + revocations.READ_SECONDS)
+    assert 2 * fetch_seconds + table_seconds < template()["Resources"]["AuthorizerFunction"]["Properties"]["Timeout"]
+
+
 def test_the_receivers_time_is_hankos_patience() -> None:
     """A fetch of the keys by default, then the last write that may begin, then the queue."""
     call_seconds = revocations.CONNECT_SECONDS + revocations.READ_SECONDS

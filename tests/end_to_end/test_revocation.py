@@ -12,7 +12,8 @@ import pytest
 from authorizer.hanko.revocations import DeadLetters, Revocation
 from local import replay
 from local.aws import LocalAws
-from local.deployment import ALIAS, Deployment, call_http
+from local.calls import call_http
+from local.deployment import ALIAS, Deployment
 from local.hanko import StandInHanko
 
 EVENTS = ["session.delete", "user.delete", "user.update.password.update"]
@@ -51,7 +52,7 @@ def protected(deployment: Deployment) -> Iterator[Protected]:
         outputs = aws.deploy("template.yaml", "with-revocation", settings)
         api = aws.deploy("examples/rest-request.yaml", "rest-with-revocation", {ALIAS: outputs[ALIAS]})
         hanko.subscribe(aws.function_url(outputs["WebhookUrl"]), EVENTS)
-        yield Protected(aws, hanko, outputs, aws.rest_url(api["ApiId"], api["StageName"]) + "/me")
+        yield Protected(aws, hanko, outputs, aws.rest_url(api["ApiId"], api["StageName"]) + "/web/me")
 
 
 def claims_of(token: str) -> dict[str, Any]:
