@@ -63,7 +63,7 @@ def claims_of(token: str) -> dict[str, Any]:
 def test_a_logout_is_heard_within_one_webhook(protected: Protected) -> None:
     token, other = protected.hanko.mint(), protected.hanko.mint()
     assert (protected.call(token), protected.call(other)) == (200, 200)
-    status = call_http(f"{protected.hanko.url}/logout", {"Authorization": f"Bearer {token}"}, "{}").status
+    status = call_http(f"{protected.hanko.url}/logout", {"Authorization": f"Bearer {token}"}, method="POST").status
     protected.hanko.webhooks.wait()
     assert (status, protected.hanko.webhooks.delivered[-1]) == (204, ("session.delete.explicit.logout", 204))
     assert (protected.call(token), protected.call(other)) == (401, 200)
@@ -116,10 +116,9 @@ def test_strangers_get_nothing_done(protected: Protected) -> None:
     url = protected.aws.function_url(protected.outputs["WebhookUrl"])
     before = protected.table
     forged = json.dumps({"token": token, "event": "session.delete.explicit.logout"})
-    assert call_http(url, {}, forged).status == 401
-    assert call_http(url, {}, "{}").status == 400
+    for body, status in {forged: 401, "{}": 400, "x" * 1_000_000: 413}.items():
+        assert call_http(url, {}, body, method="POST").status == status
     assert call_http(url, {}).status == 405
-    assert call_http(url, {}, "x" * 1_000_000).status == 413
     assert protected.table == before
     assert protected.call(token) == 200
 
