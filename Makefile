@@ -13,7 +13,8 @@ PORT ?= 8700
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer events examples local tests $(wildcard benchmarks)
 
-.PHONY: help setup demo test check format doctor hanko token invoke local bench build deploy clean build-AuthorizerFunction
+.PHONY: help setup demo test check format doctor hanko token invoke local bench build deploy replay clean
+.PHONY: build-AuthorizerFunction build-WebhookFunction
 
 help: ## List the commands
 	@awk -F ' ## ' '/^[a-z]+:.* ## / {sub(/:.*/, "", $$1); printf "  make %-44s %s\n", $$1 " " $$3, $$2}' $(MAKEFILE_LIST)
@@ -76,10 +77,13 @@ build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [E
 deploy: build ## Deploy into an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	$(VENV)/bin/sam deploy --config-env $(ENV)
 
+replay: $(READY) ## Write the revocations that wait in the dead-letter queue ## [ENV=dev]
+	@$(PYTHON) -m local.replay --env $(ENV)
+
 clean: ## Remove what was built or cached, but not .venv
 	rm -rf .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # `sam build` calls this, with ARTIFACTS_DIR and nothing else; a plain `sam build` may do so before any `make setup`.
-build-AuthorizerFunction:
+build-AuthorizerFunction build-WebhookFunction:
 	$(if $(wildcard $(PYTHON)),$(PYTHON),python3) -m local.build "$(ARTIFACTS_DIR)"

@@ -73,6 +73,7 @@ class Logout:
     session_touch: bool
     session_on_outage: OnOutage
     revocation_table: str | None
+    revocation_queue_url: str | None
     revocation_cache_seconds: int
     revoke_on_password_change: bool
 
@@ -85,9 +86,19 @@ class Logout:
             session_touch=env.read("HANKO_SESSION_TOUCH", _BOOLEAN, "false"),
             session_on_outage=env.read("HANKO_SESSION_ON_OUTAGE", _ON_OUTAGE, "fail"),
             revocation_table=env.read("HANKO_REVOCATION_TABLE", _TABLE, ""),
+            revocation_queue_url=env.read("HANKO_REVOCATION_QUEUE_URL", _QUEUE_URL, ""),
             revocation_cache_seconds=env.read("HANKO_REVOCATION_CACHE_SECONDS", _whole(0, 60), "0"),
             revoke_on_password_change=env.read("HANKO_REVOKE_ON_PASSWORD_CHANGE", _BOOLEAN, "false"),
         )
+
+    def table_and_queue(self) -> tuple[str, str]:
+        """What the webhooks' receiver cannot do without. Raises `Misconfigured(settings_invalid)`."""
+        if self.revocation_table is None or self.revocation_queue_url is None:
+            mistake = (
+                "HANKO_REVOCATION_TABLE and HANKO_REVOCATION_QUEUE_URL must both be set for the webhooks' receiver"
+            )
+            raise Misconfigured(Reason.SETTINGS_INVALID, f"Wrong settings:\n{mistake}")
+        return self.revocation_table, self.revocation_queue_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +317,7 @@ _FETCH_TIMEOUT = _number(r"[0-9](\.[0-9]{1,3})?", float, 0.5, 5, "a number of se
 _SESSION_MODE = _choice({mode.value: mode for mode in SessionMode})
 _ON_OUTAGE = _choice({verdict.value: verdict for verdict in OnOutage})
 _TABLE = _optional(_text(r"[A-Za-z0-9_.-]{3,255}", "a DynamoDB table's name of 3 to 255 letters, digits, _ . -"))
+_QUEUE_URL = _optional(_text(r"https?://[!-~]{1,500}", "an SQS queue's URL"))
 _COOKIE_NAME = _optional(_text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", "a cookie name of at most 64 characters"))
 _SUBPROTOCOL = _optional(_text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", "a subprotocol of at most 64 characters"))
 _QUERY_PARAMETER = _optional(_text(r"[A-Za-z0-9_.-]{1,64}", "a parameter's name of at most 64 letters, digits, _ . -"))

@@ -55,6 +55,17 @@ class Reason(StrEnum):
     CONTEXT_INVALID = "context_invalid"
     ANSWER_TOO_LARGE = "answer_too_large"
 
+    # What becomes of a webhook: the three ends that are no error, then the errors in the order of their classes.
+    REVOKED = "revoked"
+    REVOCATION_QUEUED = "revocation_queued"
+    EVENT_IGNORED = "event_ignored"
+    WEBHOOK_MALFORMED = "webhook_malformed"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    BODY_TOO_LARGE = "body_too_large"
+    NOT_A_WEBHOOK = "not_a_webhook"
+    REVOCATION_UNWRITTEN = "revocation_unwritten"
+    WEBHOOK_UNREADABLE = "webhook_unreadable"
+
 
 class AuthorizerError(Exception):
     """Base of every error of ours. `reason` says why; the text is fixed by the class or by our own words."""

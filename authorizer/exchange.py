@@ -25,9 +25,10 @@ class EventKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a request ended: one for each class of the error tree, and the one success."""
+    """How it ended: one for each class of the error tree, the one success of a request, and that of a webhook."""
 
     ALLOWED = "allowed"
+    RECEIVED = "received"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     UNAVAILABLE = "unavailable"

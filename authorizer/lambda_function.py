@@ -39,7 +39,12 @@ try:
 except Misconfigured as error:
     write_not_started(_function_name, error)
     raise
-_session_checks: list[SessionCheck] = []
+_session_checks: list[SessionCheck] = []  # the table first: it is nearer than Hanko
+if _settings.logout.revocation_table is not None:
+    from authorizer.hanko.revocations import RevocationCheck, connect  # its milliseconds: see there
+
+    _table = RevocationCheck(_settings, _settings.logout.revocation_table, connect("dynamodb"), _clock)
+    _session_checks.append(_table)
 if _settings.logout.session_check is not SessionMode.OFF:
     from authorizer.hanko.sessions import HankoSessions
 

@@ -38,23 +38,27 @@ _FAULT_BY_REASON = {
     Reason.KEY_UNCHECKED: "caller",
     Reason.CONTEXT_INVALID: "caller",
     Reason.REVOCATION_UNCHECKED: "aws",
+    Reason.REVOCATION_QUEUED: "aws",
+    Reason.REVOCATION_UNWRITTEN: "aws",
     Reason.RULES_UNAVAILABLE: "aws",
 }
 # Anybody can send unknown key ids, and users can write long names: what that causes is counted away from the alarms.
 _METRIC_BY_REASON = {Reason.KEY_UNCHECKED: "KeyUnchecked", Reason.CONTEXT_INVALID: "ContextInvalid"}
-_LEVEL = {Outcome.ALLOWED: "INFO", Outcome.UNAVAILABLE: "ERROR", Outcome.MISCONFIGURED: "ERROR"}
+_LEVEL = {
+    Outcome.ALLOWED: "INFO",
+    Outcome.RECEIVED: "INFO",
+    Outcome.UNAVAILABLE: "ERROR",
+    Outcome.MISCONFIGURED: "ERROR",
+}
 _UNIT = {"Duration": "Milliseconds", "KeySetAge": "Seconds"}  # all others are counts
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(slots=True)
-class Record:
-    """What is known of one request, filled in as it becomes known."""
+@dataclass(slots=True, kw_only=True)
+class _Traced:
+    """What records have in common."""
 
-    invocation_id: str
-    request: Request | None = None
-    decision: Decision | None = None
     stack: list[str] | None = None
     started: float = field(default_factory=time.perf_counter)
 
@@ -63,6 +67,31 @@ class Record:
         frames = traceback.walk_tb(error.__traceback__)
         places = [f"{PurePath(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}" for frame, line in frames]
         self.stack = [*places, type(error).__name__]
+
+    def duration_ms(self) -> float:
+        """Since it began."""
+        return round((time.perf_counter() - self.started) * 1000, 3)
+
+
+@dataclass(slots=True)
+class Record(_Traced):
+    """What is known of one request, filled in as it becomes known."""
+
+    invocation_id: str
+    request: Request | None = None
+    decision: Decision | None = None
+
+
+@dataclass(slots=True)
+class WebhookRecord(_Traced):
+    """What is known of one webhook, filled in as it becomes known."""
+
+    invocation_id: str
+    request_id: str
+    event: str = ""
+    outcome: Outcome = Outcome.UNAVAILABLE
+    reason: Reason = Reason.INTERNAL
+    status: int | None = None
 
 
 class Telemetry:
@@ -77,7 +106,7 @@ class Telemetry:
     def write(self, record: Record, keys: KeyReport, checks: Sequence[CheckReport] = ()) -> None:
         """Write the log line and the metric record of one request."""
         request, decision = record.request, record.decision or Decision(Outcome.UNAVAILABLE, Reason.INTERNAL)
-        duration_ms = round((time.perf_counter() - record.started) * 1000, 3)
+        duration_ms = record.duration_ms()
         line = {
             "kind": request.kind.value if request else "unknown",
             "api_id": request and request.api_id,
@@ -98,6 +127,21 @@ class Telemetry:
         counted = {name: 1 for name, has in happened.items() if has}
         metrics = {"Duration": duration_ms, **_key_metrics(keys), **_check_metrics(checks), **counted}
         self._writer.write(decision.outcome, decision.reason, line, metrics)
+
+    def write_webhook(self, record: WebhookRecord, keys: KeyReport) -> None:
+        """Write the log line and the metric record of one webhook: of what it says, the family of its event alone."""
+        duration_ms = record.duration_ms()
+        line = {
+            "kind": "webhook",
+            "event": record.event,
+            "status": record.status,
+            "request_id": record.request_id,
+            "invocation_id": record.invocation_id,
+            "duration_ms": duration_ms,
+            **_key_fields(keys),
+            "stack": record.stack,
+        }
+        self._writer.write(record.outcome, record.reason, line, {"Duration": duration_ms, **_key_metrics(keys)})
 
     def _user(self, user_id: str) -> str:
         if self._whole_user_id:

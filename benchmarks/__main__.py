@@ -6,7 +6,7 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 
-from benchmarks import handlers, peers, sessions
+from benchmarks import handlers, peers, revocations, sessions
 from local.build import ROOT
 
 RESULTS = peers.FOLDER / "results.json"
@@ -20,7 +20,7 @@ def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, load {started['load']:.1f}"
     print(f"{machine}. Ratios are medians of paired rounds (a tenth of them is below, a tenth above the range).")
     alone = [_alone(module, python) for module in ("verification", "rules") for python in pythons]
-    results = [*alone, handlers.measure(pythons, node), *sessions.measure()]
+    results = [*alone, handlers.measure(pythons, node), *sessions.measure(), *revocations.measure()]
     RESULTS.write_text(json.dumps({**started, "machine": machine, "results": results}, indent=2))
     print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
 

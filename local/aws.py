@@ -17,6 +17,7 @@ import urllib.request
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -152,6 +153,10 @@ class LocalAws(Background):
     def websocket_url(self, api: str, stage: str) -> str:
         """URL of a stage of a WebSocket API."""
         return f"{self.endpoint.replace('http', 'ws', 1)}/_aws/execute-api/{api}/{stage}"
+
+    def function_url(self, url: str) -> str:
+        """The Function URL that the stack's outputs name, as it is reached here."""
+        return f"{self.endpoint}/_aws/lambda-url/{urlsplit(url).netloc.split('.')[0]}/"
 
     def appsync_url(self, api: str) -> str:
         """URL of an AppSync GraphQL API."""

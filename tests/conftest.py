@@ -1,9 +1,13 @@
 """The stand-in Hanko over real HTTP, and what tests build on it."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from aws import Aws
+from moto import mock_aws
+from receiving import MakeReceiving, Receiving
 from sandbox import MakeSandbox, MakeSettings, Sandbox, Time
 
 from authorizer.config import Settings
@@ -34,13 +38,16 @@ def make_settings(hanko: StandInHanko) -> MakeSettings:
 
 @pytest.fixture
 def make_sandbox(make_settings: MakeSettings, time_: Time, capsys: pytest.CaptureFixture[str]) -> Iterator[MakeSandbox]:
-    """A new sandbox: `make_sandbox(http_api_response="policy")`, with `prefetch=True` as it starts in AWS."""
+    """A new sandbox: `make_sandbox(http_api_response="policy")`, with `prefetch=True` as it starts in AWS.
+
+    With `aws=` it looks into the revocation table there.
+    """
 
     with ExitStack() as at_the_end:
 
-        def make(*, rules: str = "", prefetch: bool = False, **variables: str) -> Sandbox:
+        def make(*, rules: str = "", prefetch: bool = False, aws: Aws | None = None, **variables: str) -> Sandbox:
             settings = make_settings(**variables)
-            sandbox = Sandbox(settings, time_.clock, capsys, rules=rules, prefetch=prefetch)
+            sandbox = Sandbox(settings, time_.clock, capsys, rules=rules, prefetch=prefetch, aws=aws)
             at_the_end.callback(sandbox.client.hang_up)
             return sandbox
 
@@ -50,3 +57,32 @@ def make_sandbox(make_settings: MakeSettings, time_: Time, capsys: pytest.Captur
 @pytest.fixture
 def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
     return make_sandbox()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """An empty revocation table and an empty queue."""
+    with mock_aws():  # which brings credentials of its own
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        shared = _aws_clients()
+        shared.create()
+        yield shared
+
+
+@pytest.fixture
+def make_receiving(
+    make_settings: MakeSettings, time_: Time, aws: Aws, capsys: pytest.CaptureFixture[str]
+) -> MakeReceiving:
+    """A new sandbox of the webhooks' receiver; keyword arguments are settings."""
+    return lambda **variables: Receiving(make_settings(**variables), time_, aws, capsys)
+
+
+@pytest.fixture
+def receiving(make_receiving: MakeReceiving) -> Receiving:
+    return make_receiving()
+
+
+@functools.cache
+def _aws_clients() -> Aws:
+    """A client takes longer to make than most tests to run."""
+    return Aws()

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import pytest
+from aws import TABLE, Aws
 
 from authorizer.clock import Clock
 from authorizer.config import SessionMode, Settings
@@ -16,6 +17,7 @@ from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.handler import Authorizer
 from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 from authorizer.hanko.keys import KeyCache
+from authorizer.hanko.revocations import RevocationCheck
 from authorizer.hanko.sessions import HankoSessions
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.rules_source import RuleBook, rules_of
@@ -60,9 +62,17 @@ class Time:
 class Sandbox:
     """One Lambda sandbox, as `lambda_function` builds it, but on the test's clock."""
 
-    def __init__(
-        self, settings: Settings, clock: Clock, capture: pytest.CaptureFixture[str], *, rules: str, prefetch: bool
+    def __init__(  # noqa: PLR0913 - what a sandbox is made of
+        self,
+        settings: Settings,
+        clock: Clock,
+        capture: pytest.CaptureFixture[str],
+        *,
+        rules: str,
+        prefetch: bool,
+        aws: Aws | None = None,
     ) -> None:
+        """With `aws`, its table says what is revoked."""
         self.settings = settings
         self.client = client = HttpsClient(settings, clock)
         self.keys = KeyCache(settings, client, clock, client.start(JWKS_PATH) if prefetch else None)
@@ -71,13 +81,14 @@ class Sandbox:
         self.rules = RuleBook(lambda: parsed, clock)
         off = settings.logout.session_check is SessionMode.OFF
         self.session_checks = [] if off else [HankoSessions(settings.logout, client)]
+        self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock)] if aws else []
         self._capture = capture
 
     @cached_property
     def authorizer(self) -> Authorizer:
         """Built with the first event: Powertools takes the stdout of the moment, and pytest's changes behind set-up."""
         telemetry = Telemetry(self.settings, f"test-{uuid.uuid4()}")
-        checks = self.session_checks
+        checks: list[RevocationCheck | HankoSessions] = [*self.revocations, *self.session_checks]
         return Authorizer(self.settings, self.keys, self.verifier, self.rules, telemetry, session_checks=checks)
 
     def answer(self, event: object) -> Json | str:

@@ -1,8 +1,8 @@
 """Every attack that we know of, through the whole handler: refused, for the right reason, and nothing of it printed.
 
 The ids (H1, S3, CVE-…) are those of the threat model: H Hanko's own tokens, S signature, P parsing, C claims,
-X credentials, J key set, R answer, L log, V revocation. A forged token is good but for the one thing that its name
-says, and signed with the genuine key unless the name says otherwise: only the check under attack can refuse it.
+X credentials, J key set, R answer, L log, V sessions, W webhooks. A forged token is good but for the one thing that its
+name says, and signed with the genuine key unless the name says otherwise: only the check under attack can refuse it.
 """
 
 import base64
@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws import FAULTS, TABLE, Aws
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from receiving import Receiving, url_event
 from sandbox import CONTEXT, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
 from authorizer.config import Settings
@@ -1842,6 +1844,232 @@ def test_v7_allow_is_for_outages_and_not_for_bugs(make_sandbox: MakeSandbox, han
 
 def allowed(answer: Json | str) -> bool:
     return isinstance(answer, dict) and (answer.get("isAuthorized") is True or "Allow" in json.dumps(answer))
+
+
+# --- W: webhooks, and the table that they feed
+
+
+ENDED: Json = {"id": SESSION, "user_id": USER, "expires_at": "2027-01-15T20:00:00Z"}
+LOGOUT, DELETED = "session.delete.explicit.logout", "user.delete"
+
+
+def webhook(token: str, event: str = LOGOUT) -> str:
+    return json.dumps({"token": token, "event": event})
+
+
+def turned_away(receiving: Receiving, aws: Aws, body: str | bytes, status: int, reason: str) -> None:
+    """Nothing is revoked, and nothing of it printed."""
+    assert receiving.post(body) == status
+    output = receiving.output()
+    log, metric = (json.loads(line) for line in output.splitlines())
+    assert (log["reason"], metric["reason"], log["status"]) == (reason, reason, status)
+    assert not aws.requests
+    assert USER not in output
+    assert SESSION not in output
+
+
+def test_w1_a_genuine_webhook_ends_a_session_through_the_whole_handler(
+    make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    """What the attacks below are measured by."""
+    sandbox, token = make_sandbox(aws=aws), live_token(hanko)
+    assert allow(sandbox, token) == CONTEXT
+    assert receiving.post(webhook(hanko.webhook_token(LOGOUT, ENDED))) == 204
+    sandbox.output()
+    refuse(sandbox, token, "session_revoked")
+
+
+def test_w1_a_webhook_signed_by_a_stranger(
+    receiving: Receiving, hanko: StandInHanko, attacker: StandInHanko, aws: Aws
+) -> None:
+    kid = {"alg": "RS256", "kid": hanko.kids[0], "typ": "JWT"}
+    claims = {"sub": "hanko webhooks", "aud": ["localhost"], "iat": NOW, "exp": NOW + 300, "evt": LOGOUT, "data": ENDED}
+    forged = attacker.sign(kid, claims, attacker.kids[0])
+    turned_away(receiving, aws, webhook(forged), 401, "signature_invalid")
+    turned_away(receiving, aws, webhook(attacker.webhook_token(LOGOUT, ENDED)), 401, "key_unknown")
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "RS512"])
+def test_w1_a_webhook_with_another_algorithm(
+    algorithm: str, receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    header = {"alg": algorithm, "kid": hanko.kids[0], "typ": "JWT"}
+    claims = {"sub": "hanko webhooks", "aud": ["localhost"], "iat": NOW, "exp": NOW + 300, "evt": LOGOUT, "data": ENDED}
+    token = hanko.sign(header, claims, hanko.kids[0])
+    turned_away(receiving, aws, webhook(token), 401, "algorithm_not_allowed")
+
+
+def test_w2_a_session_logs_nobody_out(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """The mirror of H1: every user holds a token of these keys for this audience."""
+    turned_away(receiving, aws, webhook(live_token(hanko)), 401, "not_a_webhook")
+    dressed_up = live_token(hanko, evt=LOGOUT, data=ENDED)  # a JWT template can add claims
+    turned_away(receiving, aws, webhook(dressed_up), 401, "not_a_webhook")
+    disguised = live_token(hanko, evt=LOGOUT, data=ENDED, sub="hanko webhooks")
+    turned_away(receiving, aws, webhook(disguised), 401, "not_a_webhook")
+
+
+def test_w2_a_token_of_the_passkey_server_logs_nobody_out(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    token = hanko.passkey_server_token(claims={"evt": LOGOUT, "data": ENDED})
+    turned_away(receiving, aws, webhook(token), 401, "not_a_webhook")
+
+
+def test_w3_a_webhook_for_another_app(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    token = hanko.webhook_token(LOGOUT, ENDED, claims={"aud": ["other.example.com"]})
+    turned_away(receiving, aws, webhook(token), 401, "audience_not_allowed")
+
+
+def test_w4_an_old_webhook(receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time) -> None:
+    token = hanko.webhook_token(LOGOUT, ENDED)
+    time_.advance(311)  # five minutes, and the clock skew
+    turned_away(receiving, aws, webhook(token), 401, "token_expired")
+
+
+def test_w5_a_webhook_replayed_within_its_time(
+    make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time
+) -> None:
+    """Whoever else receives webhooks holds such tokens. It revokes what it revoked, and no moment more."""
+    sandbox, body = make_sandbox(aws=aws), webhook(hanko.webhook_token(DELETED, {"id": USER}), DELETED)
+    assert receiving.post(body) == 204
+    before = aws.items
+    time_.advance(60)
+    for _ in range(3):
+        assert receiving.post(body) == 204
+    assert aws.items == before
+    sandbox.output()
+    # The user came back, imported under the same id; a new user has another id anyway.
+    assert allowed(sandbox.answer(event_with("http_v2", live_token(hanko, session_id=str(uuid.uuid4())))))
+    assert allowed(sandbox.answer(event_with("http_v2", hanko.mint())))
+
+
+def test_w5_sessions_from_before_stay_refused_whatever_comes_after(
+    make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time
+) -> None:
+    """An older webhook, delivered last, takes nothing back."""
+    sandbox, token = make_sandbox(aws=aws), live_token(hanko)
+    older = webhook(hanko.webhook_token(DELETED, {"id": USER}, claims={"iat": NOW - 100}), DELETED)
+    assert receiving.post(webhook(hanko.webhook_token(DELETED, {"id": USER}), DELETED)) == 204
+    assert receiving.post(older) == 204
+    receiving.output()
+    refuse(sandbox, token, "session_revoked")
+    time_.advance(43_199)
+    refuse(sandbox, token, "session_revoked")
+
+
+@pytest.mark.parametrize("event", [DELETED, "user.create", "session.delete", "session.delete.admin.revoke", ""])
+def test_w6_the_event_outside_the_token(event: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """Nobody signed it: a logout does not become the deletion of the user whose id was in the data, nor nothing."""
+    turned_away(receiving, aws, webhook(hanko.webhook_token(LOGOUT, ENDED), event), 400, "webhook_malformed")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *("session.deleted", "session.delete", "session.delete.", "session.deletex.y", "sessions.delete.x"),
+        *(
+            " session.delete.x",
+            "SESSION.delete.x",
+            "user.deleted",
+            "user.delete.x",
+            "user",
+            "session",
+            "session.create",
+        ),
+        "user.update.password.update",  # unless it is switched on
+    ],
+)
+def test_w6_an_event_almost_right_revokes_nothing(
+    event: str, receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    assert receiving.post(webhook(hanko.webhook_token(event, ENDED), event)) == 204
+    assert receiving.record()[0]["reason"] == "event_ignored"
+    assert not aws.requests
+
+
+def test_w7_a_body_of_a_megabyte(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    for body in (" " * 1_000_000, b" " * 1_000_000, webhook(hanko.webhook_token(LOGOUT, ENDED)) + " " * 65_536):
+        turned_away(receiving, aws, body, 413, "body_too_large")
+    assert hanko.jwks_requests == 0
+
+
+@pytest.mark.parametrize("body", ["[" * 60_000, '{"event":' * 6_000, '{"token":"a.b.c","event":"' + "\\u0041" * 9_000])
+def test_w7_deep_and_endless_json(body: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    turned_away(receiving, aws, body, 400, "webhook_malformed")
+    assert hanko.jwks_requests == 0
+
+
+def test_w7_deep_json_inside_the_token(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    data: object = SESSION
+    for _ in range(40):
+        data = [data]
+    turned_away(receiving, aws, webhook(hanko.webhook_token(LOGOUT, data)), 401, "claims_malformed")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "post", "", None])
+def test_w7_another_method(method: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    body = webhook(hanko.webhook_token(LOGOUT, ENDED))
+    assert receiving.answer(url_event(body, method))["statusCode"] == 405
+    assert not aws.requests
+
+
+def test_w8_a_flood_of_strangers_costs_hanko_one_fetch(
+    receiving: Receiving, hanko: StandInHanko, aws: Aws, own_key: RSAPrivateKey
+) -> None:
+    """And what was genuine is still taken in between."""
+    assert receiving.post(webhook(hanko.webhook_token(LOGOUT, ENDED))) == 204
+    statuses = set()
+    for _ in range(20):
+        claims = {"sub": "hanko webhooks", "aud": ["localhost"], "iat": NOW, "exp": NOW + 300}
+        token = signed(compact({"alg": "RS256", "kid": str(uuid.uuid4()), "typ": "JWT"}), compact(claims), own_key)
+        statuses.add(receiving.post(webhook(token)))
+    assert statuses == {401, 503}
+    assert hanko.jwks_requests == 2
+    assert receiving.post(webhook(hanko.webhook_token(DELETED, {"id": USER}), DELETED)) == 204
+    assert len(aws.items) == 2
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_w9_no_table_no_entry(fault: str, shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws) -> None:
+    """Whoever can keep the table from answering lets nobody in, and logs nobody out."""
+    sandbox = make_sandbox(aws=aws, websocket_query_parameter="token", websocket_subprotocol="hanko")
+    aws.fail("BatchGetItem", FAULTS[fault])
+    assert sandbox.answer(event_with(shape, live_token(hanko))) == "Authorizer unavailable"
+    (log,), (metric,) = sandbox.records()
+    assert (log["reason"], log["fault"], log["revocation_asks"]) == ("revocation_unchecked", "aws", 2)
+    assert (metric["Unavailable"], metric["RevocationFailures"]) == ([1], [1])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_w9_allow_lets_in_what_the_token_says_marked_and_counted(
+    fault: str, make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    sandbox, token, revoked = make_sandbox(aws=aws, session_on_outage="allow"), live_token(hanko), hanko.mint()
+    claims = sandbox.verifier.verify(revoked)
+    assert receiving.post(webhook(hanko.webhook_token(LOGOUT, {"id": claims.session_id}))) == 204
+    receiving.output()
+    refuse(sandbox, revoked, "session_revoked")
+    aws.fail("BatchGetItem", FAULTS[fault])
+    assert allowed(sandbox.answer(event_with("http_v2", token)))
+    (log,), (metric,) = sandbox.records()
+    assert (log["session_unchecked"], metric["SessionUnchecked"], metric["Allowed"]) == (True, [1], [1])
+    refuse(sandbox, revoked, "session_revoked")  # remembered: an outage forgets nothing
+
+
+def test_w9_allow_is_not_for_a_table_that_holds_nonsense(
+    make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws
+) -> None:
+    sandbox = make_sandbox(aws=aws, session_on_outage="allow")
+    aws.dynamodb.put_item(TableName=TABLE, Item={"subject": {"S": f"user#{USER}"}, "issued_until": {"S": "never"}})
+    assert fail(sandbox, live_token(hanko), "internal")["stack"][-1] == "KeyError"
+
+
+def test_w10_the_table_is_not_asked_about_what_is_no_valid_token(
+    make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws
+) -> None:
+    sandbox = make_sandbox(aws=aws, session_on_outage="allow")
+    for defect in ("expired", "not_yet_valid", "wrong_audience", "webhook", "tampered", "alg_none"):
+        assert not allowed(sandbox.answer(event_with("http_v2", token_with(defect, hanko))))
+    assert not aws.requests
 
 
 # --- L: logs

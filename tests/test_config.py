@@ -31,6 +31,7 @@ OPTIONAL = [  # where an empty value means the default
     "HANKO_SESSION_TOUCH",
     "HANKO_SESSION_ON_OUTAGE",
     "HANKO_REVOCATION_TABLE",
+    "HANKO_REVOCATION_QUEUE_URL",
     "HANKO_REVOCATION_CACHE_SECONDS",
     "HANKO_REVOKE_ON_PASSWORD_CHANGE",
     "HANKO_CONTEXT_CLAIMS",
@@ -91,6 +92,7 @@ def test_two_settings_are_enough_and_the_others_have_defaults() -> None:
             session_touch=False,
             session_on_outage=OnOutage.FAIL,
             revocation_table=None,
+            revocation_queue_url=None,
             revocation_cache_seconds=0,
             revoke_on_password_change=False,
         ),
@@ -122,6 +124,7 @@ def test_every_setting_can_be_given() -> None:
         HANKO_SESSION_TOUCH="true",
         HANKO_SESSION_ON_OUTAGE="allow",
         HANKO_REVOCATION_TABLE="revoked-sessions",
+        HANKO_REVOCATION_QUEUE_URL="https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters",
         HANKO_REVOCATION_CACHE_SECONDS="15",
         HANKO_REVOKE_ON_PASSWORD_CHANGE="true",
         HANKO_CONTEXT_CLAIMS="role",
@@ -151,6 +154,7 @@ def test_every_setting_can_be_given() -> None:
             session_touch=True,
             session_on_outage=OnOutage.ALLOW,
             revocation_table="revoked-sessions",
+            revocation_queue_url="https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters",
             revocation_cache_seconds=15,
             revoke_on_password_change=True,
         ),
@@ -324,6 +328,16 @@ def test_the_fetch_timeout_has_a_range(value: str, wrong: str) -> None:
     assert the_mistake(HANKO_FETCH_TIMEOUT_SECONDS=value) == (
         f"HANKO_FETCH_TIMEOUT_SECONDS {wrong}: it must be a number of seconds from 0.5 to 5"
     )
+
+
+def test_the_receiver_cannot_do_without_table_and_queue() -> None:
+    table, queue = "revoked-sessions", "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"
+    both = settings(HANKO_REVOCATION_TABLE=table, HANKO_REVOCATION_QUEUE_URL=queue)
+    assert both.logout.table_and_queue() == (table, queue)
+    for one in ({"HANKO_REVOCATION_TABLE": table}, {"HANKO_REVOCATION_QUEUE_URL": queue}):
+        with pytest.raises(Misconfigured, match="HANKO_REVOCATION_QUEUE_URL must both be set") as caught:
+            settings(**one).logout.table_and_queue()
+        assert caught.value.reason is Reason.SETTINGS_INVALID
 
 
 # --- texts

@@ -42,6 +42,15 @@ IMPORTS = {
     "authorizer.lambda_function": {
         *("clock", "config", "decision", "errors", "handler", "hanko.fetch", "hanko.keys", "hanko.sessions"),
         *("hanko.tokens", "rules_source", "telemetry"),
+        "hanko.revocations",  # where a table is configured
+    },
+    "authorizer.receiver": {
+        *("errors", "exchange", "gateway.function_url", "hanko.keys", "hanko.revocations", "hanko.webhook"),
+        "telemetry",
+    },
+    "authorizer.webhook_function": {
+        *("clock", "config", "errors", "hanko.fetch", "hanko.keys", "hanko.revocations", "hanko.webhook", "receiver"),
+        "telemetry",
     },
     "authorizer.gateway": {
         *("config", "errors", "exchange", "gateway.appsync", "gateway.http_api", "gateway.raised", "gateway.rest_api"),
@@ -54,6 +63,7 @@ IMPORTS = {
     "authorizer.gateway.rest_api": {"exchange", "gateway.event", "gateway.iam", "gateway.raised"},
     "authorizer.gateway.http_api": {"config", "exchange", "gateway.event", "gateway.iam"},
     "authorizer.gateway.websocket_api": {"exchange", "gateway.event", "gateway.iam"},
+    "authorizer.gateway.function_url": {"errors", "exchange", "gateway.event"},
     "authorizer.gateway.appsync": {"errors", "exchange", "gateway.event"},
     "authorizer.hanko": set(),
     "authorizer.hanko.claims": set(),
@@ -64,7 +74,10 @@ IMPORTS = {
     "authorizer.hanko.sessions": {
         *("clock", "config", "errors", "exchange", "hanko.back_off", "hanko.claims", "hanko.fetch", "hanko.strict"),
     },
-    "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.claims", "hanko.keys", "hanko.strict"},
+    "authorizer.hanko.signed": {"clock", "config", "errors", "hanko.keys", "hanko.strict"},
+    "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.claims", "hanko.signed"},
+    "authorizer.hanko.revocations": {"clock", "config", "errors", "exchange", "hanko.claims", "hanko.strict"},
+    "authorizer.hanko.webhook": {"clock", "config", "errors", "hanko.revocations", "hanko.signed", "hanko.strict"},
 }
 # What a cold start may load from outside the standard library.
 COLD_START_PACKAGES = {
@@ -129,21 +142,38 @@ def test_powertools_writes_records_and_reads_parameters_and_only_entry_points_kn
     assert {module for module, imports in IMPORTS.items() if "telemetry" in imports} == {
         "authorizer.handler",
         "authorizer.lambda_function",
+        "authorizer.receiver",
+        "authorizer.webhook_function",
     }
 
 
-def test_a_cold_start_loads_nothing_it_does_not_need() -> None:
-    program = "import sys, json, authorizer.lambda_function; print(json.dumps(sorted(sys.modules)))"
+def test_who_knows_botocore_and_that_nobody_knows_boto3() -> None:
+    imports = {
+        module_name(path): re.findall(r"^\s*(?:from|import) (boto\w+)", path.read_text(), re.M) for path in SOURCES
+    }
+    assert {name: set(found) for name, found in imports.items() if found} == {
+        "authorizer.hanko.revocations": {"botocore"},
+        "authorizer.rules_source": {"botocore"},
+    }
+
+
+def loaded_by(module: str, **environ: str) -> set[str]:
+    """Every module that a cold start of this entry point loads."""
+    program = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
     # -I keeps what the developer's own site-packages start by themselves from counting, sys.path must be given then.
     path = [str(ROOT), *(entry for entry in sys.path if entry.endswith("site-packages"))]
     run = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path += {path!r}; {program}"],
-        env={"HANKO_API_URL": "http://127.0.0.1:9", "HANKO_AUDIENCE": "localhost"},
+        env={"HANKO_API_URL": "http://127.0.0.1:9", "HANKO_AUDIENCE": "localhost", **environ},
         capture_output=True,
         check=True,
         text=True,
     )
-    loaded = set(json.loads(run.stdout))
+    return set(json.loads(run.stdout))
+
+
+def test_a_cold_start_loads_nothing_it_does_not_need() -> None:
+    loaded = loaded_by("authorizer.lambda_function")
     packages = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"authorizer", "__main__"}
     assert packages == COLD_START_PACKAGES
     assert not loaded & COLD_START_WITHOUT
@@ -153,6 +183,15 @@ def test_what_is_switched_off_is_not_even_loaded() -> None:
     source = (ROOT / "authorizer" / "lambda_function.py").read_text()
     assert not re.search(r"^(from|import) authorizer\.hanko\.sessions", source, re.MULTILINE)
     assert "import authorizer.hanko.sessions" not in source
+
+
+@pytest.mark.parametrize("module", ["authorizer.lambda_function", "authorizer.webhook_function"])
+def test_a_cold_start_with_a_table_loads_botocore_and_never_boto3(module: str) -> None:
+    queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"
+    table = {"HANKO_REVOCATION_TABLE": "revoked-sessions", "HANKO_REVOCATION_QUEUE_URL": queue}
+    loaded = loaded_by(module, AWS_DEFAULT_REGION="eu-west-1", **table)
+    assert "botocore.session" in loaded
+    assert "boto3" not in loaded
 
 
 def test_functions_fit_on_a_screen() -> None:
@@ -220,6 +259,16 @@ Template.add_multi_constructor("!", lambda loader, _, node: getattr(loader, f"co
 TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), Template)  # noqa: S506 - a SafeLoader, with "!Ref" as text
 
 
+# What no parameter says: EnableRevocation makes the table and the queue, and the template hands them on.
+MADE_BY_THE_TEMPLATE: dict[str, dict[str, object]] = {
+    "HANKO_REVOCATION_TABLE": {
+        "AuthorizerFunction": ["HasRevocation", "RevocationTable", ""],
+        "WebhookFunction": "RevocationTable",
+    },
+    "HANKO_REVOCATION_QUEUE_URL": {"WebhookFunction": "DeadLetterQueue"},
+}
+
+
 def parameter_of(name: str) -> str:
     return "".join(word.title() for word in name.split("_"))
 
@@ -236,6 +285,9 @@ def test_the_readme_says_what_a_setting_may_be(name: str) -> None:
 @pytest.mark.parametrize("name", hanko_settings())
 def test_the_readme_and_the_template_say_the_default(name: str) -> None:
     stated = readme_rows()[name][0]
+    if name in MADE_BY_THE_TEMPLATE:
+        assert stated == "off"
+        return
     parameter = TEMPLATE["Parameters"][parameter_of(name)]
     if stated == "required":
         assert "Default" not in parameter
@@ -248,8 +300,16 @@ def test_the_readme_and_the_template_say_the_default(name: str) -> None:
 
 @pytest.mark.parametrize("name", hanko_settings())
 def test_the_template_hands_every_setting_to_the_function(name: str) -> None:
-    functions = [one for one in TEMPLATE["Resources"].values() if one["Type"] == "AWS::Serverless::Function"]
-    assert all(name in function["Properties"]["Environment"]["Variables"] for function in functions)
+    shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    functions = {k: one for k, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"}
+    assert functions.keys() == {"AuthorizerFunction", "WebhookFunction"}
+    for function, resource in functions.items():
+        of_its_own = resource["Properties"]["Environment"]["Variables"]
+        if name in MADE_BY_THE_TEMPLATE:
+            assert of_its_own.get(name) == MADE_BY_THE_TEMPLATE[name].get(function), function
+        else:
+            assert name in shared
+            assert name not in of_its_own
 
 
 @pytest.mark.parametrize(
@@ -281,5 +341,5 @@ def test_the_tests_that_the_readme_names_exist() -> None:
 
 def test_the_environment_of_this_process_is_not_read_by_anyone_but_the_entry_point() -> None:
     readers = {module_name(path) for path in SOURCES if re.search(r"\bos\.(environ|getenv)", path.read_text())}
-    assert readers == {"authorizer.lambda_function"}
+    assert readers == {"authorizer.lambda_function", "authorizer.webhook_function"}
     assert "HANKO_API_URL" not in os.environ

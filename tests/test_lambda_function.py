@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from aws import TABLE, Aws
 from moto import mock_aws
 from sandbox import Json
 
@@ -18,6 +19,7 @@ from authorizer.errors import Misconfigured
 from authorizer.gateway.raised import Unauthorized
 from events.sign import event_with
 from local.hanko import StandInHanko
+from local.hanko.keys import unb64
 
 HANG_GUARD_SECONDS = 15
 
@@ -84,6 +86,23 @@ def test_a_hanko_that_is_down_does_not_stop_the_function(start: Start, hanko: St
     hanko.behave("down")
     handler = start()
     assert handler(event_with("http_v2", ""), CONTEXT)["isAuthorized"] is False
+
+
+def test_the_revocation_table_is_asked_before_hanko(
+    start: Start, hanko: StandInHanko, aws: Aws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler, token = start(HANKO_REVOCATION_TABLE=TABLE, HANKO_SESSION_CHECK="strict"), hanko.mint()
+    assert handler(event_with("http_v2", token), CONTEXT)["isAuthorized"] is True
+    line, _ = records(capsys)
+    assert (line["revocation_asks"], line["session_asks"], hanko.validate_requests) == (1, 1, 1)
+    claims = json.loads(unb64(token.split(".")[1]))
+    aws.dynamodb.put_item(
+        TableName=TABLE,
+        Item={"subject": {"S": f"session#{claims['session_id']}"}, "issued_until": {"N": str(claims["iat"])}},
+    )
+    assert handler(event_with("http_v2", token), CONTEXT)["isAuthorized"] is False
+    line, _ = records(capsys)
+    assert (line["reason"], line["revocation_asks"], line["session_asks"]) == ("session_revoked", 1, 0)
 
 
 def test_the_line_names_function_and_invocation(start: Start, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Whatever comes in, the answer is one of ours, and no text of the caller's leaves in answer, log or metrics."""
 
+import base64
 import json
 import os
 import re
@@ -8,8 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from aws import Aws
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from receiving import Receiving, url_event
 from sandbox import Json, MakeSandbox, Sandbox, Time
 
 from authorizer.config import ContextClaim, Settings
@@ -123,6 +126,34 @@ def token(hanko: StandInHanko) -> str:
 @example(event={"type": "TOKEN", "methodArn": f"{STAGE_ARN}/GET/"})
 def test_any_json_gets_an_answer_and_no_access(sandbox: Sandbox, event: object) -> None:
     assert not allows(checked(sandbox, event))
+
+
+def turned_away(receiving: Receiving, event: object) -> bool:
+    """With a status of ours, one log line and one metric record."""
+    answer = receiving.answer(event)
+    assert len([json.loads(line) for line in receiving.output().splitlines()]) == 2
+    return answer["statusCode"] in {400, 401, 405, 413}
+
+
+@HERE
+@given(event=any_json)
+@example(event=None)
+@example(event={"requestContext": {"requestId": "\ud800", "http": {"method": "POST"}}, "body": "{}"})
+@example(event={"requestContext": {"http": []}, "body": "{}"})
+def test_any_json_posted_to_the_receiver_revokes_nothing(receiving: Receiving, event: object, aws: Aws) -> None:
+    assert turned_away(receiving, event)
+    assert not aws.requests
+
+
+@HERE
+@given(token=token_like | any_text, event=any_text, extra=any_json, is_base64=st.booleans())
+def test_any_webhook_of_a_strangers_revokes_nothing(  # noqa: PLR0913 - what a webhook is made of
+    receiving: Receiving, token: str, event: str, extra: object, aws: Aws, *, is_base64: bool
+) -> None:
+    body = json.dumps({"token": token, "event": event, "extra": extra})
+    posted = base64.b64encode(body.encode()).decode() if is_base64 else body
+    assert turned_away(receiving, url_event(posted, is_base64=is_base64))
+    assert not aws.requests
 
 
 NAMES = ["type", "version", "methodArn", "routeArn", "authorizationToken", "headers", "multiValueHeaders", "cookies"]

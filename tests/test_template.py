@@ -11,6 +11,7 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from authorizer import telemetry
 from authorizer.exchange import Outcome
+from authorizer.hanko import revocations
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -38,7 +39,8 @@ def resources(monkeypatch: pytest.MonkeyPatch) -> Json:
     """What CloudFormation gets to see."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     built = template()
-    built["Resources"]["AuthorizerFunction"]["Properties"]["CodeUri"] = "s3://bucket/key"
+    for name in ("AuthorizerFunction", "WebhookFunction"):
+        built["Resources"][name]["Properties"]["CodeUri"] = "s3://bucket/key"
     transformed: Json = transform(built, SETTINGS, NoManagedPolicies())["Resources"]
     return transformed
 
@@ -48,17 +50,25 @@ def statements(policy: Json) -> list[Json]:
     return [one["Fn::If"][1] if "Fn::If" in one else one for one in policy["PolicyDocument"]["Statement"]]
 
 
-def test_the_transform_adds_a_version_and_an_alias_and_nothing_else(resources: Json) -> None:
-    added = {name: one["Type"] for name, one in resources.items() if name not in template()["Resources"]}
-    assert sorted(added.values()) == ["AWS::Lambda::Alias", "AWS::Lambda::Version"]
+def test_the_transform_adds_version_alias_and_the_receivers_url_and_nothing_else(resources: Json) -> None:
+    added = [
+        (one["Type"], one.get("Condition")) for name, one in resources.items() if name not in template()["Resources"]
+    ]
+    assert sorted(added, key=str) == [
+        ("AWS::Lambda::Alias", None),
+        ("AWS::Lambda::Permission", "HasRevocation"),
+        ("AWS::Lambda::Permission", "HasRevocation"),
+        ("AWS::Lambda::Url", "HasRevocation"),
+        ("AWS::Lambda::Version", None),
+    ]
 
 
-def test_the_function_may_write_its_own_log_and_no_more(resources: Json) -> None:
+def test_the_function_may_write_its_own_log_read_the_table_and_no_more(resources: Json) -> None:
     role = resources["AuthorizerRole"]["Properties"]
     assert role["ManagedPolicyArns"] == [{"Ref": "AuthorizerPolicy"}]
     assert "Policies" not in role
     assert resources["AuthorizerFunction"]["Properties"]["Role"] == {"Fn::GetAtt": ["AuthorizerRole", "Arn"]}
-    log, rules, tracing, key = resources["AuthorizerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    log, rules, tracing, key, table = resources["AuthorizerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     group = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${AuthorizerLogGroup}:*"
     assert log == {
         "Effect": "Allow",
@@ -70,6 +80,80 @@ def test_the_function_may_write_its_own_log_and_no_more(resources: Json) -> None
     assert rules["Fn::If"][1]["Resource"]["Fn::Sub"][0].endswith(":parameter${Path}")
     assert tracing["Fn::If"][0] == "HasTracing"
     assert key["Fn::If"][0] == "HasEnvironmentKmsKey"
+    read = {
+        "Effect": "Allow",
+        "Action": "dynamodb:BatchGetItem",
+        "Resource": {"Fn::GetAtt": ["RevocationTable", "Arn"]},
+    }
+    assert table == {"Fn::If": ["HasRevocation", read, {"Ref": "AWS::NoValue"}]}
+
+
+def test_the_receiver_may_write_its_log_the_table_and_the_queue_and_read_none_of_them(resources: Json) -> None:
+    role = resources["WebhookRole"]["Properties"]
+    assert resources["WebhookFunction"]["Properties"]["Role"] == {"Fn::GetAtt": ["WebhookRole", "Arn"]}
+    assert "ManagedPolicyArns" not in role
+    (policy,) = role["Policies"]
+    log, table, queue, *others = statements(policy)
+    group = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${WebhookLogGroup}:*"
+    assert log == {
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": {"Fn::Sub": group},
+    }
+    assert (table["Action"], table["Resource"]) == ("dynamodb:UpdateItem", {"Fn::GetAtt": ["RevocationTable", "Arn"]})
+    assert (queue["Action"], queue["Resource"]) == ("sqs:SendMessage", {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
+    conditions = [one["Fn::If"][0] for one in policy["PolicyDocument"]["Statement"] if "Fn::If" in one]
+    assert (len(others), conditions) == (2, ["HasTracing", "HasEnvironmentKmsKey"])
+
+
+def test_what_is_revoked_outlives_the_stack_and_is_never_cut_short(resources: Json) -> None:
+    table, queue = resources["RevocationTable"], resources["DeadLetterQueue"]
+    assert {one[policy] for one in (table, queue) for policy in ("DeletionPolicy", "UpdateReplacePolicy")} == {"Retain"}
+    properties = table["Properties"]
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert queue["Properties"]["SqsManagedSseEnabled"] is True
+
+
+def test_switched_off_there_is_nothing_of_revocation(resources: Json) -> None:
+    """No resource, and whatever else speaks of one does so behind the condition."""
+    assert template()["Parameters"]["EnableRevocation"]["Default"] == "false"
+    conditional = {name for name, one in resources.items() if one.get("Condition") == "HasRevocation"}
+    assert {"RevocationTable", "DeadLetterQueue", "WebhookFunction", "WebhookRole", "WebhookLogGroup"} < conditional
+    outputs = {name: one for name, one in template()["Outputs"].items() if one.get("Condition") != "HasRevocation"}
+    others = {name: one for name, one in resources.items() if name not in conditional} | outputs
+    assert not {name for name, one in others.items() if conditional & mentioned(one)}
+
+
+def mentioned(value: object) -> set[str]:
+    """Every text in it, but for what only EnableRevocation lets through."""
+    match value:
+        case {"Fn::If": ["HasRevocation", _, otherwise]}:
+            return mentioned(otherwise)
+        case dict():
+            return set().union(*map(mentioned, value.values()))
+        case list():
+            return set().union(*map(mentioned, value))
+    return {str(value)}
+
+
+def test_the_authorizers_time_is_enough_for_all_that_it_asks() -> None:
+    fetch_seconds = template()["Parameters"]["HankoFetchTimeoutSeconds"]["Default"]
+    table_seconds = revocations.READ_ATTEMPTS * (revocations.CONNECT_SECONDS + revocations.READ_SECONDS)
+    assert 2 * fetch_seconds + table_seconds < template()["Resources"]["AuthorizerFunction"]["Properties"]["Timeout"]
+
+
+def test_the_receivers_time_is_hankos_patience() -> None:
+    """A fetch of the keys by default, then the last write that may begin, then the queue."""
+    call_seconds = revocations.CONNECT_SECONDS + revocations.READ_SECONDS
+    writing_seconds = revocations.WRITE_SECONDS + 2 * call_seconds  # an item has two numbers
+    queueing_seconds = revocations.QUEUE_ATTEMPTS * call_seconds
+    fetch_seconds = template()["Parameters"]["HankoFetchTimeoutSeconds"]["Default"]
+    assert fetch_seconds + writing_seconds + queueing_seconds <= 10
+    assert template()["Resources"]["WebhookFunction"]["Properties"]["Timeout"] == 10
 
 
 def test_only_x_ray_is_allowed_on_everything_and_only_when_tracing_is_on(resources: Json) -> None:
@@ -95,6 +179,9 @@ def test_a_changed_setting_publishes_a_version(resources: Json) -> None:
     described = resources["AuthorizerPolicy"]["Properties"]["Description"]["Fn::Join"][1]
     function = resources["AuthorizerFunction"]["Properties"]
     variables = {name: value for name, value in function["Environment"]["Variables"].items() if "Ref" in value}
+    revocation = {"Fn::If": ["HasRevocation", {"Ref": "RevocationTable"}, ""]}
+    assert function["Environment"]["Variables"]["HANKO_REVOCATION_TABLE"] == revocation
+    described.remove({"Ref": "EnableRevocation"})
     other = [function["Architectures"][0], function["MemorySize"], function["TracingConfig"]["Mode"]]
     assert described == [*variables.values(), *other]
 
@@ -118,20 +205,26 @@ def test_the_log_group_is_the_functions_own_and_does_not_grow_for_ever(resources
     assert resources["AuthorizerLogGroup"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-def watched_metrics(alarm: Json) -> list[tuple[str, str]]:
+def watched_metrics(alarm: Json, function: str = "AuthorizerFunction") -> list[tuple[str, str]]:
     """Namespace and name of what an alarm watches, directly or in its expression."""
     metrics = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one] or [alarm]
     for metric in metrics:
         names = [dimension["Name"] for dimension in metric["Dimensions"]]
         assert names == ["FunctionName" if metric["Namespace"] == "AWS/Lambda" else "service"]
-        assert metric["Dimensions"][0]["Value"] == {"Ref": "AuthorizerFunction"}
+        assert metric["Dimensions"][0]["Value"] == {"Ref": function}
     return [(metric["Namespace"], metric["MetricName"]) for metric in metrics]
 
 
+def alarms(resources: Json, condition: str | None = None) -> dict[str, Json]:
+    return {
+        name: one["Properties"]
+        for name, one in resources.items()
+        if one["Type"] == "AWS::CloudWatch::Alarm" and one.get("Condition") == condition
+    }
+
+
 def test_alarms_watch_our_own_metrics_and_throttles_but_never_lambdas_errors(resources: Json) -> None:
-    alarms = {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
-    watched = {name: watched_metrics(alarm) for name, alarm in alarms.items() if name != "UnansweredAlarm"}
-    assert watched == {
+    assert {name: watched_metrics(alarm) for name, alarm in alarms(resources).items()} == {
         "UnavailableAlarm": [("HankoAuthorizer", "Unavailable")],
         "MisconfiguredAlarm": [("HankoAuthorizer", "Misconfigured")],
         "KeyFetchFailuresAlarm": [("HankoAuthorizer", "KeyFetchFailures")],
@@ -139,12 +232,28 @@ def test_alarms_watch_our_own_metrics_and_throttles_but_never_lambdas_errors(res
         "SessionUncheckedAlarm": [("HankoAuthorizer", "SessionUnchecked")],
         "ThrottlesAlarm": [("AWS/Lambda", "Throttles")],
     }
+    assert alarms(resources, "HasAlarmTopic").keys() == {"UnansweredAlarm"}
+
+
+def test_a_webhook_that_is_lost_or_waits_raises_an_alarm(resources: Json) -> None:
+    """The receiver raises nothing, so that here an error of Lambda's is one."""
+    receivers = alarms(resources, "HasRevocation")
+    queue = receivers.pop("DeadLettersAlarm")
+    assert (queue["Namespace"], queue["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    assert queue["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}
+    assert {name: watched_metrics(alarm, "WebhookFunction") for name, alarm in receivers.items()} == {
+        "WebhooksUnavailableAlarm": [("HankoAuthorizer", "Unavailable")],
+        "WebhooksMisconfiguredAlarm": [("HankoAuthorizer", "Misconfigured")],
+        "WebhooksLostAlarm": [("AWS/Lambda", "Errors")],
+        "WebhooksThrottledAlarm": [("AWS/Lambda", "Throttles")],
+    }
 
 
 def test_an_invocation_that_leaves_no_record_raises_an_alarm(resources: Json) -> None:
     """Whatever telemetry counts a request as is subtracted from what was invoked."""
     invoked, *counted = watched_metrics(resources["UnansweredAlarm"]["Properties"])
-    outcomes = {outcome.value.title() for outcome in Outcome} | set(telemetry._METRIC_BY_REASON.values())  # noqa: SLF001 - the one place that has them
+    of_requests = set(Outcome) - {Outcome.RECEIVED}  # which is the receiver's
+    outcomes = {outcome.value.title() for outcome in of_requests} | set(telemetry._METRIC_BY_REASON.values())  # noqa: SLF001 - the one place that has them
     assert invoked == ("AWS/Lambda", "Invocations")
     assert set(counted) == {("HankoAuthorizer", name) for name in outcomes}
 
@@ -177,7 +286,7 @@ def test_an_invocation_that_leaves_no_record_raises_an_alarm(resources: Json) ->
         ),
         ("HankoMaxTokenLifetimeSeconds", ["", "60", "99", "3600", "31536000"], ["0", "59", "31536001", "40000000"]),
         ("HankoLogHashKey", ["", "sixteen-letters!"], ["short", "with spaces in it"]),
-        ("HankoRevocationTable", ["", "abc", "revoked-sessions", "x" * 40], ["ab", "a b", "arn:aws:x", "x" * 41]),
+        ("ReceiverConcurrency", ["", "1", "1000"], ["0", "-1", "many"]),
         ("ReservedConcurrency", ["", "1", "1000"], ["0", "-1", "many"]),
     ],
 )

@@ -1,39 +1,10 @@
-"""A session token → `Claims`, or an error. Cheap checks, then the key, then the signature, then the claims.
-
-What RFC 8725 asks for is done here in its strict form. Nothing in the token chooses how it is verified: the algorithm
-is a constant, the key is found by its exact id in the set of the configured Hanko, and the payload is parsed only after
-the signature has been verified.
-"""
-
-import re
-from functools import lru_cache
-from typing import Protocol, TypeGuard
-
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+"""A session token → `Claims`, or an error. What all of Hanko's tokens have in common, signed.py checks before."""
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
 from authorizer.hanko.claims import Claims
-from authorizer.hanko.keys import KEY_ID, RS256
-from authorizer.hanko.strict import decode_base64url, parse_object
-
-MAX_TOKEN_CHARACTERS = 16 * 1024  # API Gateway itself takes 10,240 bytes of headers
-MAX_HEADER_CHARACTERS = 4 * 1024
-MAX_TIME = 4_102_444_800  # 2100-01-01: whatever lies beyond was meant in milliseconds
-
-_COMPACT_JWS = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
-_NIL_UUID = "00000000-0000-0000-0000-000000000000"
-_NUMBERS = frozenset((int, float))
-_HEADER_MEMBERS = frozenset(("alg", "kid", "typ"))  # all that Hanko ever sends
-
-
-class KeySource(Protocol):
-    """What finds the key of a key id: `KeyCache`, or in a test a plain set of keys."""
-
-    def find(self, kid: str) -> RSAPublicKey:
-        """The key, or an error of ours."""
+from authorizer.hanko.signed import KeySource, Payload, SignatureVerifier, is_uuid
 
 
 class TokenVerifier:
@@ -41,97 +12,26 @@ class TokenVerifier:
 
     def __init__(self, settings: Settings, keys: KeySource, clock: Clock) -> None:
         """Keep what every verification needs."""
-        self._keys, self._clock = keys, clock
-        self._audiences, self._issuer = frozenset(settings.audiences), settings.issuer
-        self._skew_seconds = settings.clock_skew_seconds
+        self._signatures = SignatureVerifier(settings, keys, clock)
+        self._issuer = settings.issuer
         self._max_lifetime_seconds = settings.max_token_lifetime_seconds
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a valid session token.
 
-        Raises `Unauthenticated` with the reason, or what `KeySource.find` raises. Sources: RFC 7515, 7518, 7519, 8725;
-        Hanko's backend/session/session.go (sessions) and backend/webhooks/manager.go (what is none).
+        Raises `Unauthenticated` with the reason, or what `KeySource.find` raises. Sources: Hanko's
+        backend/session/session.go (sessions) and backend/webhooks/manager.go (what is none).
         """
-        if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
-            raise Unauthenticated(Reason.TOKEN_MALFORMED)
-        parts = _COMPACT_JWS.fullmatch(token.encode())
-        if parts is None or len(parts[1]) > MAX_HEADER_CHARACTERS:
-            raise Unauthenticated(Reason.TOKEN_MALFORMED)
-        header, payload, signature = parts.groups()
-        key = self._keys.find(_unverified_key_id(header))
-        _verify_signature(parts.string[: parts.end(2)], signature, key)
-        try:
-            claims = parse_object(decode_base64url(payload))
-        except ValueError:
-            raise Unauthenticated(Reason.CLAIMS_MALFORMED) from None
-        return self._verify_claims(claims)
+        return self._verify_claims(self._signatures.verify(token))
 
-    def _verify_claims(self, payload: dict[str, object]) -> Claims:
-        issued_at, expires_at = self._verify_times(payload)
-        audience = payload.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
-        for one in audiences:
-            if not isinstance(one, str):
-                raise Unauthenticated(Reason.CLAIMS_MALFORMED)
-        if self._audiences.isdisjoint(audiences):
-            raise Unauthenticated(Reason.AUDIENCE_NOT_ALLOWED)
+    def _verify_claims(self, verified: Payload) -> Claims:
+        issued_at, expires_at, payload = verified
+        if self._max_lifetime_seconds is not None and expires_at - issued_at > self._max_lifetime_seconds:
+            raise Unauthenticated(Reason.TOKEN_LIFETIME_TOO_LONG)
         if self._issuer is not None and payload.get("iss") != self._issuer:
             raise Unauthenticated(Reason.ISSUER_NOT_ALLOWED)
         # Webhook tokens have the same keys and audience as sessions, passkey-server tokens almost the same claims.
         user_id, session_id = payload.get("sub"), payload.get("session_id")
-        if "evt" in payload or "data" in payload or not (_is_uuid(user_id) and _is_uuid(session_id)):
+        if "evt" in payload or "data" in payload or not (is_uuid(user_id) and is_uuid(session_id)):
             raise Unauthenticated(Reason.NOT_A_SESSION)
         return Claims(user_id, session_id, issued_at, expires_at, payload)
-
-    def _verify_times(self, payload: dict[str, object]) -> tuple[float, float]:
-        """`iat` and `exp` (RFC 7519 section 4.1), both required; `nbf` where it is there."""
-        issued_at, expires_at, not_before = payload.get("iat"), payload.get("exp"), payload.get("nbf", 0)
-        if not (_is_time(issued_at) and _is_time(expires_at) and _is_time(not_before)):
-            raise Unauthenticated(Reason.CLAIMS_MALFORMED)
-        starts_at = issued_at if issued_at > not_before else not_before
-        if starts_at > expires_at:
-            raise Unauthenticated(Reason.CLAIMS_MALFORMED)
-        now = self._clock.wall()
-        if expires_at <= now - self._skew_seconds:
-            raise Unauthenticated(Reason.TOKEN_EXPIRED)
-        if starts_at > now + self._skew_seconds:
-            raise Unauthenticated(Reason.TOKEN_NOT_YET_VALID)
-        if self._max_lifetime_seconds is not None and expires_at - issued_at > self._max_lifetime_seconds:
-            raise Unauthenticated(Reason.TOKEN_LIFETIME_TOO_LONG)
-        return issued_at, expires_at
-
-
-@lru_cache(maxsize=64)  # one key, one header: every token of a key has the same
-def _unverified_key_id(segment: bytes) -> str:
-    try:
-        header = parse_object(decode_base64url(segment))
-    except ValueError:
-        raise Unauthenticated(Reason.TOKEN_MALFORMED) from None
-    if header.get("alg") != "RS256":
-        raise Unauthenticated(Reason.ALGORITHM_NOT_ALLOWED)
-    kid = header.get("kid")
-    if not header.keys() <= _HEADER_MEMBERS or header.get("typ", "JWT") != "JWT":
-        raise Unauthenticated(Reason.HEADER_NOT_ALLOWED)
-    if not isinstance(kid, str) or not KEY_ID.fullmatch(kid):
-        raise Unauthenticated(Reason.HEADER_NOT_ALLOWED)
-    return kid
-
-
-def _verify_signature(signed: bytes, segment: bytes, key: RSAPublicKey) -> None:
-    try:
-        signature = decode_base64url(segment)
-        valid = len(signature) == (key.key_size + 7) // 8 and RS256.verify(signed, key, signature)
-    except ValueError:
-        valid = False
-    if not valid:
-        raise Unauthenticated(Reason.SIGNATURE_INVALID)
-
-
-def _is_uuid(value: object) -> TypeGuard[str]:
-    """Whether it is a lower-case UUID, as Hanko writes them, and not the nil one."""
-    return isinstance(value, str) and _UUID.fullmatch(value) is not None and value != _NIL_UUID
-
-
-def _is_time(value: object) -> TypeGuard[float]:
-    """Whether it is a NumericDate (RFC 7519 section 2): an integer or float of this century, no boolean, no string."""
-    return type(value) in _NUMBERS and 0 <= value <= MAX_TIME  # type: ignore[operator]  # the types are exactly these

@@ -33,6 +33,7 @@ def usage(hanko: StandInHanko) -> str:
         f"curl -d '{{}}' {admin}/tokens                          # a session token; claims, header, lifetime_seconds",
         f"curl -d '{{}}' {admin}/keys/rotate                     # a new key, signing at once",
         f'curl -d \'{{"mode":"status","code":500}}\' {admin}/behave  # until {{"mode":"normal"}}',
+        f'curl -d \'{{"url":"http://127.0.0.1:9000","events":["session"]}}\' {admin}/webhooks/subscribe',
         f"curl {admin}/state",
         ".venv/bin/python -m events.sign http_v2                 # a sample event with a fresh token",
     ]

@@ -60,7 +60,27 @@ def _withdraw(hanko: StandInHanko, request: Json) -> Json:
 def _end(hanko: StandInHanko, request: Json) -> Json:
     if "user_id" in request:
         return {"ended": hanko.end_user(request["user_id"])}
-    return {"ended": int(hanko.end_session(request["session_id"]))}
+    return {"ended": int(hanko.end_session(**request))}
+
+
+def _subscribe(hanko: StandInHanko, request: Json) -> Json:
+    hanko.subscribe(**request)
+    return {}
+
+
+def _behave_webhooks(hanko: StandInHanko, request: Json) -> Json:
+    hanko.webhooks.behave(request["mode"])
+    return {"mode": request["mode"]}
+
+
+def _delete_user(hanko: StandInHanko, request: Json) -> Json:
+    hanko.delete_user(request["user_id"])
+    return {}
+
+
+def _change_password(hanko: StandInHanko, request: Json) -> Json:
+    hanko.change_password(request["user_id"])
+    return {}
 
 
 def _behave(hanko: StandInHanko, request: Json) -> Json:
@@ -78,6 +98,10 @@ def _state(hanko: StandInHanko, _: Json) -> Json:
 COMMANDS: dict[tuple[str, str], Callable[[StandInHanko, Json], Json]] = {
     ("POST", "/tokens"): _token,
     ("POST", "/webhooks"): _webhook,
+    ("POST", "/webhooks/subscribe"): _subscribe,
+    ("POST", "/webhooks/behave"): _behave_webhooks,
+    ("POST", "/users/delete"): _delete_user,
+    ("POST", "/users/password"): _change_password,
     ("POST", "/keys/rotate"): _rotate,
     ("POST", "/keys/withdraw"): _withdraw,
     ("POST", "/sessions/end"): _end,

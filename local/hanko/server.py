@@ -163,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
         for token in self._credentials():
             verdict = self.server.hanko.validate([token], renew=False, count=False)
             if verdict["is_valid"]:
-                self.server.hanko.end_session(verdict["claims"]["session_id"])
+                self.server.hanko.end_session(verdict["claims"]["session_id"], "explicit.logout")
                 return 204, None
         return 401, _error(401, "Unauthorized")
 

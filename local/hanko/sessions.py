@@ -13,24 +13,28 @@ class Session:
     user_id: str
     created_at: float
     last_used: float
+    expires_at: float | None = None
 
 
 @dataclass
 class Sessions:
-    """All live sessions. An idle timeout of 0 means none; beyond `limit` a user's oldest session ends."""
+    """All live sessions. An idle timeout of 0 means none; beyond `limit` a user's oldest session ends.
+
+    `ended` is told of each that does, and why, in the words of Hanko's events.
+    """
 
     now: Callable[[], float]
     idle_timeout_seconds: float
     limit: int
+    ended: Callable[[Session, str], None] = lambda _session, _why: None
     _rows: dict[str, Session] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def add(self, session_id: str, user_id: str) -> None:
+    def add(self, session_id: str, user_id: str, expires_at: float | None = None) -> None:
         with self._lock:
-            self._rows[session_id] = Session(session_id, user_id, self.now(), self.now())
-            mine = [row.session_id for row in self._rows.values() if row.user_id == user_id]  # oldest first
-            for oldest in mine[: -self.limit]:
-                del self._rows[oldest]
+            self._rows[session_id] = Session(session_id, user_id, self.now(), self.now(), expires_at)
+            for oldest in self._of(user_id)[: -self.limit]:
+                self.end(oldest.session_id, "passive.limit")
 
     def find(self, session_id: str, *, renew: bool = False) -> Session | None:
         """The live session; one found idle for too long ends here, as in Hanko's handler/session.go."""
@@ -39,21 +43,31 @@ class Sessions:
             if row is None:
                 return None
             if 0 < self.idle_timeout_seconds < self.now() - row.last_used:
-                del self._rows[session_id]
+                self.end(session_id, "passive.expire")
                 return None
             if renew:
                 row.last_used = self.now()
             return row
 
-    def end(self, session_id: str) -> bool:
+    def end(self, session_id: str, why: str = "admin.revoke") -> bool:
         """Whether there was such a session."""
         with self._lock:
-            return self._rows.pop(session_id, None) is not None
+            row = self._rows.pop(session_id, None)
+        if row is not None:
+            self.ended(row, why)
+        return row is not None
 
     def end_user(self, user_id: str) -> int:
         """How many sessions of that user ended."""
+        return sum(self.end(row.session_id) for row in self._of(user_id))
+
+    def forget_user(self, user_id: str) -> None:
+        """With a user go his sessions, of which nobody is told one by one."""
         with self._lock:
-            mine = [row.session_id for row in self._rows.values() if row.user_id == user_id]
-            for session_id in mine:
-                del self._rows[session_id]
-            return len(mine)
+            for row in self._of(user_id):
+                del self._rows[row.session_id]
+
+    def _of(self, user_id: str) -> list[Session]:
+        """The oldest first."""
+        with self._lock:
+            return [row for row in self._rows.values() if row.user_id == user_id]

@@ -1,8 +1,6 @@
 """StandInHanko: what Hanko knows and does; server.py is how it is reached."""
 
 import contextlib
-import http.client
-import json
 import ssl
 import tempfile
 import threading
@@ -13,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -22,6 +19,7 @@ from local.hanko.behaviour import Answer, behaviour
 from local.hanko.certificates import write_certificates
 from local.hanko.server import Server
 from local.hanko.sessions import Session, Sessions
+from local.hanko.webhooks import Delivery, Webhooks
 
 Json = dict[str, Any]
 Overrides = Mapping[str, Any] | None  # merged over the defaults; a value of None removes the member
@@ -60,7 +58,8 @@ class StandInHanko:
         self._lock = threading.RLock()
         self._keys: dict[str, rsa.RSAPrivateKey] = {}  # every key ever made: withdrawn ones can still sign
         self._published: list[str] = []  # kids, the newest first
-        self._sessions = Sessions(self.now, self.idle_timeout_seconds, self.session_limit)
+        self.webhooks = Webhooks(self.webhook_token)
+        self._sessions = Sessions(self.now, self.idle_timeout_seconds, self.session_limit, self._session_ended)
         self._modes = dict.fromkeys(ENDPOINTS, behaviour("normal", {}))
         self._server: Server | None = None
         self._tls_context: ssl.SSLContext | None = None
@@ -140,7 +139,8 @@ class StandInHanko:
         payload = _merged(payload, claims)
         session_id, user_id = payload.get("session_id"), payload.get("sub")
         if session and isinstance(session_id, str) and isinstance(user_id, str):
-            self._sessions.add(session_id, user_id)
+            expires_at = payload.get("exp")
+            self._sessions.add(session_id, user_id, expires_at if isinstance(expires_at, int) else None)
         return self._signed(payload, header, key)
 
     def webhook_token(self, event: str, data: Any, *, claims: Overrides = None) -> str:  # noqa: ANN401 - any JSON
@@ -236,25 +236,48 @@ class StandInHanko:
             answer["idle_expires_at"] = _rfc3339(idle_expires_at)
         return answer
 
-    def end_session(self, session_id: str) -> bool:
-        return self._sessions.end(session_id)
+    def end_session(self, session_id: str, why: str = "admin.revoke") -> bool:
+        """`why` is what Hanko's event says: also `explicit.logout`, `explicit.revoke`."""
+        return self._sessions.end(session_id, why)
 
     def end_user(self, user_id: str) -> int:
         return self._sessions.end_user(user_id)
 
+    def delete_user(self, user_id: str) -> None:
+        self._sessions.forget_user(user_id)
+        self.webhooks.trigger("user.delete", self._user(user_id))
+
+    def change_password(self, user_id: str) -> None:
+        """Sessions live on, as in Hanko."""
+        self.webhooks.trigger("user.update.password.update", self._user(user_id))
+
     # --- webhooks
 
+    def subscribe(self, url: str, events: Sequence[str]) -> None:
+        """Send these events, and all below them, to a receiver on loopback; `webhooks` knows what became of them."""
+        self.webhooks.subscribe(url, events)
+
     def send_webhook(self, url: str, event: str, data: Any, *, claims: Overrides = None) -> int:  # noqa: ANN401 - any JSON
-        """Post the event to a receiver on loopback, once, as Hanko does; the receiver's status."""
-        parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname not in {"localhost", "127.0.0.1"}:
-            raise ValueError("webhooks go to http://localhost or http://127.0.0.1 only")
-        body = json.dumps({"token": self.webhook_token(event, data, claims=claims), "event": event})
-        connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=10)
-        with contextlib.closing(connection):
-            path = parts._replace(scheme="", netloc="").geturl() or "/"
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
-            return connection.getresponse().status
+        """Post any event to a receiver on loopback, at once and once; the receiver's status."""
+        return Delivery(url, event, self.webhook_token(event, data, claims=claims)).post()
+
+    def _session_ended(self, session: Session, why: str) -> None:
+        data = {
+            "id": session.session_id,
+            "user_id": session.user_id,
+            "user_agent": "Example/1.0",
+            "ip_address": "192.0.2.1",
+            "created_at": _rfc3339(session.created_at),
+            "updated_at": _rfc3339(session.last_used),
+            "expires_at": None if session.expires_at is None else _rfc3339(session.expires_at),
+            "last_used": _rfc3339(session.last_used),
+        }
+        self.webhooks.trigger(f"session.delete.{why}", data)
+
+    def _user(self, user_id: str) -> Json:
+        """What a webhook says of a user."""
+        email = {"id": str(uuid.uuid4()), "address": "user@example.com", "is_primary": True, "is_verified": True}
+        return {"id": user_id, "emails": [email], "username": None, "created_at": _rfc3339(self.now())}
 
     # --- how it is answered
 
@@ -304,6 +327,7 @@ class StandInHanko:
                 "connections": self.connections,
                 "last_jwks_headers": self.last_jwks_headers,
                 "kids": list(self._published),
+                "webhooks": list(self.webhooks.delivered),
             }
 
 

@@ -200,29 +200,127 @@ def test_a_passkey_server_token_has_no_session() -> None:
     assert claims["exp"] == 1_800_000_300
 
 
-def test_webhooks_are_posted_to_loopback_and_nowhere_else(hanko: StandInHanko) -> None:
-    received: list[tuple[str, dict[str, Any]]] = []
+class Receiver(ThreadingHTTPServer):
+    """Takes every webhook with 202, and keeps path and body."""
 
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            self.send_response(202)
-            self.end_headers()
+    def __init__(self) -> None:
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        super().__init__(("127.0.0.1", 0), ReceiverHandler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/hooks?x=1"
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Silence."""
+    @property
+    def said(self) -> list[tuple[str, Any]]:
+        """Event and data, as the tokens have them."""
+        claims = [payload_of(body["token"]) for _, body in self.received]
+        return [(one["evt"], one["data"]) for one in claims]
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+
+class ReceiverHandler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.received.append((self.path, body))
+        self.send_response(202)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Silence."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
         threading.Thread(target=server.serve_forever, args=(0.02,)).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}/hooks?x=1"
-        assert hanko.send_webhook(url, "session.delete.explicit.logout", {"id": "s"}) == 202
+        yield server
         server.shutdown()
 
-    [(path, body)] = received
+
+def test_webhooks_are_posted_to_loopback_and_nowhere_else(hanko: StandInHanko, receiver: Receiver) -> None:
+    assert hanko.send_webhook(receiver.url, "session.delete.explicit.logout", {"id": "s"}) == 202
+
+    [(path, body)] = receiver.received
     assert (path, sorted(body), body["event"]) == ("/hooks?x=1", ["event", "token"], "session.delete.explicit.logout")
     assert payload_of(body["token"])["data"] == {"id": "s"}
     with pytest.raises(ValueError, match="localhost"):
         hanko.send_webhook("http://example.com/", "user.delete", {})
+    with pytest.raises(ValueError, match="localhost"):
+        hanko.subscribe("http://example.com/", ["user"])
+
+
+def test_every_way_in_which_a_session_ends_is_told(receiver: Receiver) -> None:
+    clock = Clock()
+    with StandInHanko(now=clock, idle_timeout_seconds=600, session_limit=2) as hanko:
+        hanko.subscribe(receiver.url, ["session.delete"])
+        user = "8c1b0b0e-5f0c-4b7e-9a51-3f6f0a7c2d11"
+        tokens = [hanko.mint(claims={"sub": user}) for _ in range(3)]  # one more than there may be
+        ids = [payload_of(token)["session_id"] for token in tokens]
+        call(hanko, "POST", "/logout", headers={"Authorization": f"Bearer {tokens[1]}"})
+        hanko.end_session(payload_of(hanko.mint())["session_id"])
+        hanko.end_session(payload_of(hanko.mint())["session_id"], "explicit.revoke")
+        clock.seconds += 601
+        assert not is_valid(hanko, tokens[2])
+        hanko.webhooks.wait()
+
+    assert [event for event, _ in receiver.said] == [
+        "session.delete.passive.limit",
+        "session.delete.explicit.logout",
+        "session.delete.admin.revoke",
+        "session.delete.explicit.revoke",
+        "session.delete.passive.expire",
+    ]
+    assert [receiver.said[index][1]["id"] for index in (0, 1, 4)] == ids
+    assert receiver.said[1][1] == {
+        "id": ids[1],
+        "user_id": user,
+        "user_agent": "Example/1.0",
+        "ip_address": "192.0.2.1",
+        "created_at": "2027-01-15T08:00:00Z",
+        "updated_at": "2027-01-15T08:00:00Z",
+        "expires_at": "2027-01-15T20:00:00Z",
+        "last_used": "2027-01-15T08:00:00Z",
+    }
+
+
+def test_a_deleted_user_has_no_sessions_and_is_told_of_once(hanko: StandInHanko, receiver: Receiver) -> None:
+    hanko.subscribe(receiver.url, ["user.delete", "session"])
+    token = hanko.mint()
+    user = payload_of(token)["sub"]
+    hanko.change_password(user)  # nobody asked for it
+    hanko.delete_user(user)
+    hanko.webhooks.wait()
+    assert not is_valid(hanko, token)
+    assert [(event, data["id"]) for event, data in receiver.said] == [("user.delete", user)]
+
+
+def test_a_changed_password_is_told_and_ends_nothing(hanko: StandInHanko, receiver: Receiver) -> None:
+    hanko.subscribe(receiver.url, ["user"])
+    token = hanko.mint()
+    hanko.change_password(payload_of(token)["sub"])
+    hanko.webhooks.wait()
+    assert [event for event, _ in receiver.said] == ["user.update.password.update"]
+    assert is_valid(hanko, token)
+
+
+def test_webhooks_get_lost_come_twice_and_in_another_order(hanko: StandInHanko, receiver: Receiver) -> None:
+    hanko.subscribe(receiver.url, ["user.delete"])
+    for mode, users in {"lose": ["1"], "repeat": ["2"], "reorder": ["3", "4"], "normal": ["5"]}.items():
+        hanko.webhooks.behave(mode)
+        for user in users:
+            hanko.delete_user(user)
+    hanko.webhooks.wait()
+    assert [data["id"] for _, data in receiver.said] == ["2", "2", "4", "3", "5"]
+    assert [status for _, status in hanko.webhooks.delivered] == [None, 202, 202, 202, 202, 202]
+    with pytest.raises(ValueError, match="unknown mode"):
+        hanko.webhooks.behave("sleepy")
+
+
+def test_a_webhook_that_nobody_takes_is_not_sent_again(hanko: StandInHanko, receiver: Receiver) -> None:
+    hanko.subscribe("http://127.0.0.1:9/", ["user.delete"])
+    hanko.subscribe(receiver.url, ["user.delete"])
+    hanko.delete_user("1")
+    hanko.webhooks.wait()
+    assert hanko.webhooks.delivered == [("user.delete", None), ("user.delete", 202)]
 
 
 # --- sessions
@@ -554,11 +652,16 @@ def test_the_admin_api_does_what_the_methods_do(hanko: StandInHanko) -> None:
 
     _, webhook = post(hanko, "/_admin/webhooks", {"event": "user.delete", "data": {"id": "x"}})
     assert payload_of(webhook["token"])["evt"] == "user.delete"
+    assert post(hanko, "/_admin/webhooks/subscribe", {"url": "http://127.0.0.1:9", "events": ["user"]})[0] == 200
+    assert post(hanko, "/_admin/webhooks/behave", {"mode": "lose"})[0] == 200
+    for command in ("delete", "password"):
+        assert post(hanko, f"/_admin/users/{command}", {"user_id": user})[0] == 200
 
     assert post(hanko, "/_admin/behave", {"mode": "status", "code": 503}) == (200, {"mode": "status"})
     assert call(hanko, "GET", JWKS)[0] == 503
     state = json.loads(call(hanko, "GET", "/_admin/state")[2])
     assert (state["jwks_requests"], state["validate_requests"], state["kids"]) == (1, 1, [rotated["kid"]])
+    assert state["webhooks"] == [["user.delete", None], ["user.update.password.update", None]]
 
 
 @pytest.mark.parametrize(
@@ -572,6 +675,9 @@ def test_the_admin_api_does_what_the_methods_do(hanko: StandInHanko) -> None:
         ("/_admin/keys/withdraw", {"kid": "unknown"}, 400),
         ("/_admin/sessions/end", {}, 400),
         ("/_admin/webhooks", {"event": "user.delete", "data": {}, "url": "http://example.com/"}, 400),
+        ("/_admin/webhooks/subscribe", {"url": "http://example.com/", "events": []}, 400),
+        ("/_admin/webhooks/behave", {"mode": "sleepy"}, 400),
+        ("/_admin/users/delete", {}, 400),
         ("/_admin/behave", {"mode": "down"}, 400),
         ("/_admin/behave", {"mode": "sleepy"}, 400),
     ],

@@ -1,0 +1,49 @@
+"""Lambda Function URLs, which receive Hanko's webhooks: the event (payload 2.0) and the answer, a bare status."""
+
+import base64
+
+from authorizer.errors import Reason, Unauthenticated
+from authorizer.exchange import Outcome
+from authorizer.gateway.event import section, text
+
+_STATUS_BY_REASON = {
+    Reason.WEBHOOK_MALFORMED: 400,
+    Reason.METHOD_NOT_ALLOWED: 405,
+    Reason.BODY_TOO_LARGE: 413,
+}
+_STATUS = {Outcome.RECEIVED: 204, Outcome.UNAUTHENTICATED: 401}
+
+
+def parse_body(event: object, max_body_bytes: int) -> bytes:
+    """The body of a POST, of which Lambda lets 6 MB through. Whoever can reach the URL has sent it.
+
+    Raises `Unauthenticated`: `method_not_allowed`, `body_too_large`, or `webhook_malformed` for what is no body.
+    """
+    if not isinstance(event, dict) or section(section(event, "requestContext"), "http").get("method") != "POST":
+        raise Unauthenticated(Reason.METHOD_NOT_ALLOWED)
+    body, is_base64 = event.get("body"), event.get("isBase64Encoded") is True
+    if not isinstance(body, str):
+        raise Unauthenticated(Reason.WEBHOOK_MALFORMED)
+    try:
+        data = base64.b64decode(body, validate=True) if is_base64 else body.encode()
+    except ValueError:
+        raise Unauthenticated(Reason.WEBHOOK_MALFORMED) from None
+    if len(data) > max_body_bytes:
+        raise Unauthenticated(Reason.BODY_TOO_LARGE)
+    return data
+
+
+def request_id(event: object) -> str:
+    """AWS's own id of the request, for the log; "" where there is none."""
+    return text(section(event, "requestContext").get("requestId")) if isinstance(event, dict) else ""
+
+
+def status_of(outcome: Outcome, reason: Reason) -> int:
+    """The HTTP status. Below 400 Hanko counts a webhook as delivered; 503 says that it may have been good."""
+    return _STATUS_BY_REASON.get(reason) or _STATUS.get(outcome, 503)
+
+
+def render(status: int) -> dict[str, object]:
+    """The answer: no body, so that nobody learns more from it than Hanko needs."""
+    allow = {"Allow": "POST"} if status == _STATUS_BY_REASON[Reason.METHOD_NOT_ALLOWED] else {}
+    return {"statusCode": status, "headers": {"Cache-Control": "no-store", **allow}}

@@ -1,0 +1,107 @@
+"""Hanko's webhook → what it revokes, or an error. The mirror of tokens.py: a session's token is refused here.
+
+Hanko posts `{"token": "<JWT>", "event": "<name>"}`, once, and all that is to be believed of it is what the JWT says
+(teamhanko/hanko, backend/webhooks). It has the keys and the audience of sessions, but never an issuer.
+"""
+
+import math
+from datetime import datetime
+from typing import NamedTuple
+
+from authorizer.clock import Clock
+from authorizer.config import Settings
+from authorizer.errors import Misconfigured, Reason, Unauthenticated
+from authorizer.hanko.revocations import Revocation, session_subject, user_subject
+from authorizer.hanko.signed import MAX_TIME, KeySource, Payload, SignatureVerifier, is_uuid
+from authorizer.hanko.strict import parse_object
+
+MAX_BODY_BYTES = 64 * 1024  # a user's own data are in it, so its token may be longer than a session's
+MARGIN_SECONDS = 3600  # tokens live on for HANKO_CLOCK_SKEW_SECONDS; far more than that costs nothing
+
+_SENDER = "hanko webhooks"
+_SESSION_ENDED = (
+    "session.delete"  # and below it .explicit.logout, .explicit.revoke, .admin.revoke, .passive.expire, .passive.limit
+)
+_USER_DELETED = "user.delete"
+_PASSWORD_CHANGED = "user.update.password.update"  # noqa: S105 - an event, not a password
+
+
+class Webhook(NamedTuple):
+    """A verified webhook: the family of its event, and what it revokes. Events that revoke nothing have neither."""
+
+    event: str = ""
+    revocation: Revocation | None = None
+
+
+class WebhookVerifier:
+    """Verifies the webhooks of one Hanko for one set of audiences."""
+
+    def __init__(self, settings: Settings, keys: KeySource, clock: Clock) -> None:
+        """Keep what every verification needs."""
+        self._signatures = SignatureVerifier(settings, keys, clock, MAX_BODY_BYTES)
+        self._max_lifetime_seconds = settings.max_token_lifetime_seconds
+        self._revokes_on_password_change = settings.logout.revoke_on_password_change
+
+    def verify(self, body: bytes) -> Webhook:
+        """Return what a genuine webhook revokes.
+
+        Raises `Unauthenticated` with the reason for what is not genuine, `Misconfigured(webhook_unreadable)` for what
+        is, but names no session or user as Hanko's source has it, or what `KeySource.find` raises.
+        """
+        event, token = _parse(body)
+        verified = self._signatures.verify(token)
+        members = verified.members
+        if members.get("sub") != _SENDER or "session_id" in members or "evt" not in members or "data" not in members:
+            raise Unauthenticated(Reason.NOT_A_WEBHOOK)
+        if members["evt"] != event:  # the event outside the token is anybody's to change
+            raise Unauthenticated(Reason.WEBHOOK_MALFORMED)
+        return self._read(event, verified)
+
+    def _read(self, event: str, verified: Payload) -> Webhook:
+        data, issued_until = verified.members["data"], math.ceil(verified.issued_at)
+        expires_at = self._last_expiry(issued_until)
+        if event.startswith(f"{_SESSION_ENDED}.") and not event.endswith("."):
+            ended = Revocation(session_subject(_id_of(data)), MAX_TIME, _session_expiry(data) or expires_at)
+            return Webhook(_SESSION_ENDED, ended)
+        if event == _USER_DELETED or (event == _PASSWORD_CHANGED and self._revokes_on_password_change):
+            return Webhook(event, Revocation(user_subject(_id_of(data)), issued_until, expires_at))
+        return Webhook()
+
+    def _last_expiry(self, issued_until: int) -> int:
+        """When no token issued up to then lives any more. With no limit to its lifetime, one could until `MAX_TIME`."""
+        if self._max_lifetime_seconds is None:
+            return MAX_TIME
+        return issued_until + self._max_lifetime_seconds + MARGIN_SECONDS
+
+
+def _parse(body: bytes) -> tuple[str, str]:
+    """Event and token, both still to be verified."""
+    try:
+        members = parse_object(body)
+    except ValueError:
+        raise Unauthenticated(Reason.WEBHOOK_MALFORMED) from None
+    event, token = members.pop("event", None), members.pop("token", None)
+    if not isinstance(event, str) or not isinstance(token, str):
+        raise Unauthenticated(Reason.WEBHOOK_MALFORMED)
+    return event, token
+
+
+def _id_of(data: object) -> str:
+    identifier = data.get("id") if isinstance(data, dict) else None
+    if not is_uuid(
+        identifier
+    ):  # Hanko signed it and we cannot read it: every logout would be lost, so it must be heard
+        raise Misconfigured(Reason.WEBHOOK_UNREADABLE)
+    return identifier
+
+
+def _session_expiry(data: object) -> int | None:
+    """When the session's token expires, with a margin; None where it is not said in a way that we can read."""
+    text = data.get("expires_at") if isinstance(data, dict) else None
+    try:
+        time = datetime.fromisoformat(text if isinstance(text, str) else "")
+    except ValueError:
+        return None
+    if time.tzinfo is None or not 0 < time.timestamp() < MAX_TIME:  # Go writes a time that is not set as the year 1
+        return None
+    return math.ceil(time.timestamp()) + MARGIN_SECONDS

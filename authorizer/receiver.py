@@ -1,0 +1,62 @@
+"""Parse, verify, revoke; one boundary for every failure. What handler.py is to requests, this is to Hanko's webhooks.
+
+Hanko tries once. So a webhook is answered with success only when what it revokes is durable: in the table, or, where
+that fails, in the queue of dead letters. Nothing that comes twice, late or in another order does harm.
+"""
+
+from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unauthenticated, Unavailable
+from authorizer.exchange import Outcome
+from authorizer.gateway import function_url
+from authorizer.hanko.keys import KeyCache
+from authorizer.hanko.revocations import DeadLetters, Revocation, RevocationWriter
+from authorizer.hanko.webhook import MAX_BODY_BYTES, WebhookVerifier
+from authorizer.telemetry import Telemetry, WebhookRecord
+
+
+class Receiver:
+    """Answers the requests to one Function URL."""
+
+    def __init__(
+        self,
+        keys: KeyCache,
+        verifier: WebhookVerifier,
+        writer: RevocationWriter,
+        dead_letters: DeadLetters,
+        telemetry: Telemetry,
+    ) -> None:
+        """Everything that lives as long as the sandbox."""
+        self._keys, self._verifier, self._telemetry = keys, verifier, telemetry
+        self._writer, self._dead_letters = writer, dead_letters
+
+    def handle(self, event: object, invocation_id: str) -> dict[str, object]:
+        """The answer to one request. Nothing is raised, whatever comes in."""
+        record = WebhookRecord(invocation_id, function_url.request_id(event))
+        try:
+            self._receive(event, record)
+        except AuthorizerError as error:
+            record.outcome, record.reason = _outcome(error), error.reason
+        except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
+            record.trace(error)
+        record.status = function_url.status_of(record.outcome, record.reason)
+        self._telemetry.write_webhook(record, self._keys.take_report())
+        return function_url.render(record.status)
+
+    def _receive(self, event: object, record: WebhookRecord) -> None:
+        webhook = self._verifier.verify(function_url.parse_body(event, MAX_BODY_BYTES))
+        record.event = webhook.event
+        record.reason = self._revoke(webhook.revocation) if webhook.revocation else Reason.EVENT_IGNORED
+        record.outcome = Outcome.RECEIVED
+
+    def _revoke(self, revocation: Revocation) -> Reason:
+        try:
+            self._writer.write(revocation)
+        except Unavailable:
+            self._dead_letters.put(revocation)
+            return Reason.REVOCATION_QUEUED
+        return Reason.REVOKED
+
+
+def _outcome(error: AuthorizerError) -> Outcome:
+    if isinstance(error, Unauthenticated):
+        return Outcome.UNAUTHENTICATED
+    return Outcome.MISCONFIGURED if isinstance(error, Misconfigured) else Outcome.UNAVAILABLE

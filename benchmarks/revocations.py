@@ -1,0 +1,109 @@
+"""What the revocation table adds: to a warm invocation, with the answer remembered and without, and to a cold start.
+
+DynamoDB is MiniStack's, over loopback: what a question costs there is told as a ratio to a bare one.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import count, cycle
+from pathlib import Path
+from typing import Any
+
+from benchmarks.handlers import CALLS_PER_ROUND, OURS, environment_for, invoker
+from benchmarks.paired import Samples, ratio, report, take_turns
+from benchmarks.runtime_api import Sandbox
+from events.sign import event_with
+from local.aws import LocalAws
+from local.build import ROOT
+from local.hanko import StandInHanko
+
+TABLE = "revoked"
+POOL_SIZE = 20  # sessions: each is asked about anew once a minute, and remembered in between
+WARM_UP_ROUNDS, ROUNDS, COLD_ROUNDS = 10, 150, 25
+BAR = 1.05  # of the whole handler
+ON = {"HANKO_REVOCATION_TABLE": TABLE}
+MODES: dict[str, dict[str, str]] = {
+    "off": {},
+    "remembered": {**ON, "HANKO_REVOCATION_CACHE_SECONDS": "60"},
+    "asked": ON,
+}
+
+
+def measure() -> list[dict[str, object]]:
+    """Warm and cold."""
+    with ExitStack() as stack:
+        hanko = stack.enter_context(StandInHanko(tls=True))
+        aws = stack.enter_context(LocalAws())
+        logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        tokens = [hanko.mint() for _ in range(POOL_SIZE)]
+        events = [json.dumps(event_with("http_v2", token)).encode() for token in tokens]
+        numbers = count()
+
+        def sandbox(mode: str) -> Sandbox:
+            environment = {**environment_for(hanko), **aws.environment, **MODES[mode]}
+            return Sandbox((sys.executable, *OURS), ROOT, environment, logs / str(next(numbers)))
+
+        client = _client_with_table(aws)
+        contestants = {mode: invoker(stack.enter_context(sandbox(mode)), cycle(events)) for mode in MODES}
+        contestants["off again"] = invoker(stack.enter_context(sandbox("off")), cycle(events))
+        contestants["bare BatchGetItem"] = lambda: statistics.median(_ask(client) for _ in range(CALLS_PER_ROUND))
+        take_turns(contestants, WARM_UP_ROUNDS)
+        warm = _warm(take_turns(contestants, ROUNDS))
+        return [warm, _cold(take_turns(_starts(sandbox, events[0]), COLD_ROUNDS))]
+
+
+def _warm(samples: Samples) -> dict[str, object]:
+    samples["asked less off"] = [ours - off for ours, off in zip(samples["asked"], samples["off"], strict=True)]
+    ratios = [
+        ratio(samples, "remembered", "off", BAR),
+        ratio(samples, "off again", "off"),
+        ratio(samples, "asked less off", "bare BatchGetItem"),
+    ]
+    return report("Revocation table, a warm invocation", samples, ratios)
+
+
+def _cold(samples: Samples) -> dict[str, object]:
+    ratios = [ratio(samples, f"asked, {until}", f"off, {until}") for until in ("ready", "answered")]
+    return report("Revocation table, a cold start: until ready, until the first answer", samples, ratios)
+
+
+def _starts(sandbox: Callable[[str], Sandbox], event: bytes) -> dict[str, Callable[[], float]]:
+    def start(mode: str, *, answers: bool) -> Callable[[], float]:
+        def run() -> float:
+            started = time.perf_counter()
+            with sandbox(mode) as running:
+                if answers:
+                    running.invoke(event)
+                return time.perf_counter() - started
+
+        return run
+
+    return {
+        f"{mode}, {until}": start(mode, answers=until == "answered")
+        for mode in ("off", "asked")
+        for until in ("ready", "answered")
+    }
+
+
+def _client_with_table(aws: LocalAws) -> Any:  # noqa: ANN401 - botocore makes its clients' methods at run time
+    client = aws.client("dynamodb")
+    client.create_table(
+        TableName=TABLE,
+        AttributeDefinitions=[{"AttributeName": "subject", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "subject", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return client
+
+
+def _ask(client: Any) -> float:  # noqa: ANN401 - as above
+    """What nobody who asks with botocore can save."""
+    keys = [{"subject": {"S": f"{kind}#0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"}} for kind in ("session", "user")]
+    started = time.perf_counter()
+    client.batch_get_item(RequestItems={TABLE: {"Keys": keys, "ConsistentRead": True}})
+    return time.perf_counter() - started

@@ -1,0 +1,410 @@
+"""The revocation table: written by the receiver, read by the authorizer; DynamoDB and SQS are moto's, in process."""
+
+import itertools
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from aws import FAULTS, TABLE, Aws, Fault, answers, every
+from sandbox import NOW, SESSION, USER, Json, MakeSettings, Time
+
+from authorizer.errors import Reason, Unauthenticated, Unavailable
+from authorizer.exchange import CheckReport
+from authorizer.hanko import revocations
+from authorizer.hanko.claims import Claims
+from authorizer.hanko.revocations import (
+    DeadLetters,
+    Revocation,
+    RevocationCheck,
+    RevocationWriter,
+    connect,
+    parse_revocation,
+    session_subject,
+    user_subject,
+)
+
+CLAIMS = Claims(USER, SESSION, NOW, NOW + 43_200, {})
+ITEM = Revocation(session_subject(SESSION), NOW + 1, NOW + 43_200)
+
+
+@pytest.fixture
+def check(aws: Aws, make_settings: MakeSettings, time_: Time) -> RevocationCheck:
+    return RevocationCheck(make_settings(), TABLE, aws.dynamodb, time_.clock)
+
+
+@pytest.fixture
+def caching(aws: Aws, make_settings: MakeSettings, time_: Time) -> RevocationCheck:
+    return RevocationCheck(make_settings(revocation_cache_seconds="30"), TABLE, aws.dynamodb, time_.clock)
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def writer(aws: Aws, time_: Time, pauses: list[float]) -> RevocationWriter:
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        time_.advance(seconds)
+
+    return RevocationWriter(TABLE, aws.dynamodb, time_.clock, pause)
+
+
+def passes(check: RevocationCheck, claims: Claims = CLAIMS) -> bool:
+    return check.verify(claims, "token") is claims
+
+
+def revoked(check: RevocationCheck, claims: Claims = CLAIMS) -> bool:
+    with pytest.raises(Unauthenticated) as caught:
+        check.verify(claims, "token")
+    return caught.value.reason is Reason.SESSION_REVOKED
+
+
+# --- writing
+
+
+def test_an_item_as_a_whole(aws: Aws, writer: RevocationWriter) -> None:
+    writer.write(ITEM)
+    assert aws.dynamodb.scan(TableName=TABLE)["Items"] == [
+        {
+            "subject": {"S": f"session#{SESSION}"},
+            "issued_until": {"N": str(NOW + 1)},
+            "expires_at": {"N": str(NOW + 43_200)},
+        }
+    ]
+
+
+def test_the_order_of_writing_makes_no_difference_and_nothing_is_ever_shortened(
+    aws: Aws, writer: RevocationWriter
+) -> None:
+    """Also where one number is larger and the other smaller, as after a change of the lifetime setting."""
+    items = [Revocation("", 10, 300), Revocation("", 20, 200), Revocation("", 15, 100), Revocation("", 10, 300)]
+    orders = list(itertools.permutations(items))
+    for number, order in enumerate(orders):
+        for item in order:
+            writer.write(replace(item, subject=f"user#{number}"))
+    assert set(aws.items.values()) == {(20, 300)}
+    assert len(aws.items) == len(orders)
+
+
+def test_a_replay_changes_nothing(aws: Aws, writer: RevocationWriter, pauses: list[float]) -> None:
+    for _ in range(3):
+        writer.write(ITEM)
+    assert aws.items == {ITEM.subject: (NOW + 1, NOW + 43_200)}
+    assert pauses == [0, 0, 0]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("nth", [2, 3])
+def test_a_failed_write_is_made_good(aws: Aws, writer: RevocationWriter, fault: str, nth: int) -> None:
+    aws.fail("UpdateItem", every(nth, FAULTS[fault]))
+    for number in range(20):
+        writer.write(replace(ITEM, subject=f"user#{number}"))
+    assert set(aws.items.values()) == {(NOW + 1, NOW + 43_200)}
+    assert len(aws.items) == 20
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_cannot_be_written_is_said_in_time(
+    aws: Aws, writer: RevocationWriter, pauses: list[float], fault: str
+) -> None:
+    aws.fail("UpdateItem", FAULTS[fault])
+    with pytest.raises(Unavailable) as caught:
+        writer.write(ITEM)
+    assert caught.value.reason is Reason.REVOCATION_UNWRITTEN
+    assert aws.items == {}
+    assert tuple(pauses) == revocations.WRITE_PAUSES_SECONDS
+
+
+def test_no_attempt_begins_when_the_time_is_over(
+    aws: Aws, writer: RevocationWriter, time_: Time, pauses: list[float]
+) -> None:
+    def slow() -> object:
+        time_.advance(1)
+        return FAULTS["throttled"]()
+
+    aws.fail("UpdateItem", slow)
+    with pytest.raises(Unavailable):
+        writer.write(ITEM)
+    assert pauses == [0, 0]
+
+
+def test_half_an_item_revokes_and_stays(aws: Aws, writer: RevocationWriter, check: RevocationCheck) -> None:
+    aws.fail("UpdateItem", iter_faults(None, *[FAULTS["down"]] * 20))
+    with pytest.raises(Unavailable):
+        writer.write(ITEM)
+    assert aws.items == {ITEM.subject: (NOW + 1, 0)}  # without an expires_at DynamoDB never removes it
+    assert revoked(check)
+
+
+def iter_faults(*faults: Fault | None) -> Fault:
+    """One after another."""
+    left = iter(faults)
+
+    def call() -> object:
+        fault = next(left)
+        return fault() if fault else None
+
+    return call
+
+
+# --- the queue
+
+
+def test_a_dead_letter_holds_the_entry_and_no_more(aws: Aws) -> None:
+    DeadLetters(aws.queue_url, aws.sqs).put(ITEM)
+    (message,) = aws.sqs.receive_message(QueueUrl=aws.queue_url)["Messages"]
+    assert message["Body"] == (
+        f'{{"subject": "session#{SESSION}", "issued_until": {NOW + 1}, "expires_at": {NOW + 43_200}}}'
+    )
+    assert parse_revocation(message["Body"]) == ITEM
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_queue_that_fails_once_is_asked_again(aws: Aws, fault: str) -> None:
+    letters = DeadLetters(aws.queue_url, aws.sqs)
+    aws.fail("SendMessage", iter_faults(FAULTS[fault], None))
+    letters.put(ITEM)
+    assert aws.queued == [ITEM]
+    aws.fail("SendMessage", FAULTS[fault])
+    with pytest.raises(Unavailable) as caught:
+        letters.put(ITEM)
+    assert caught.value.reason is Reason.REVOCATION_UNWRITTEN
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{}", "[]", '{"subject": "user#1", "issued_until": 1}', '{"subject": 1, "issued_until": 1, "expires_at": 1}'],
+)
+def test_what_is_no_dead_letter_of_ours(body: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any: it is never shown
+        parse_revocation(body)
+
+
+# --- reading
+
+
+def test_a_session_is_revoked_and_others_are_not(writer: RevocationWriter, check: RevocationCheck) -> None:
+    assert passes(check)
+    writer.write(ITEM)
+    assert revoked(check)
+    assert passes(check, CLAIMS._replace(session_id="5c1d2e3f-4a5b-4c6d-8e7f-8a9b0c1d2e30"))
+
+
+def test_a_user_is_revoked_up_to_a_moment(writer: RevocationWriter, check: RevocationCheck) -> None:
+    writer.write(Revocation(user_subject(USER), NOW, NOW + 43_200))
+    for issued_at in (NOW - 1, NOW - 0.5, NOW):
+        assert revoked(check, CLAIMS._replace(issued_at=issued_at))
+    for issued_at in (NOW + 0.5, NOW + 1):
+        assert passes(check, CLAIMS._replace(issued_at=issued_at))
+    assert passes(check, CLAIMS._replace(user_id="0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a02", session_id="other"))
+
+
+def test_a_session_is_not_a_user(writer: RevocationWriter, check: RevocationCheck) -> None:
+    """The ids of both are UUIDs: one never stands for the other."""
+    writer.write(Revocation(session_subject(USER), NOW + 1, NOW + 2))
+    writer.write(Revocation(user_subject(SESSION), NOW + 1, NOW + 2))
+    assert passes(check)
+
+
+def test_an_item_that_should_be_gone_by_now_is_still_right(
+    writer: RevocationWriter, check: RevocationCheck, time_: Time
+) -> None:
+    writer.write(replace(ITEM, expires_at=int(time_.wall) - 3600))
+    assert revoked(check)
+
+
+def test_one_request_asks_for_both_and_consistently(aws: Aws, check: RevocationCheck) -> None:
+    asked: list[Json] = []
+    aws.dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.BatchGetItem", lambda params, **_: asked.append(params)
+    )
+    assert passes(check)
+    assert asked == [
+        {
+            "RequestItems": {
+                TABLE: {
+                    "Keys": [{"subject": {"S": f"session#{SESSION}"}}, {"subject": {"S": f"user#{USER}"}}],
+                    "ConsistentRead": True,
+                }
+            }
+        }
+    ]
+    assert check.take_report() == CheckReport("revocation", 1)
+    assert check.take_report() == CheckReport("revocation")
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure"),
+    [
+        ("throttled", "throttled"),
+        ("denied", "denied"),
+        ("refused", "refused"),
+        ("failing", "refused"),
+        ("down", "connection"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_no_answer(aws: Aws, check: RevocationCheck, fault: str, failure: str) -> None:
+    aws.fail("BatchGetItem", FAULTS[fault])
+    with pytest.raises(Unavailable) as caught:
+        check.verify(CLAIMS, "token")
+    assert caught.value.reason is Reason.REVOCATION_UNCHECKED
+    assert check.take_report() == CheckReport("revocation", 2, failure)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_read_that_fails_once_is_made_good(
+    aws: Aws, writer: RevocationWriter, check: RevocationCheck, fault: str
+) -> None:
+    aws.fail("BatchGetItem", iter_faults(FAULTS[fault], None))
+    assert passes(check)
+    writer.write(ITEM)
+    aws.fail("BatchGetItem", iter_faults(FAULTS[fault], None))
+    assert revoked(check)
+
+
+def test_without_credentials_there_is_no_answer(
+    make_settings: MakeSettings, time_: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    check = RevocationCheck(make_settings(), TABLE, connect("dynamodb"), time_.clock)
+    with pytest.raises(Unavailable):
+        check.verify(CLAIMS, "token")
+    assert check.take_report() == CheckReport("revocation", 2, "credentials")
+
+
+def unprocessed(*subjects: str, found: Json | None = None) -> Fault:
+    """What DynamoDB answers when it has read some of the keys and not the others."""
+    left = {TABLE: {"Keys": [{"subject": {"S": subject}} for subject in subjects], "ConsistentRead": True}}
+    items = {TABLE: [found]} if found else {}
+    return answers(200, {"Responses": items, "UnprocessedKeys": left})
+
+
+def test_keys_that_were_not_read_are_asked_for_again(
+    aws: Aws, writer: RevocationWriter, check: RevocationCheck
+) -> None:
+    user = user_subject(USER)
+    aws.fail("BatchGetItem", iter_faults(unprocessed(user), None))
+    assert passes(check)
+    writer.write(Revocation(user, NOW, NOW + 1))
+    aws.fail("BatchGetItem", iter_faults(unprocessed(user), None))
+    assert revoked(check)
+
+
+def test_keys_that_stay_unread_are_no_answer(aws: Aws, check: RevocationCheck) -> None:
+    aws.fail("BatchGetItem", unprocessed(user_subject(USER)))
+    with pytest.raises(Unavailable):
+        check.verify(CLAIMS, "token")
+    assert check.take_report() == CheckReport("revocation", 2, "throttled")
+
+
+def test_one_item_is_enough_whatever_was_not_read(aws: Aws, check: RevocationCheck) -> None:
+    found = {"subject": {"S": session_subject(SESSION)}, "issued_until": {"N": str(NOW)}}
+    aws.fail("BatchGetItem", unprocessed(user_subject(USER), found=found))
+    assert revoked(check)
+
+
+def test_an_item_that_is_none_of_ours_lets_nobody_in(aws: Aws, check: RevocationCheck) -> None:
+    aws.dynamodb.put_item(TableName=TABLE, Item={"subject": {"S": session_subject(SESSION)}})
+    with pytest.raises(KeyError):  # the handler's boundary makes a 5xx of it
+        check.verify(CLAIMS, "token")
+
+
+# --- remembering
+
+
+def test_not_revoked_is_asked_anew_unless_it_may_be_remembered(
+    writer: RevocationWriter, check: RevocationCheck, caching: RevocationCheck, time_: Time
+) -> None:
+    assert passes(check)
+    assert passes(caching)
+    writer.write(ITEM)
+    assert revoked(check)
+    time_.advance(29.9)
+    assert passes(caching)
+    assert caching.take_report().asks == 1
+    time_.advance(0.1)
+    assert revoked(caching)
+
+
+def test_revoked_is_remembered_for_good(
+    aws: Aws, writer: RevocationWriter, check: RevocationCheck, time_: Time
+) -> None:
+    writer.write(ITEM)
+    assert revoked(check)
+    aws.fail("BatchGetItem", FAULTS["down"])
+    time_.advance(43_199)
+    assert revoked(check)
+    assert check.take_report() == CheckReport("revocation", 1)
+
+
+def test_a_failure_is_not_remembered(aws: Aws, caching: RevocationCheck) -> None:
+    aws.fail("BatchGetItem", FAULTS["down"])
+    with pytest.raises(Unavailable):
+        caching.verify(CLAIMS, "token")
+    aws.fail("BatchGetItem", None)
+    assert passes(caching)
+
+
+def test_what_is_remembered_belongs_to_one_token(writer: RevocationWriter, caching: RevocationCheck) -> None:
+    """A session's older token can be revoked with its user, while the newer one lives."""
+    writer.write(Revocation(user_subject(USER), NOW, NOW + 43_200))
+    assert passes(caching, CLAIMS._replace(issued_at=NOW + 1))
+    assert revoked(caching, CLAIMS)
+    assert passes(caching, CLAIMS._replace(issued_at=NOW + 1))
+
+
+def test_what_is_remembered_belongs_to_one_user(writer: RevocationWriter, caching: RevocationCheck) -> None:
+    writer.write(Revocation(user_subject(USER), NOW, NOW + 43_200))
+    assert passes(caching, CLAIMS._replace(user_id="0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a02"))
+    assert revoked(caching)
+
+
+def test_memory_has_an_end_and_forgetting_means_asking(aws: Aws, caching: RevocationCheck) -> None:
+    item = {"subject": {"S": user_subject(USER)}, "issued_until": {"N": str(NOW)}}
+    aws.fail("BatchGetItem", answers(200, {"Responses": {TABLE: [item]}, "UnprocessedKeys": {}}))
+    for number in range(revocations.MAX_REMEMBERED + 1):
+        assert revoked(caching, CLAIMS._replace(session_id=str(number)))
+        assert passes(caching, CLAIMS._replace(session_id=str(number), issued_at=NOW + 1))
+    caching.take_report()
+    assert revoked(caching, CLAIMS._replace(session_id="1"))
+    assert passes(caching, CLAIMS._replace(session_id="1", issued_at=NOW + 1))
+    assert caching.take_report().asks == 0
+    assert revoked(caching, CLAIMS._replace(session_id="0"))
+    assert passes(caching, CLAIMS._replace(session_id="0", issued_at=NOW + 1))
+    assert caching.take_report().asks == 2
+
+
+# --- the client
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A port where connections are taken, by the kernel, and nobody says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("kind", ["silent", "closed"])
+def test_a_real_connection_that_does_not_serve_ends_in_time(
+    kind: str, silent: str, make_settings: MakeSettings, time_: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", silent if kind == "silent" else "http://127.0.0.1:9")
+    check = RevocationCheck(make_settings(), TABLE, connect("dynamodb"), time_.clock)
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        check.verify(CLAIMS, "token")
+    assert time.monotonic() - began < revocations.READ_ATTEMPTS * 1.5 * revocations.READ_SECONDS + 0.5
+    assert check.take_report() == CheckReport("revocation", 2, "connection")

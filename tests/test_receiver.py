@@ -1,0 +1,255 @@
+"""The receiver of Hanko's webhooks, whole: statuses, records, and that nothing is lost."""
+
+import json
+import random
+import runpy
+import uuid
+from dataclasses import asdict
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+from aws import FAULTS, TABLE, Aws, every
+from receiving import MakeReceiving, Receiving, url_event
+from sandbox import NOW, SESSION, USER, Json, MakeSandbox, Time
+
+from authorizer.errors import Misconfigured
+from authorizer.hanko.revocations import Revocation, RevocationCheck, session_subject, user_subject
+from authorizer.hanko.signed import MAX_TIME
+from authorizer.hanko.webhook import MARGIN_SECONDS
+from authorizer.telemetry import METRICS_NAMESPACE
+from local.hanko import StandInHanko
+
+ENDED = {"id": SESSION, "user_id": USER, "expires_at": "2027-01-15T20:00:00Z"}
+EXPIRES_AT = NOW + 12 * 3600 + MARGIN_SECONDS
+LOGOUT, DELETED, PASSWORD = "session.delete.explicit.logout", "user.delete", "user.update.password.update"
+
+
+@pytest.fixture
+def time_() -> Time:
+    return Time(wall=NOW)
+
+
+def webhook(hanko: StandInHanko, event: str, data: object, **claims: Any) -> str:  # noqa: ANN401 - any JSON
+    return json.dumps({"token": hanko.webhook_token(event, data, claims=claims), "event": event})
+
+
+# --- the answer, the item, the record
+
+
+def test_a_logout_as_a_whole(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    body = webhook(hanko, LOGOUT, ENDED)
+    assert receiving.answer(url_event(body)) == {"statusCode": 204, "headers": {"Cache-Control": "no-store"}}
+    assert aws.items == {session_subject(SESSION): (MAX_TIME, EXPIRES_AT)}
+    line, metrics = receiving.record()
+    assert line == {
+        "level": "INFO",
+        "message": "received",
+        "timestamp": ANY,
+        "service": ANY,
+        "outcome": "received",
+        "reason": "revoked",
+        "kind": "webhook",
+        "event": "session.delete",
+        "status": 204,
+        "request_id": "request-1",
+        "invocation_id": "invocation",
+        "duration_ms": ANY,
+        "key_set_age_seconds": 0,
+        "key_fetches": 1,
+        "stale_keys": False,
+    }
+    assert metrics.pop("_aws")["CloudWatchMetrics"][0]["Namespace"] == METRICS_NAMESPACE
+    assert metrics == {
+        "service": ANY,
+        "kind": "webhook",
+        "reason": "revoked",
+        "Received": [1],
+        "Duration": [ANY],
+        "KeySetAge": [0],
+        "KeyFetches": [1],
+        "KeyFetchFailures": [0],
+    }
+
+
+def test_what_comes_in_base64_is_the_same(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    assert receiving.post(webhook(hanko, DELETED, {"id": USER}).encode()) == 204
+    assert aws.items == {user_subject(USER): (NOW, MAX_TIME)}
+
+
+def test_other_events_are_welcome_and_ignored(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    for event in ("user.create", PASSWORD, "email.send", "session.create.flow"):
+        assert receiving.post(webhook(hanko, event, {"id": USER})) == 204
+        line, metrics = receiving.record()
+        assert (line["outcome"], line["reason"], "event" in line) == ("received", "event_ignored", False)
+        assert metrics["Received"] == [1]
+    assert aws.requests == []
+
+
+def test_a_changed_password_where_it_counts(make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws) -> None:
+    receiving = make_receiving(revoke_on_password_change="true")
+    assert receiving.post(webhook(hanko, PASSWORD, {"id": USER})) == 204
+    assert aws.items == {user_subject(USER): (NOW, MAX_TIME)}
+    assert receiving.record()[0]["event"] == PASSWORD
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "reason"),
+    [
+        (url_event("{"), 400, "webhook_malformed"),
+        (url_event(None), 400, "webhook_malformed"),
+        (url_event("\ud800"), 400, "webhook_malformed"),
+        (url_event("no base64!", is_base64=True), 400, "webhook_malformed"),
+        (url_event('{"token": "a.b.c", "event": "user.delete"}'), 401, "token_malformed"),
+        (url_event("{}", "GET"), 405, "method_not_allowed"),
+        (url_event("{}", "post"), 405, "method_not_allowed"),
+        ({}, 405, "method_not_allowed"),
+        (None, 405, "method_not_allowed"),
+        (url_event("x" * 65_537), 413, "body_too_large"),
+        (url_event("x" * 87_388, is_base64=True), 413, "body_too_large"),
+        (url_event("x" * 1_000_000, is_base64=True), 413, "body_too_large"),
+        (url_event("é" * 40_000), 413, "body_too_large"),
+    ],
+)
+def test_each_fault_has_its_status(receiving: Receiving, event: Any, status: int, reason: str, aws: Aws) -> None:  # noqa: ANN401 - any event
+    answer = receiving.answer(event)
+    assert answer["statusCode"] == status
+    assert answer["headers"].get("Allow") == ("POST" if status == 405 else None)
+    line, metrics = receiving.record()
+    assert (line["reason"], line["fault"], line["status"]) == (reason, "caller", status)
+    assert metrics["Unauthenticated"] == [1]
+    assert aws.requests == []
+
+
+def test_a_webhook_that_cannot_be_verified_may_have_been_good(receiving: Receiving, hanko: StandInHanko) -> None:
+    hanko.behave("down")
+    assert receiving.post(webhook(hanko, LOGOUT, ENDED)) == 503
+    line, metrics = receiving.record()
+    assert (line["reason"], line["fault"], metrics["Unavailable"]) == ("keys_unavailable", "hanko", [1])
+
+
+def test_a_genuine_webhook_that_names_nobody_is_heard_of(receiving: Receiving, hanko: StandInHanko) -> None:
+    assert receiving.post(webhook(hanko, LOGOUT, {"ID": SESSION})) == 503
+    line, metrics = receiving.record()
+    assert (line["reason"], line["fault"], metrics["Misconfigured"]) == ("webhook_unreadable", "deployment", [1])
+
+
+def test_whatever_breaks_is_a_503_with_the_places_in_the_log(
+    receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    def breaks() -> object:
+        raise RuntimeError("SECRET")
+
+    aws.fail("UpdateItem", breaks)
+    assert receiving.post(webhook(hanko, LOGOUT, ENDED)) == 503
+    output = receiving.output()
+    line = next(one for one in map(json.loads, output.splitlines()) if "_aws" not in one)
+    assert (line["outcome"], line["reason"], line["stack"][-1]) == ("unavailable", "internal", "RuntimeError")
+    assert "SECRET" not in output
+
+
+# --- faults of AWS
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_the_table_does_not_take_waits_in_the_queue(
+    receiving: Receiving, hanko: StandInHanko, aws: Aws, fault: str
+) -> None:
+    aws.fail("UpdateItem", FAULTS[fault])
+    assert receiving.post(webhook(hanko, LOGOUT, ENDED)) == 204
+    assert aws.items == {}
+    assert aws.queued == [Revocation(session_subject(SESSION), MAX_TIME, EXPIRES_AT)]
+    line, metrics = receiving.record()
+    assert (line["outcome"], line["reason"], line["fault"]) == ("received", "revocation_queued", "aws")
+    assert metrics["Received"] == [1]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_nobody_takes_is_a_503(receiving: Receiving, hanko: StandInHanko, aws: Aws, fault: str) -> None:
+    aws.fail("UpdateItem", FAULTS[fault])
+    aws.fail("SendMessage", FAULTS[fault])
+    assert receiving.post(webhook(hanko, LOGOUT, ENDED)) == 503
+    line, metrics = receiving.record()
+    assert (line["reason"], line["fault"], metrics["Unavailable"]) == ("revocation_unwritten", "aws", [1])
+    assert (aws.items, aws.queued) == ({}, [])
+
+
+@pytest.mark.parametrize(("count", "failing_for_good"), [(1000, 0.0), (300, 0.5)])
+def test_nothing_lost(receiving: Receiving, hanko: StandInHanko, aws: Aws, count: int, failing_for_good: float) -> None:
+    """While DynamoDB fails every third write, or more than that, every webhook is in the table or in the queue."""
+    throttled, chance = every(3, FAULTS["throttled"]), random.Random(4)  # noqa: S311 - no secret
+    is_down = False
+
+    def fault() -> object:
+        return FAULTS["down"]() if is_down else throttled()
+
+    aws.fail("UpdateItem", fault)
+    expected = set()
+    for number in range(count):
+        is_down = chance.random() < failing_for_good
+        identifier = str(uuid.UUID(int=number, version=4))
+        event = DELETED if number % 2 else LOGOUT
+        assert receiving.post(webhook(hanko, event, {**ENDED, "id": identifier})) == 204
+        expected.add(user_subject(identifier) if event is DELETED else session_subject(identifier))
+    queued, items = aws.queued, aws.items
+    assert items.keys() | {one.subject for one in queued} == expected
+    assert len(queued) == pytest.approx(count * failing_for_good, abs=count * 0.05)
+    assert all(all(numbers) for numbers in items.values())
+
+
+# --- with the authorizer behind it
+
+
+def test_from_the_answer_to_the_webhook_on_the_session_is_refused(
+    make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time
+) -> None:
+    sandbox = make_sandbox()
+    check = RevocationCheck(sandbox.settings, TABLE, aws.dynamodb, time_.clock)
+    token = hanko.mint()
+    claims = sandbox.verifier.verify(token)
+    assert check.verify(claims, token) is claims
+    ended = {"id": claims.session_id, "user_id": claims.user_id, "expires_at": "2027-01-15T20:00:00Z"}
+    assert receiving.post(webhook(hanko, LOGOUT, ended)) == 204
+    with pytest.raises(Exception, match="session_revoked"):
+        check.verify(claims, token)
+    other = hanko.mint(claims={"sub": claims.user_id})
+    assert check.verify(sandbox.verifier.verify(other), other)
+
+
+# --- the entry point
+
+
+def start(hanko: StandInHanko, aws: Aws, monkeypatch: pytest.MonkeyPatch, **environ: str) -> Any:  # noqa: ANN401 - a handler
+    required = {"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": "localhost", "HANKO_REVOCATION_TABLE": TABLE}
+    required |= {"HANKO_REVOCATION_QUEUE_URL": aws.queue_url, "AWS_LAMBDA_FUNCTION_NAME": f"function-{uuid.uuid4()}"}
+    for name, value in {**required, **environ}.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_module("authorizer.webhook_function")["webhook_handler"]
+
+
+def test_the_function_as_it_starts(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with StandInHanko() as hanko:  # on the machine's own clock
+        handler = start(hanko, aws, monkeypatch, AWS_LAMBDA_FUNCTION_NAME="my-webhooks")
+        answer = handler(url_event(webhook(hanko, DELETED, {"id": USER})), SimpleNamespace(aws_request_id="one"))
+    assert answer["statusCode"] == 204
+    assert aws.items.keys() == {user_subject(USER)}
+    lines: list[Json] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["service"] for one in lines] == ["my-webhooks", "my-webhooks"]
+
+
+@pytest.mark.parametrize("missing", ["HANKO_REVOCATION_TABLE", "HANKO_REVOCATION_QUEUE_URL", "HANKO_AUDIENCE"])
+def test_without_what_it_needs_it_does_not_start(
+    missing: str, hanko: StandInHanko, aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Misconfigured):
+        start(hanko, aws, monkeypatch, **{missing: ""})
+    line = next(one for one in map(json.loads, capsys.readouterr().out.splitlines()) if "_aws" not in one)
+    assert (line["reason"], missing in line["mistakes"][0]) == ("settings_invalid", True)
+    assert hanko.jwks_requests == 0
+
+
+def test_a_dead_letter_is_what_would_have_been_written() -> None:
+    assert asdict(Revocation("user#1", 2, 3)) == {"subject": "user#1", "issued_until": 2, "expires_at": 3}
