@@ -1,8 +1,13 @@
-"""What the two sides exchange: a `Request` in one shape for every API kind, and the `Decision` about it."""
+"""What the two sides exchange: a `Request` in one shape for every API kind, and the `Decision` about it.
+
+What is made for every request is a NamedTuple: as frozen as a dataclass, and made in a quarter of the time.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from authorizer.errors import Reason
 
@@ -35,19 +40,21 @@ class Outcome(StrEnum):
     MISCONFIGURED = "misconfigured"
 
 
-@dataclass(frozen=True, slots=True)
-class Offers:
+class Offers(NamedTuple):
     """Every place where the caller could have put a token, as it came: unread, unchecked, never to be printed."""
 
-    token: object = field(default=None, repr=False)
-    headers: object = field(default=None, repr=False)
-    multi_value_headers: object = field(default=None, repr=False)
-    cookies: object = field(default=None, repr=False)
-    query: object = field(default=None, repr=False)
+    token: object = None
+    headers: object = None
+    multi_value_headers: object = None
+    cookies: object = None
+    query: object = None
+
+    def __repr__(self) -> str:
+        """Without what is in it."""
+        return "Offers(...)"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """All that API Gateway may take one simple response for: `methods` on `path`, or on what begins so.
 
     `greedy` is one in which whole paths may hide.
@@ -59,8 +66,7 @@ class Scope:
     greedy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What is asked. `stage_arn` is rebuilt from validated parts and ends behind the stage; AppSync's is the API's.
 
     `path` is the caller's own text: rules look at it, and it goes nowhere. Only an HTTP API's simple response that may
@@ -74,12 +80,15 @@ class Request:
     stage_arn: str
     method: str
     request_id: str
-    path: str = field(default="", repr=False)
-    scope: Scope | None = field(default=None, repr=False)
+    path: str = ""
+    scope: Scope | None = None
+
+    def __repr__(self) -> str:
+        """Without what the caller wrote."""
+        return f"Request({self.kind}, {self.stage_arn})"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What a caller may call: `allowed` without `denied`, as IAM patterns behind the stage; AppSync has fields."""
 
     allowed: tuple[str, ...] = ("*",)
@@ -99,8 +108,7 @@ class CheckReport:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What was decided, and why. The rest is empty unless the caller is known.
 
     Outcome, reason and `rule` are about what was asked for; `grant` is about everything that could be. `usage_key` is
@@ -111,10 +119,10 @@ class Decision:
     outcome: Outcome
     reason: Reason
     principal_id: str = ""
-    context: Mapping[str, ContextValue] = field(default_factory=dict, repr=False)
+    context: Mapping[str, ContextValue] = MappingProxyType({})
     rule: str = ""
     grant: Grant | None = None
-    usage_key: str = field(default="", repr=False)
+    usage_key: str = ""
     stale_rules: str = ""
     session_unchecked: bool = False
 
@@ -122,3 +130,7 @@ class Decision:
     def allowed(self) -> bool:
         """Whether the request may pass."""
         return self.outcome is Outcome.ALLOWED
+
+    def __repr__(self) -> str:
+        """Without what is personal."""
+        return f"Decision({self.outcome}, {self.reason}, {self.rule!r})"

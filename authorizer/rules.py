@@ -7,6 +7,7 @@ what the caller may call, less what is guarded by the rules that the caller does
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from authorizer.errors import Reason
 from authorizer.exchange import MAX_CONTEXT_BYTES, METHODS, EventKind, Grant, Request, Scope
@@ -149,8 +150,7 @@ class Rule:
         return Patterns(one for route in self.routes for one in route.patterns(guarded=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What the rules say: of the route that was asked for in `reason` and `rule`, of every route in `grant`.
 
     `told` is for the context: the rules that the caller does not meet, the same whatever route was asked for.

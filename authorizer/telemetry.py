@@ -123,9 +123,11 @@ class Telemetry:
             "session_unchecked": decision.session_unchecked or None,
             "stack": record.stack,
         }
-        happened = {"StaleRules": decision.stale_rules, "SessionUnchecked": decision.session_unchecked}
-        counted = {name: 1 for name, has in happened.items() if has}
-        metrics = {"Duration": duration_ms, **_key_metrics(keys), **_check_metrics(checks), **counted}
+        metrics = {"Duration": duration_ms, **_key_metrics(keys), **_check_metrics(checks)}
+        if decision.stale_rules:
+            metrics["StaleRules"] = 1
+        if decision.session_unchecked:
+            metrics["SessionUnchecked"] = 1
         self._writer.write(decision.outcome, decision.reason, line, metrics)
 
     def write_webhook(self, record: WebhookRecord, keys: KeyReport) -> None:
@@ -161,41 +163,51 @@ class _Writer:
     def __init__(self, function_name: str) -> None:
         self._service = function_name
         self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
+        self._heads: dict[tuple[Outcome, Reason], tuple[str, str, str]] = {}
         self._metric_heads: dict[tuple[str, ...], str] = {}
         Logger(service=function_name, logger_formatter=_Lines(), sampling_rate=0)  # sets up the logger of that name
-        # Handed over as a record of its own, a line costs a third of `Logger.info`, which looks for its caller first;
-        # and no AWS_LAMBDA_LOG_LEVEL silences the metrics.
+        # Handed to the handler as a record of its own, a line costs a quarter of `Logger.info`, which looks for its
+        # caller, its levels and filters first; and no AWS_LAMBDA_LOG_LEVEL silences the metrics.
         self._record = logging.LogRecord(function_name, logging.INFO, __file__, 0, (), None, None)
-        self._handle = logging.getLogger(function_name).handle
+        (handler,) = logging.getLogger(function_name).handlers
+        self._emit = handler.emit
 
     def write(self, outcome: Outcome, reason: Reason, line: Mapping[str, object], metrics: Mapping[str, float]) -> None:
         """Write a log line, without what is None or "" in it, and a metric record with the outcome counted."""
         now = datetime.now(UTC)
-        head = {
+        if (outcome, reason) not in self._heads:
+            self._heads[outcome, reason] = self._head(outcome, reason)
+        head, counter, reason_ = self._heads[outcome, reason]
+        tail = _compact({name: value for name, value in line.items() if value is not None and value != ""})
+        kind = f'"kind":"{line["kind"]}",' if "kind" in line else ""
+        self._record.msg = (
+            f'{head}"timestamp":"{now.isoformat(timespec="milliseconds")}",{tail[1:]}',
+            self._metric_record(now, kind + reason_, {counter: 1, **metrics}),
+        )
+        self._emit(self._record)
+
+    def _head(self, outcome: Outcome, reason: Reason) -> tuple[str, str, str]:
+        """What all lines of an outcome and reason begin with, the metric that counts them, the reason in its record."""
+        fields = {
             "level": _LEVEL.get(outcome, "WARNING"),
             "message": outcome.value,
-            "timestamp": now.isoformat(timespec="milliseconds"),
             "service": self._service,
             "outcome": outcome.value,
             "reason": reason.value,
-            "fault": _FAULT_BY_REASON.get(reason, _FAULT.get(outcome)),
         }
-        full = {name: value for name, value in {**head, **line}.items() if value is not None and value != ""}
-        counted = {_METRIC_BY_REASON.get(reason, outcome.value.title()): 1, **metrics}
-        self._record.msg = (_compact(full), self._metric_record(now, reason, str(line.get("kind", "")), counted))
-        self._handle(self._record)
+        if fault := _FAULT_BY_REASON.get(reason, _FAULT.get(outcome)):
+            fields["fault"] = fault
+        counter = _METRIC_BY_REASON.get(reason, outcome.value.title())
+        return f"{_compact(fields)[:-1]},", counter, f'"reason":"{reason}"'
 
-    def _metric_record(self, now: datetime, reason: Reason, kind: str, metrics: Mapping[str, float]) -> str:
+    def _metric_record(self, now: datetime, properties: str, metrics: Mapping[str, float]) -> str:
         """The record in EMF. What follows the time stamp is the same for the same metrics, so it is made once."""
         names = tuple(metrics)
         if names not in self._metric_heads:
             self._metric_heads[names] = self._metric_head(names)
         values = ",".join([f'"{name}":[{value}]' for name, value in metrics.items()])  # names of ours, and numbers
-        kind_ = f'"kind":"{kind}",' if kind else ""
         milliseconds = int(now.timestamp() * 1000)
-        return (
-            f'{{"_aws":{{"Timestamp":{milliseconds},{self._metric_heads[names]},{kind_}"reason":"{reason}",{values}}}'
-        )
+        return f'{{"_aws":{{"Timestamp":{milliseconds},{self._metric_heads[names]},{properties},{values}}}'
 
     def _metric_head(self, names: tuple[str, ...]) -> str:
         metrics = {name: {"Unit": _UNIT.get(name, "Count"), "Value": [0]} for name in names}

@@ -1,7 +1,5 @@
 """Who asks, and may they: what is a verdict, and what is none."""
 
-from dataclasses import replace
-
 import pytest
 from sandbox import MakeSandbox, MakeSettings, Sandbox
 
@@ -126,7 +124,7 @@ def test_with_allow_the_token_alone_decides_and_the_decision_says_so(
 ) -> None:
     sandbox, token = make_sandbox(session_on_outage="allow"), hanko.mint()
     for checks in ([Check(UNCHECKED)], [Check(UNCHECKED), Check()], [Check(), Check(UNCHECKED)]):
-        assert checked(sandbox, token, *checks) == replace(checked(sandbox, token), session_unchecked=True)
+        assert checked(sandbox, token, *checks) == checked(sandbox, token)._replace(session_unchecked=True)
     assert not checked(sandbox, token, Check()).session_unchecked
 
 

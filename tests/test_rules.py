@@ -317,7 +317,7 @@ def test_more_than_fits_is_counted() -> None:
 
 
 def scoped(rules: str, claims: Claims, path: str, scope: Scope) -> Reason:
-    one = replace(request("GET", path, EventKind.HTTP_API_V2), scope=scope)
+    one = request("GET", path, EventKind.HTTP_API_V2)._replace(scope=scope)
     return judged(rules, claims, one).reason
 
 
@@ -359,7 +359,7 @@ def test_the_path_itself_counts_too() -> None:
     ],
 )
 def test_with_deny_all_of_it_must_be_granted(scope: Scope, allowed: bool) -> None:  # noqa: FBT001 - pytest passes it by name
-    one = replace(request(scope.methods[0], scope.path, EventKind.HTTP_API_V2), scope=scope)
+    one = request(scope.methods[0], scope.path, EventKind.HTTP_API_V2)._replace(scope=scope)
     assert (judged(GRANTS, USER, one).reason is Reason.ALLOWED) is allowed
 
 
@@ -440,7 +440,7 @@ def test_a_simple_response_never_allows_what_the_rules_refuse_elsewhere_in_its_s
 ) -> None:
     scope = Scope(methods, path, open_ended)
     claims = caller(**payload)
-    one = replace(request("GET", path, EventKind.HTTP_API_V2), scope=scope)
+    one = request("GET", path, EventKind.HTTP_API_V2)._replace(scope=scope)
     if rules.judge(one, claims, NOW).reason is Reason.ALLOWED:
         usual = replace(rules, allow_unusual_paths=True)  # what no scope can see: the README says so
         other = path + rest if open_ended else path

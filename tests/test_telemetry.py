@@ -3,7 +3,6 @@
 import json
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 from unittest.mock import ANY
 
@@ -212,7 +211,7 @@ def test_the_session_checks_are_reported(write: Write, checks: list[CheckReport]
 
 
 def test_a_session_that_passed_unchecked_is_marked_and_counted(write: Write) -> None:
-    line, metrics = write(replace(ALLOWED, session_unchecked=True))
+    line, metrics = write(ALLOWED._replace(session_unchecked=True))
     assert (line["outcome"], line["session_unchecked"]) == ("allowed", True)
     assert (metrics["Allowed"], metrics["SessionUnchecked"]) == ([1.0], [1.0])
     line, metrics = write()
@@ -224,7 +223,7 @@ def test_a_session_that_passed_unchecked_is_marked_and_counted(write: Write) -> 
 
 
 def test_a_hash_depends_on_its_key_and_on_the_user(write: Write) -> None:
-    other = replace(ALLOWED, principal_id="5c1d2e3f-4a5b-4c6d-8e7f-8a9b0c1d2e3f")
+    other = ALLOWED._replace(principal_id="5c1d2e3f-4a5b-4c6d-8e7f-8a9b0c1d2e3f")
     again, other_key, other_user = write(), write(HANKO_LOG_HASH_KEY="another-hash-key"), write(other)
     assert again[0]["user"] == "b1bc8d13bcb6513045d2ad37"
     assert other_key[0]["user"] != again[0]["user"] != other_user[0]["user"]

@@ -10,6 +10,8 @@ from authorizer.exchange import METHODS, Decision, EventKind, Offers, Request, S
 from authorizer.gateway.event import offers_in_v1, routed_request, section
 from authorizer.gateway.iam import parse_arn, policy
 
+_EVERY_ROUTE = Scope(METHODS, "/", open_ended=True, greedy=True)
+
 
 def parse_v1(event: dict[str, object]) -> Request:
     """Payload 1.0: like a REST API's REQUEST event, with a version."""
@@ -33,7 +35,7 @@ def _scope(event: dict[str, object]) -> Scope | None:
     if not sources:
         return None
     if not isinstance(sources, list) or not isinstance(key, str) or key not in sources or _was_sent(key, event):
-        return Scope(METHODS, "/", open_ended=True, greedy=True)
+        return _EVERY_ROUTE
     method, _, path = key.partition(" ")
     literal, _, parameter = (path or "/{proxy+}").partition("{")
     methods = METHODS if method in ("ANY", "$default") else (method,)

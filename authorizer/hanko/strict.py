@@ -8,7 +8,8 @@ import re
 MAX_NESTING = 32
 MAX_INTEGER_DIGITS = 40
 
-_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # the standard alphabet's own characters are none here
+BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 # By how many characters stand beyond the last group of four: the padding that Python wants, and the characters that
 # can be the last one, those whose unused bits are zero. One character beyond is no base64.
 _PADDING = (b"", b"", b"==", b"=")
@@ -20,10 +21,17 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 def decode_base64url(text: bytes) -> bytes:
     """Decode canonical base64url without padding (RFC 7515 section 2): one text for one value, nothing else."""
+    if text.translate(None, BASE64URL):
+        raise ValueError("not base64url")
+    return decode_alphabet(text)
+
+
+def decode_alphabet(text: bytes) -> bytes:
+    """Decode what is known to hold the characters of `BASE64URL` alone: any other would be passed over here."""
     beyond = len(text) % 4
     if beyond and text[-1] not in _LAST[beyond]:
         raise ValueError("not canonical base64url")
-    return binascii.a2b_base64(text.translate(_TO_STANDARD) + _PADDING[beyond], strict_mode=True)
+    return binascii.a2b_base64(text.translate(_TO_STANDARD) + _PADDING[beyond])
 
 
 def parse_object(data: bytes) -> dict[str, object]:

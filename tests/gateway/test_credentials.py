@@ -43,7 +43,7 @@ def headers(**values: str | list[str]) -> Offers:
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer    "])
 @pytest.mark.parametrize("kind", [*WITH_HEADERS, EventKind.REST_TOKEN, EventKind.APPSYNC])
 def test_a_bearer_token_is_found(kind: EventKind, scheme: str) -> None:
-    offers = replace(headers(Authorization=scheme + TOKEN), token=scheme + TOKEN)
+    offers = headers(Authorization=scheme + TOKEN)._replace(token=scheme + TOKEN)
     assert found(kind, offers) == TOKEN
 
 
@@ -85,7 +85,7 @@ def test_appsync_clients_may_send_the_token_alone() -> None:
     ],
 )
 def test_nothing_but_one_bearer_token_is_a_credential(kind: EventKind, value: str) -> None:
-    offers = replace(headers(Authorization=value), token=value)
+    offers = headers(Authorization=value)._replace(token=value)
     assert refused(kind, offers) is Reason.TOKEN_MALFORMED
 
 
@@ -94,7 +94,7 @@ def test_nothing_but_one_bearer_token_is_a_credential(kind: EventKind, value: st
     "value", [f"Bearer {TOKEN}, Bearer {OTHER}", f"Bearer {TOKEN},", f"Basic x,Bearer {TOKEN}", ","]
 )
 def test_a_comma_joins_two_headers(kind: EventKind, value: str) -> None:
-    assert refused(kind, replace(headers(Authorization=value), token=value)) is Reason.TOKEN_AMBIGUOUS
+    assert refused(kind, headers(Authorization=value)._replace(token=value)) is Reason.TOKEN_AMBIGUOUS
 
 
 @pytest.mark.parametrize("kind", EventKind)
@@ -174,7 +174,7 @@ def test_a_header_decides_even_if_it_is_bad_and_everything_else_is_good(
     kind: EventKind, value: str, reason: Reason
 ) -> None:
     offers = headers(Authorization=value, Cookie=f"hanko={TOKEN}", Sec_WebSocket_Protocol=f"hanko, {TOKEN}")
-    offers = replace(offers, cookies=[f"hanko={TOKEN}"], query={"token": [TOKEN]})
+    offers = offers._replace(cookies=[f"hanko={TOKEN}"], query={"token": [TOKEN]})
     assert refused(kind, offers, **EVERYTHING_ON) is reason
 
 
@@ -183,7 +183,7 @@ def test_a_good_header_is_all_that_is_looked_at(kind: EventKind) -> None:
     two = [f"hanko={TOKEN}", f"hanko={OTHER}"]
     offers = headers(Authorization=f"Bearer {TOKEN}", Cookie="; ".join(two))
     assert found(kind, offers, **EVERYTHING_ON) == TOKEN
-    assert found(kind, replace(offers, cookies=two, query={"token": [TOKEN, OTHER]}), **EVERYTHING_ON) == TOKEN
+    assert found(kind, offers._replace(cookies=two, query={"token": [TOKEN, OTHER]}), **EVERYTHING_ON) == TOKEN
 
 
 @pytest.mark.parametrize("kind", EventKind)
@@ -196,7 +196,7 @@ def test_no_other_header_carries_a_token(kind: EventKind, name: str) -> None:
 @pytest.mark.parametrize("kind", [EventKind.REST_TOKEN, EventKind.APPSYNC])
 def test_where_one_header_is_the_credential_no_other_place_is_looked_at(kind: EventKind) -> None:
     offers = headers(Authorization=f"Bearer {TOKEN}", Cookie=f"hanko={TOKEN}")
-    offers = replace(offers, cookies=[f"hanko={TOKEN}"], query={"token": [TOKEN]})
+    offers = offers._replace(cookies=[f"hanko={TOKEN}"], query={"token": [TOKEN]})
     assert refused(kind, offers, **EVERYTHING_ON) is Reason.TOKEN_MISSING
 
 
@@ -268,7 +268,7 @@ def test_several_cookie_headers_are_read_together() -> None:
 
 
 def test_a_list_of_cookies_stands_for_the_header() -> None:
-    assert found(EventKind.HTTP_API_V2, replace(headers(Cookie=f"hanko={OTHER}"), cookies=[f"hanko={TOKEN}"])) == TOKEN
+    assert found(EventKind.HTTP_API_V2, headers(Cookie=f"hanko={OTHER}")._replace(cookies=[f"hanko={TOKEN}"])) == TOKEN
 
 
 @pytest.mark.parametrize("cookies", [[7], [None], [f"hanko={TOKEN}", {}]])
@@ -289,7 +289,7 @@ def test_the_name_of_the_cookie_is_a_setting() -> None:
 
 @pytest.mark.parametrize("kind", WITH_HEADERS)
 def test_cookies_can_be_switched_off(kind: EventKind) -> None:
-    offers = replace(headers(Cookie=f"hanko={TOKEN}"), cookies=[f"hanko={TOKEN}"])
+    offers = headers(Cookie=f"hanko={TOKEN}")._replace(cookies=[f"hanko={TOKEN}"])
     assert refused(kind, offers, cookie_name=None) is Reason.TOKEN_MISSING
 
 
@@ -350,7 +350,7 @@ def test_a_query_parameter_has_one_text(value: object, reason: Reason) -> None:
     assert refused(EventKind.WEBSOCKET, offers, websocket_query_parameter="token") is reason
 
 
-WEBSOCKET_OFFERS = replace(headers(Sec_WebSocket_Protocol=f"hanko, {TOKEN}"), query={"token": [TOKEN]})
+WEBSOCKET_OFFERS = headers(Sec_WebSocket_Protocol=f"hanko, {TOKEN}")._replace(query={"token": [TOKEN]})
 
 
 def test_both_are_off_unless_switched_on() -> None:
@@ -363,8 +363,8 @@ def test_both_are_for_websockets_alone(kind: EventKind) -> None:
 
 
 def test_places_that_agree_are_one_credential() -> None:
-    offers = replace(
-        headers(Cookie=f"hanko={TOKEN}", Sec_WebSocket_Protocol=f"hanko, {TOKEN}"), query={"token": [TOKEN]}
+    offers = headers(Cookie=f"hanko={TOKEN}", Sec_WebSocket_Protocol=f"hanko, {TOKEN}")._replace(
+        query={"token": [TOKEN]}
     )
     assert found(EventKind.WEBSOCKET, offers, **EVERYTHING_ON) == TOKEN
 
@@ -376,6 +376,6 @@ def test_places_that_agree_are_one_credential() -> None:
 def test_places_that_differ_are_ambiguous(cookie: str, subprotocol: str, query: str) -> None:
     offers = headers(Cookie=f"hanko={cookie}", Sec_WebSocket_Protocol=f"hanko, {subprotocol}")
     assert (
-        refused(EventKind.WEBSOCKET, replace(offers, query={"token": [query]}), **EVERYTHING_ON)
+        refused(EventKind.WEBSOCKET, offers._replace(query={"token": [query]}), **EVERYTHING_ON)
         is Reason.TOKEN_AMBIGUOUS
     )
