@@ -96,6 +96,21 @@ class Grant(NamedTuple):
     denied_fields: tuple[str, ...] = ()
 
 
+class Judgement(NamedTuple):
+    """What the rules say: of the route that was asked for in `reason` and `rule`, of every route in `grant`.
+
+    `told` is for the context: the rules that the caller does not meet, the same whatever route was asked for.
+    `context_bytes` is what the answer has left for the claims. The defaults are what is said where there are no rules.
+    """
+
+    reason: Reason = Reason.ALLOWED
+    rule: str = ""
+    grant: Grant = Grant()
+    told: Mapping[str, str] = MappingProxyType({})
+    context_bytes: int = MAX_CONTEXT_BYTES
+    stale: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """What a session check did since it was last asked: for the log line and the metrics.

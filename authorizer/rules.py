@@ -7,10 +7,9 @@ what the caller may call, less what is guarded by the rules that the caller does
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 from authorizer.errors import Reason
-from authorizer.exchange import MAX_CONTEXT_BYTES, METHODS, EventKind, Grant, Request, Scope
+from authorizer.exchange import MAX_CONTEXT_BYTES, METHODS, EventKind, Grant, Judgement, Request, Scope
 from authorizer.hanko.claims import Claims
 
 CONNECT = "$connect"
@@ -26,7 +25,6 @@ Unmet = Sequence[tuple["Rule", Reason]]
 # a backslash. As IAM patterns behind the stage, and as what they look for.
 _UNUSUAL_PARTS = ("%", "//", "/./", "/../", ";", "\\")
 _UNUSUAL_ENDS = ("/.", "/..")
-_EVERYTHING = Grant()
 UNUSUAL_PATHS = (*(f"*{part}*" for part in _UNUSUAL_PARTS), *(f"*{end}" for end in _UNUSUAL_ENDS))
 
 
@@ -150,21 +148,6 @@ class Rule:
         return Patterns(one for route in self.routes for one in route.patterns(guarded=True))
 
 
-class Judgement(NamedTuple):
-    """What the rules say: of the route that was asked for in `reason` and `rule`, of every route in `grant`.
-
-    `told` is for the context: the rules that the caller does not meet, the same whatever route was asked for.
-    `context_bytes` is what the answer has left for the claims.
-    """
-
-    reason: Reason
-    rule: str
-    grant: Grant
-    told: dict[str, str]
-    context_bytes: int
-    stale: str
-
-
 @dataclass(frozen=True)
 class Rules:
     """A whole set. Without a rule, every session may call everything."""
@@ -181,13 +164,10 @@ class Rules:
 
     def judge(self, request: Request, claims: Claims, now: float) -> Judgement:
         """Judge one caller, `now` (seconds since 1970). Never raises."""
-        rules = self._by_kind[request.kind]
-        if not rules and self.default_allows:
-            return Judgement(Reason.ALLOWED, "", _EVERYTHING, {}, self.context_bytes, self.stale)
         met: list[Rule] = []
         unmet: list[tuple[Rule, Reason]] = []
         caller = Caller(claims, now)
-        for rule in rules:
+        for rule in self._by_kind[request.kind]:
             if reason := rule.unmet_because(caller):
                 unmet.append((rule, reason))
             else:
@@ -228,7 +208,7 @@ class Rules:
         if kind is EventKind.APPSYNC:
             return Grant(denied_fields=tuple(dict.fromkeys(field for rule, _ in unmet for field in rule.fields)))
         if kind is EventKind.WEBSOCKET:  # has one route
-            return _EVERYTHING if reason is Reason.ALLOWED else Grant((), ("*",))
+            return Grant() if reason is Reason.ALLOWED else Grant((), ("*",))
         if self.default_allows:
             allowed = [f"{method}/*" for method in METHODS] if unmet else ["*"]
         else:

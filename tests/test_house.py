@@ -88,6 +88,7 @@ COLD_START_PACKAGES = {
 # What costs milliseconds and nothing here needs.
 COLD_START_WITHOUT = {
     "tomllib",
+    "authorizer.rules",
     "authorizer.rules_toml",
     "asyncio",
     "boto3",

@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from authorizer.errors import Reason
-from authorizer.exchange import METHODS, Decision, EventKind, Grant, Offers, Outcome, Request, Scope
+from authorizer.exchange import METHODS, Decision, EventKind, Grant, Judgement, Offers, Outcome, Request, Scope
 from authorizer.gateway.iam import policy
 from authorizer.hanko.claims import Claims
-from authorizer.rules import MAX_TOLD_CHARACTERS, Caller, Judgement, Requirement, Route, Rule, Rules
-from authorizer.rules_source import rules_of
+from authorizer.rules import MAX_TOLD_CHARACTERS, Caller, Requirement, Route, Rule, Rules
+from authorizer.rules_toml import parse_rules
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
 NOW = 1_800_000_000.0
@@ -67,7 +67,7 @@ GRAPHQL = request("", "", EventKind.APPSYNC)
 
 
 def judged(rules: str, claims: Claims, one: Request) -> Judgement:
-    return rules_of(rules).judge(one, claims, NOW)
+    return parse_rules(rules).judge(one, claims, NOW)
 
 
 def verdict(rules: str, claims: Claims, method: str, path: str) -> tuple[Reason, str]:
@@ -408,7 +408,7 @@ def iam_allows(document: dict[str, Any], arn: str) -> bool:
 @settings(max_examples=500, deadline=None)
 @given(rules=rule_sets, payload=payloads, issued_for=asked, asked_for=st.lists(asked, min_size=1, max_size=5))
 @example(
-    rules=rules_of(ADMINS), payload={}, issued_for=("GET", "/me"), asked_for=[("GET", "/admin"), ("GET", "/x/admin")]
+    rules=parse_rules(ADMINS), payload={}, issued_for=("GET", "/me"), asked_for=[("GET", "/admin"), ("GET", "/x/admin")]
 )
 def test_a_policy_gives_the_rules_verdict_on_every_route_whatever_route_it_was_issued_for(
     rules: Rules, payload: dict[str, Any], issued_for: tuple[str, str], asked_for: list[tuple[str, str]]
