@@ -4,15 +4,15 @@ The verdict depends on the caller alone. Whatever API Gateway could ask for with
 what the caller may call, less what is guarded by the rules that the caller does not meet (`Grant`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from authorizer.errors import Reason
-from authorizer.exchange import MAX_CONTEXT_BYTES, METHODS, EventKind, Grant, Judgement, Request, Scope
+from authorizer.exchange import MAX_CONTEXT_BYTES, METHODS, EventKind, Grant, Judgement, Request
 from authorizer.hanko.claims import Claims
+from authorizer.routes import CONNECT, UNUSUAL_PATHS, Patterns, Route, is_unusual
 
-CONNECT = "$connect"
 MAX_TOLD_CHARACTERS = 500
 
 _SEPARATOR = "; "  # a rule's name holds none
@@ -20,54 +20,6 @@ _SEPARATOR = "; "  # a rule's name holds none
 Scalar = str | int | float | bool
 Value = tuple[bool, Scalar]  # whether it is a boolean, and the value
 Unmet = Sequence[tuple["Rule", Reason]]
-
-# What a path can hold that some backend reads as another path: an escape, an empty or a dot segment, a path parameter,
-# a backslash. As IAM patterns behind the stage, and as what they look for.
-_UNUSUAL_PARTS = ("%", "//", "/./", "/../", ";", "\\")
-_UNUSUAL_ENDS = ("/.", "/..")
-UNUSUAL_PATHS = (*(f"*{part}*" for part in _UNUSUAL_PARTS), *(f"*{end}" for end in _UNUSUAL_ENDS))
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """`methods` on `path`; if it is `open_ended`, on everything that begins with `path`."""
-
-    methods: tuple[str, ...]
-    path: str
-    open_ended: bool
-
-    def patterns(self, *, guarded: bool) -> Iterable[str]:
-        """IAM patterns, from the stage on, of what it grants or guards: backends differ on a slash at the end."""
-        paths = [f"{self.path}*"] if self.open_ended else [self.path]
-        if guarded and not self.open_ended and (bare := self.path.rstrip("/")):
-            paths = [bare, f"{bare}/"]
-        return (f"{method}{path}" for method in self.methods for path in paths)
-
-
-class Patterns:
-    """IAM patterns, from the stage on, with * at their end only; each once, and none that another one covers."""
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        """Sort them: answers are short of room, and every request is compared with them."""
-        every = dict.fromkeys(patterns)
-        beginnings = [one[:-1] for one in every if one.endswith("*")]
-        self.every = tuple(one for one in every if not any(one.startswith(b) and one != f"{b}*" for b in beginnings))
-        self._exact = frozenset(one for one in self.every if not one.endswith("*"))
-        self._beginnings = tuple(one[:-1] for one in self.every if one.endswith("*"))
-
-    def match(self, route: str) -> bool:
-        """Whether they match this one: its method and path."""
-        return route in self._exact or route.startswith(self._beginnings)
-
-    def match_all_of(self, scope: Scope) -> bool:
-        """Whether they match everything in the scope."""
-        routes = [f"{method}{scope.path}" for method in scope.methods]
-        return all(one.startswith(self._beginnings) or (not scope.open_ended and one in self._exact) for one in routes)
-
-    def match_any_of(self, scope: Scope) -> bool:
-        """Whether they match anything in the scope."""
-        routes = tuple(f"{method}{scope.path}" for method in scope.methods)
-        return any(map(self.match, routes)) or (scope.open_ended and any(one.startswith(routes) for one in self.every))
 
 
 class Caller:
@@ -200,9 +152,8 @@ class Rules:
             return False
         if request.method not in METHODS:
             return True
-        unusual = any(part in request.path for part in _UNUSUAL_PARTS) or request.path.endswith(_UNUSUAL_ENDS)
         may_hide = request.scope is not None and request.scope.greedy
-        return (unusual or may_hide) and not self.allow_unusual_paths
+        return (may_hide or is_unusual(request.path)) and not self.allow_unusual_paths
 
     def _grant(self, kind: EventKind, reason: Reason, met: Sequence[Rule], unmet: Unmet) -> Grant:
         if kind is EventKind.APPSYNC:

@@ -12,16 +12,8 @@ from typing import TypeVar, cast
 
 from authorizer.errors import Misconfigured, Reason
 from authorizer.exchange import MAX_ANSWER_BYTES, MAX_CONTEXT_BYTES, METHODS
-from authorizer.rules import (
-    CONNECT,
-    MAX_TOLD_CHARACTERS,
-    UNUSUAL_PATHS,
-    Requirement,
-    Route,
-    Rule,
-    Rules,
-    Scalar,
-)
+from authorizer.routes import CONNECT, UNUSUAL_PATHS, Route
+from authorizer.rules import MAX_TOLD_CHARACTERS, Requirement, Rule, Rules, Scalar
 
 MAX_PATH_CHARACTERS = 200  # behind the longest stage, a Resource is still below API Gateway's 512 characters
 MIN_CONTEXT_BYTES = 1024

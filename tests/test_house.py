@@ -31,8 +31,9 @@ IMPORTS = {
         *("config", "context", "errors", "exchange", "gateway.credentials", "hanko.claims", "hanko.tokens"),
         "rules_source",
     },
-    "authorizer.rules": {"errors", "exchange", "hanko.claims"},
-    "authorizer.rules_toml": {"errors", "exchange", "rules"},
+    "authorizer.routes": {"exchange"},
+    "authorizer.rules": {"errors", "exchange", "hanko.claims", "routes"},
+    "authorizer.rules_toml": {"errors", "exchange", "routes", "rules"},
     "authorizer.rules_source": {"clock", "config", "errors", "exchange", "hanko.claims", "rules", "rules_toml"},
     "authorizer.telemetry": {"config", "errors", "exchange", "hanko.keys"},
     "authorizer.handler": {
@@ -88,6 +89,7 @@ COLD_START_PACKAGES = {
 # What costs milliseconds and nothing here needs.
 COLD_START_WITHOUT = {
     "tomllib",
+    "authorizer.routes",
     "authorizer.rules",
     "authorizer.rules_toml",
     "asyncio",

@@ -12,7 +12,8 @@ from authorizer.errors import Reason
 from authorizer.exchange import METHODS, Decision, EventKind, Grant, Judgement, Offers, Outcome, Request, Scope
 from authorizer.gateway.iam import policy
 from authorizer.hanko.claims import Claims
-from authorizer.rules import MAX_TOLD_CHARACTERS, Caller, Requirement, Route, Rule, Rules
+from authorizer.routes import Route
+from authorizer.rules import MAX_TOLD_CHARACTERS, Caller, Requirement, Rule, Rules
 from authorizer.rules_toml import parse_rules
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"

@@ -4,7 +4,8 @@ import pytest
 
 from authorizer.errors import Misconfigured, Reason
 from authorizer.exchange import MAX_CONTEXT_BYTES, METHODS
-from authorizer.rules import Requirement, Route, Rule, Rules
+from authorizer.routes import Route
+from authorizer.rules import Requirement, Rule, Rules
 from authorizer.rules_source import rules_of
 from authorizer.rules_toml import parse_rules
 
