@@ -61,8 +61,8 @@ token: HANKO_API_URL ?= http://127.0.0.1:$(PORT)
 token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=...] [PORT=8700]
 	@$(PYTHON) -m events.sign --token-only --hanko $(HANKO_API_URL) $(if $(DEFECT),--defect $(DEFECT))
 
-invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=... [DEFECT=...] [SAM=1]
-	@$(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
+invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=... [DEFECT=...] [RULES=rules.toml] [SAM=1]
+	@RULES=$(RULES) $(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
 
 local: $(READY) ## Bring up a local AWS with everything deployed, until Ctrl-C
 	@$(PYTHON) -m local.serve
@@ -71,8 +71,10 @@ bench: $(READY) ## Measure our times beside those of the peers
 	$(PYTHON) -m benchmarks
 
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
+	@$(PYTHON) -m local.doctor $(RULES)
 	target=$$($(PYTHON) -m local.build --target-of $(ENV)) && \
 	BUILD_TARGET=$$target RULES=$(RULES) $(VENV)/bin/sam build --config-env $(ENV)
+	@echo "Next: make deploy ENV=$(ENV) (which builds once more)"
 
 deploy: build ## Deploy into an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	$(VENV)/bin/sam deploy --config-env $(ENV)

@@ -43,7 +43,7 @@ def main() -> None:
     match sys.argv[1:]:
         case ["--target-of", environment]:
             print(target_of(environment))
-        case [artifacts]:
+        case [artifacts] if not artifacts.startswith("-"):
             build(Path(artifacts), os.environ.get("BUILD_TARGET") or "arm64")
         case _:
             sys.exit(__doc__)

@@ -115,10 +115,8 @@ def print_answers(deployment: Deployment) -> int:
     print(f"{'':34}{''.join(f'{name:<26}' for name in deployment.apis)}", flush=True)
     by_row = groupby(results(deployment), key=lambda result: result.row)
     failed = sum(print_row(row.name, list(cells), 26) for row, cells in by_row)
-    print(
-        "\n* Here AWS differs: a refused WebSocket is a 401, a refused payload 1.0 a 403 (the local AWS leaves out the"
-    )
-    print("  version, by which it is told from a REST API), a failed AppSync authorizer a 5xx.")
+    print("\n* A limit of the local AWS. In AWS a refused WebSocket is a 401, a refused payload 1.0 a 403 (here the")
+    print("  version is left out, by which it is told from a REST API), and a failed AppSync authorizer a 5xx.")
     return failed
 
 

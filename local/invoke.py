@@ -22,7 +22,7 @@ from local.deployment import QUERY_PARAMETER, SUBPROTOCOL
 from local.hanko import StandInHanko
 from local.runtime import LambdaRuntime
 
-AUDIENCE = "example.com"
+AUDIENCE, ISSUER = "example.com", "https://hanko.example.com"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--defect", choices=DEFECTS, default="none", help="what is wrong with the token")
     parser.add_argument("--sam", action="store_true", help="through sam local invoke, in Docker")
     options = parser.parse_args(argv)
-    with StandInHanko(audience=AUDIENCE) as hanko, tempfile.TemporaryDirectory(prefix="artifact-") as folder:
+    with (
+        StandInHanko(audience=AUDIENCE, issuer=ISSUER) as hanko,
+        tempfile.TemporaryDirectory(prefix="artifact-") as folder,
+    ):
         event = event_with(options.event, token_with(options.defect, hanko))
         invoke = invoke_with_sam if options.sam else invoke_with_runtime
         invoke(event, hanko, Path(folder))
@@ -42,11 +45,14 @@ def invoke_with_runtime(event: Any, hanko: StandInHanko, folder: Path) -> None: 
     environment = {
         "HANKO_API_URL": hanko.url,
         "HANKO_AUDIENCE": AUDIENCE,
+        "HANKO_ISSUER": ISSUER,
         "HANKO_WEBSOCKET_SUBPROTOCOL": SUBPROTOCOL,
         "HANKO_WEBSOCKET_QUERY_PARAMETER": QUERY_PARAMETER,
     }
     with LambdaRuntime(folder, environment) as runtime:
         answer, records = runtime.invoke(event), runtime.records
+    if "errorMessage" in answer:  # exceptions are answers: see authorizer/gateway/raised.py
+        print(f"\nThe caller sees a {401 if answer['errorMessage'] == 'Unauthorized' else 500}:")
     print("\nanswer:", json.dumps(answer, indent=2))
     for record in records:
         print("\nmetrics:" if "_aws" in record else "\nlog line:", json.dumps(record))
@@ -57,6 +63,7 @@ def invoke_with_sam(event: Any, hanko: StandInHanko, folder: Path) -> None:  # n
     settings = {
         "HankoApiUrl": f"http://host.docker.internal:{hanko.port}",
         "HankoAudience": AUDIENCE,
+        "HankoIssuer": ISSUER,
         "HankoWebsocketSubprotocol": SUBPROTOCOL,
         "HankoWebsocketQueryParameter": QUERY_PARAMETER,
         "Architecture": machine,

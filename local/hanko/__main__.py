@@ -1,7 +1,9 @@
 """`python -m local.hanko`: serve the stand-in until Ctrl-C or SIGTERM. The first line printed is its URL."""
 
 import argparse
+import contextlib
 import signal
+import sys
 from collections.abc import Sequence
 
 from local.hanko import StandInHanko
@@ -18,7 +20,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tls", action="store_true", help="https, with a certificate authority made for this run")
     options = parser.parse_args(argv)
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # before any thread starts: all inherit it, and sigwait gets it
-    with StandInHanko(**vars(options)) as hanko:
+    try:
+        stand_in = StandInHanko(**vars(options)).start()
+    except OSError as error:
+        sys.exit(f"port {options.port}: {error.strerror}; choose another one: make hanko PORT=...")
+    with contextlib.closing(stand_in) as hanko:
         print(hanko.url, flush=True)
         print(usage(hanko), flush=True)
         signal.sigwait(STOP)

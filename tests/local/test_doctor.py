@@ -13,7 +13,7 @@ allow_unusual_paths = true
 [[rule]]
 name = "a"
 routes = ["* /admin", "* /admin/*", "GET /open/*", "GET /me", "POST /pay*", "POST /pay/x", "$connect"]
-require = { role = "admin", metadata.plan = "gold", username = "x", amr = ["passkey"], email_verified = true }
+require = { role = "admin", metadata.plan = "gold", username = "x", amr = ["passkey", "ext:github", "paskey"], email_verified = true }
 """
 
 
@@ -22,10 +22,19 @@ def test_every_claim_that_hanko_does_not_set_is_named() -> None:
         "a: role comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
         "a: metadata.plan comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
         "a: username is what the user calls himself; it should decide nothing",
-        "a: amr is Hanko's, unless your JWT template sets it: then that is what an administrator's session has",
+        "a: Hanko knows no login 'paskey'",
+        "a: should your JWT template set amr, then sessions made by an administrator carry what it sets",
         "a: /me does not guard what is below it, /me/*",
         "a: /open/* does not guard /open",
         "allow_unusual_paths: a backend that decodes or tidies paths can be led around every rule",
+    ]
+
+
+def test_with_deny_the_words_are_others() -> None:
+    rules = parse_rules('default = "deny"\n[[rule]]\nname = "a"\nroutes = ["GET /me", "GET /open/*"]')
+    assert list(doctor.warnings(rules)) == [
+        "a: /me does not grant what is below it, /me/*",
+        "a: /open/* does not grant /open",
     ]
 
 
@@ -39,4 +48,4 @@ def test_rules_that_would_not_start_are_told(tmp_path: Path) -> None:
 
 def test_the_projects_own_rules_are_well(capsys: pytest.CaptureFixture[str]) -> None:
     doctor.main([])
-    assert capsys.readouterr().out == "rules.toml: 0 rules, 4096 bytes of an answer left to the claims\n"
+    assert capsys.readouterr().out == "rules.toml: 0 rules, 4096 bytes of an answer are left to the context\n"
