@@ -74,7 +74,7 @@ build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [E
 	@$(PYTHON) -m local.doctor $(RULES)
 	target=$$($(PYTHON) -m local.build --target-of $(ENV)) && \
 	BUILD_TARGET=$$target RULES=$(RULES) $(VENV)/bin/sam build --config-env $(ENV)
-	@echo "Next: make deploy ENV=$(ENV) (which builds once more)"
+	@$(if $(filter build,$(MAKECMDGOALS)),echo "Next: make deploy ENV=$(ENV)")
 
 deploy: build ## Deploy into an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	$(VENV)/bin/sam deploy --config-env $(ENV)

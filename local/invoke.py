@@ -31,10 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--defect", choices=DEFECTS, default="none", help="what is wrong with the token")
     parser.add_argument("--sam", action="store_true", help="through sam local invoke, in Docker")
     options = parser.parse_args(argv)
-    with (
-        StandInHanko(audience=AUDIENCE, issuer=ISSUER) as hanko,
-        tempfile.TemporaryDirectory(prefix="artifact-") as folder,
-    ):
+    stand_in = StandInHanko(audience=AUDIENCE, issuer=ISSUER)
+    with stand_in as hanko, tempfile.TemporaryDirectory(prefix="artifact-") as folder:
         event = event_with(options.event, token_with(options.defect, hanko))
         invoke = invoke_with_sam if options.sam else invoke_with_runtime
         invoke(event, hanko, Path(folder))

@@ -13,7 +13,7 @@ allow_unusual_paths = true
 [[rule]]
 name = "a"
 routes = ["* /admin", "* /admin/*", "GET /open/*", "GET /me", "POST /pay*", "POST /pay/x", "$connect"]
-require = { role = "admin", metadata.plan = "gold", username = "x", amr = ["passkey", "ext:github", "paskey"], email_verified = true }
+require = { role = "admin", metadata.plan = "gold", username = "x", amr = ["ext:github", "paskey"] }
 """
 
 
