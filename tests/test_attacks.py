@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from receiving import Receiving, url_event
+from receiving import MakeReceiving, Receiving, url_event
 from sandbox import CONTEXT, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
 from authorizer.config import Settings
@@ -1850,7 +1850,7 @@ def allowed(answer: Json | str) -> bool:
 
 
 ENDED: Json = {"id": SESSION, "user_id": USER, "expires_at": "2027-01-15T20:00:00Z"}
-LOGOUT, DELETED = "session.delete.explicit.logout", "user.delete"
+LOGOUT, DELETED, PASSWORD = "session.delete.explicit.logout", "user.delete", "user.update.password.update"
 
 
 def webhook(token: str, event: str = LOGOUT) -> str:
@@ -1986,7 +1986,7 @@ def test_w6_an_event_almost_right_revokes_nothing(
 
 
 def test_w7_a_body_of_a_megabyte(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
-    for body in (" " * 1_000_000, b" " * 1_000_000, webhook(hanko.webhook_token(LOGOUT, ENDED)) + " " * 65_536):
+    for body in (" " * 1_000_000, b" " * 1_000_000, webhook(hanko.webhook_token(LOGOUT, ENDED)) + " " * 262_144):
         turned_away(receiving, aws, body, 413, "body_too_large")
     assert hanko.jwks_requests == 0
 
@@ -1998,10 +1998,11 @@ def test_w7_deep_and_endless_json(body: str, receiving: Receiving, hanko: StandI
 
 
 def test_w7_deep_json_inside_the_token(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """Hanko signed it, so it is heard of; see W11."""
     data: object = SESSION
     for _ in range(40):
         data = [data]
-    turned_away(receiving, aws, webhook(hanko.webhook_token(LOGOUT, data)), 401, "claims_malformed")
+    turned_away(receiving, aws, webhook(hanko.webhook_token(LOGOUT, data)), 503, "webhook_unreadable")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "post", "", None])
@@ -2070,6 +2071,67 @@ def test_w10_the_table_is_not_asked_about_what_is_no_valid_token(
     for defect in ("expired", "not_yet_valid", "wrong_audience", "webhook", "tampered", "alg_none"):
         assert not allowed(sandbox.answer(event_with("http_v2", token_with(defect, hanko))))
     assert not aws.requests
+
+
+# What a user may write into his own metadata, in 3,000 characters. Go hands it through as it is (json.RawMessage).
+UNSAFE_METADATA = {
+    "nested": '{"a":' * 40 + "1" + "}" * 40,
+    "nested_to_the_limit": "[" * 1_500 + "]" * 1_500,
+    "lone_surrogate": r'{"a":"\ud800"}',
+    "a_name_twice": '{"a":1,"a":2,"id":"x","id":"y"}',
+    "integer_of_41_digits": '{"a":' + "9" * 41 + "}",
+    "integer_of_2999_digits": "-" + "9" * 2_999,
+    "number_without_end": '{"a":1e999}',
+    "brackets_in_strings": r'{"a\"}}":"]]\\","]":"\\\"{{"}',
+    "another_webhook": '{"data":{"id":"x"},"sub":"x","evt":"x","session_id":"x"}',
+}
+
+
+def token_of_a_user(hanko: StandInHanko, event: str, unsafe_metadata: str) -> str:
+    """A webhook as Hanko makes it of a user who has written this about himself."""
+    _, payload, _ = hanko.webhook_token(event, hanko.user(USER)).split(".")
+    text = unb64(payload).decode()
+    plain = json.dumps({"theme": "dark"}, separators=(",", ":"))
+    assert text.count(plain) == 1
+    return signed(compact(header_of(hanko)), text.replace(plain, unsafe_metadata).encode(), genuine_key(hanko))
+
+
+@pytest.mark.parametrize("text", UNSAFE_METADATA.values(), ids=UNSAFE_METADATA)
+def test_w11_what_a_user_writes_about_himself_does_not_keep_him_in(
+    text: str, make_sandbox: MakeSandbox, make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    """W11: his own text is in the webhook that ends him. What no parser can make sense of must not lose it."""
+    sandbox, token = make_sandbox(aws=aws), live_token(hanko)
+    receiving = make_receiving(revoke_on_password_change="true")
+    assert allow(sandbox, token) == CONTEXT
+    for event in (PASSWORD, DELETED):
+        assert receiving.post(webhook(token_of_a_user(hanko, event, text), event)) == 204
+        assert aws.items.keys() == {f"user#{USER}"}
+    receiving.output()
+    refuse(sandbox, token, "session_revoked")
+
+
+@pytest.mark.parametrize("text", UNSAFE_METADATA.values(), ids=UNSAFE_METADATA)
+def test_w11_nor_does_he_make_hanko_give_up(text: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """Hanko stops sending after more than five failures in a row: users must not cause any."""
+    assert receiving.post(webhook(token_of_a_user(hanko, "user.update", text), "user.update")) == 204
+    assert receiving.record()[0]["reason"] == "event_ignored"
+    assert not aws.requests
+
+
+@pytest.mark.parametrize("text", list(UNSAFE_METADATA.values())[:-2], ids=list(UNSAFE_METADATA)[:-2])
+def test_w11_a_session_with_such_claims_is_as_strictly_read_as_ever(
+    text: str, sandbox: Sandbox, hanko: StandInHanko
+) -> None:
+    payload = compact(session_claims())[:-1] + f',"metadata":{text}}}'.encode()
+    refuse(sandbox, signed(compact(header_of(hanko)), payload, genuine_key(hanko)), "claims_malformed")
+
+
+def test_w11_a_webhook_may_be_large(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """W11: his browser's User-Agent is in it, as long as Hanko's server lets headers be."""
+    token = hanko.webhook_token(LOGOUT, {**ENDED, "user_agent": "M" * 150_000})
+    assert receiving.post(webhook(token)) == 204
+    assert aws.items.keys() == {f"session#{SESSION}"}
 
 
 # --- L: logs
