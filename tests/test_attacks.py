@@ -1836,6 +1836,22 @@ def test_v6_one_users_answers_do_not_keep_others_from_being_checked(
     refuse(sandbox, victim, "session_ended")
 
 
+@pytest.mark.parametrize("mode", ["strict", "hybrid"])
+def test_v8_one_answer_too_many_logs_nobody_out(mode: str, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    """V8: a proxy in front of Hanko answers twice. "Not valid" names nobody, so it must not hit the next one to ask."""
+    sandbox, token, validate = make_sandbox(session_check=mode), live_token(hanko), hanko.validate
+    assert allowed(sandbox.answer(event_with("http_v2", hanko.mint())))
+
+    def of_somebody_else(*_: object, **__: object) -> Json:
+        hanko.validate = validate  # type: ignore[method-assign]  # once
+        return {"is_valid": False}
+
+    hanko.validate = of_somebody_else  # type: ignore[method-assign]  # the world's mistake
+    sandbox.output()
+    for _ in range(2):
+        assert allow(sandbox, token) == CONTEXT
+
+
 def test_v7_allow_is_for_outages_and_not_for_bugs(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
     sandbox = make_sandbox(session_check="strict", session_on_outage="allow")
     sandbox.session_checks[0]._answers = None  # type: ignore[assignment]  # noqa: SLF001 - a bug that nobody foresaw

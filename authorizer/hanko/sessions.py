@@ -2,7 +2,9 @@
 old (`hybrid`).
 
 A session that is over never comes back to life, so that answer is kept. What is no answer about this very session, by
-its id and its user, is none at all. While Hanko fails it is left alone: a request in that time is told so at once.
+its id and its user, is none at all, and "not valid", which names neither, counts on a connection of its own alone: on
+one that others used before it may be theirs. While Hanko fails it is left alone: a request in that time is told so at
+once.
 """
 
 import json
@@ -82,17 +84,24 @@ class HankoSessions:
         if self._back_off.pausing:
             self._failure = "backing_off"
             raise Unavailable(Reason.SESSION_UNCHECKED)
-        self._asks += 1
         fetch = self._start(token)
         try:
-            lives = read_verdict(fetch.result().body, session.session_id, session.user_id)
+            lives = self._verdict(fetch, session)
+            if not lives and fetch.on_kept:  # it names nobody: what was left over from another question says the same
+                fetch = fetch.again()
+                lives = self._verdict(fetch, session)
         except FetchFailed as failed:
+            self._client.hang_up()  # what came was no answer to this question, so what comes next may be none either
             self._failure = failed.failure.value
             if failed.failure in _OUTAGES or failed.status in _OUTAGE_STATUSES:
                 self._back_off.failed()
             raise Unavailable(Reason.SESSION_UNCHECKED) from None
         self._back_off.succeeded()
         return self._remember(session, _Answer(lives, fetch.began))
+
+    def _verdict(self, fetch: Fetch, session: _Session) -> bool:
+        self._asks += 1
+        return read_verdict(fetch.result().body, session.session_id, session.user_id)
 
     def _start(self, token: str) -> Fetch:
         if self._touch:

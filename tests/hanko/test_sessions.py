@@ -1,6 +1,7 @@
 """What Hanko says of a session, over real HTTP, on a clock in the test's hand: every fault, every bound."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pytest
-from sandbox import SESSION, USER, MakeSettings, Time
+from sandbox import SESSION, USER, Json, MakeSettings, Time
 
 from authorizer.clock import Clock
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
@@ -195,7 +196,7 @@ def test_an_answer_is_about_one_session_one_user_and_one_token(hybrid: Checks, h
         different = hanko.mint(claims={"sub": USER, "session_id": SESSION, **other}, session=False)
         assert hybrid.refusal(different) is Reason.SESSION_ENDED
     hybrid.ask(token)
-    assert hanko.validate_requests == 4
+    assert hanko.validate_requests == 1 + 3 * 2  # "not valid" on a kept connection is asked about once more
 
 
 def test_memory_is_bounded_and_the_oldest_answer_goes_first(
@@ -462,6 +463,75 @@ def test_one_tls_connection_serves_many_questions(
         checks.ask(hanko.mint())
         assert (hanko.validate_requests, hanko.connections) == (4, 2)
         client.hang_up()
+
+
+def answering_once(hanko: StandInHanko, answer: Json) -> None:
+    """The next answer is this one: that to another question, left over on the connection."""
+    validate = hanko.validate
+
+    def stray(*arguments: Any, **options: Any) -> Json:  # noqa: ANN401 - handed through as they come
+        hanko.validate = validate  # type: ignore[method-assign]  # see below
+        validate(*arguments, **options)
+        return answer
+
+    hanko.validate = stray  # type: ignore[method-assign]  # the world's mistake
+
+
+@pytest.mark.parametrize("touch", ["false", "true"])
+def test_not_valid_on_a_kept_connection_is_asked_about_on_a_new_one(
+    touch: str, make_checks: MakeChecks, hanko: StandInHanko
+) -> None:
+    """It names nobody, so that it may be about somebody else; and once believed it would be remembered."""
+    checks, token = make_checks(session_touch=touch), hanko.mint()
+    checks.ask(token)
+    answering_once(hanko, {"is_valid": False})
+    checks.ask(token)
+    assert (hanko.validate_requests, hanko.connections) == (3, 2)
+    assert checks.sessions.take_report() == CheckReport("session", 3, None)
+    hanko.end_session(claims_of(token).session_id)
+    assert checks.refusal(token) is Reason.SESSION_ENDED
+    assert (hanko.validate_requests, hanko.connections) == (5, 3)
+
+
+def test_not_valid_on_a_new_connection_is_believed(strict: Checks, hanko: StandInHanko) -> None:
+    assert strict.refusal(hanko.mint(session=False)) is Reason.SESSION_ENDED
+    assert (hanko.validate_requests, hanko.connections) == (1, 1)
+
+
+@pytest.mark.parametrize("answer", [{}, {**VALID}, {**VALID, "is_valid": False}, {"is_valid": "false"}])
+def test_a_connection_with_an_answer_that_is_none_is_used_no_more(
+    answer: Json, strict: Checks, hanko: StandInHanko
+) -> None:
+    """Where one answer too many came, all that follow are those to the question before."""
+    token = hanko.mint()
+    strict.ask(token)
+    answering_once(hanko, answer)
+    assert strict.failure(token) == "content"
+    assert hanko.connections == 1
+    strict.ask(token)
+    assert hanko.connections == 2
+
+
+def test_the_second_question_has_what_the_first_has_left_of_the_time(
+    make_checks: MakeChecks, hanko: StandInHanko
+) -> None:
+    checks, token = make_checks(fetch_timeout_seconds="1"), hanko.mint()
+    checks.ask(token)
+    hanko.end_session(claims_of(token).session_id)
+    validate = hanko.validate
+
+    def validate_slowly(*arguments: Any, **options: Any) -> Json:  # noqa: ANN401 - handed through as they come
+        answer = validate(*arguments, **options)
+        pause.wait(0.6)
+        return answer
+
+    pause = threading.Event()
+    hanko.validate = validate_slowly  # type: ignore[method-assign]  # the world's slowness
+    checks.sessions.take_report()
+    began = time.monotonic()
+    assert checks.failure(token) == "timeout"
+    assert time.monotonic() - began < 1.2
+    pause.set()
 
 
 @pytest.mark.parametrize("clock", ["wall", "monotonic"])
