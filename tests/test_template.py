@@ -149,7 +149,7 @@ def test_the_authorizers_time_is_enough_for_all_that_it_asks() -> None:
 def test_the_receivers_time_is_hankos_patience() -> None:
     """A fetch of the keys by default, then the last write that may begin, then the queue."""
     call_seconds = revocations.CONNECT_SECONDS + revocations.READ_SECONDS
-    writing_seconds = revocations.WRITE_SECONDS + 2 * call_seconds  # an item has two numbers
+    writing_seconds = revocations.WRITE_SECONDS + 3 * call_seconds  # both numbers of an item, then each
     queueing_seconds = revocations.QUEUE_ATTEMPTS * call_seconds
     fetch_seconds = template()["Parameters"]["HankoFetchTimeoutSeconds"]["Default"]
     assert fetch_seconds + writing_seconds + queueing_seconds <= 10
