@@ -2044,6 +2044,25 @@ def test_w8_a_flood_of_strangers_costs_hanko_one_fetch(
     assert len(aws.items) == 2
 
 
+def test_w8_strangers_do_not_keep_a_new_key_from_being_found(
+    make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws, own_key: RSAPrivateKey, time_: Time
+) -> None:
+    """Hanko signs with a new key at once. With the template's cool-down a flood costs 2 s of webhooks, and no more."""
+    receiving = make_receiving(keys_cooldown_seconds="2")  # see test_template.py
+    lost_seconds = 0
+    for second in range(20):
+        forged = signed(compact({"alg": "RS256", "kid": str(uuid.uuid4()), "typ": "JWT"}), b"{}", own_key)
+        assert receiving.post(webhook(forged)) in {401, 503}
+        if second == 1:  # within the cool-down
+            hanko.rotate()
+        ended = {**ENDED, "id": str(uuid.uuid4())}
+        lost_seconds += receiving.post(webhook(hanko.webhook_token(LOGOUT, ended))) != 204
+        time_.advance(1)
+    assert lost_seconds <= 2
+    assert len(aws.items) == 20 - lost_seconds
+    assert hanko.jwks_requests <= 11  # every other second
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_w9_no_table_no_entry(fault: str, shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws) -> None:
