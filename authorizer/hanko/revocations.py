@@ -30,7 +30,8 @@ from authorizer.hanko.claims import Claims
 from authorizer.hanko.strict import parse_object
 
 CONNECT_SECONDS = READ_SECONDS = 0.5  # DynamoDB and SQS answer within tens of milliseconds, or try again
-READ_ATTEMPTS = 2  # so that reading takes 2 s at the most: a connection kept through a freeze may be dead
+READ_ATTEMPTS = 2  # a connection kept through a freeze may be dead
+READ_AGAIN_SECONDS = 1  # no attempt begins later; where DynamoDB has several addresses, connecting may try each of them
 WRITE_SECONDS = 1.5  # no attempt begins later; Hanko waits 10 s for everything
 WRITE_PAUSES_SECONDS = (0, 0, 0.1, 0.3, 0.6)  # before each attempt
 QUEUE_ATTEMPTS = 2
@@ -89,11 +90,12 @@ class RevocationCheck:
         known = (claims.session_id, claims.user_id, claims.issued_at)
         if known in self._alive and self._clock.seconds_since(self._alive[known]) < self._cache_seconds:
             return claims
+        asked_at = self._clock.now()  # what is written while the answer is on its way may not be in it
         if known in self._revoked or self._is_revoked(claims):
             _remember(self._revoked, known, None)  # for good: expired tokens do not get here
             raise Unauthenticated(Reason.SESSION_REVOKED)
         if self._cache_seconds:
-            _remember(self._alive, known, self._clock.now())
+            _remember(self._alive, known, asked_at)
         return claims
 
     def take_report(self) -> CheckReport:
@@ -107,7 +109,10 @@ class RevocationCheck:
         subjects = (session_subject(claims.session_id), user_subject(claims.user_id))
         keys = [{"subject": {"S": subject}} for subject in subjects]
         wanted = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        deadline = self._clock.monotonic() + READ_AGAIN_SECONDS
         for _ in range(READ_ATTEMPTS):
+            if self._clock.monotonic() > deadline:
+                break
             self._asks += 1
             try:
                 answer = self._client.batch_get_item(RequestItems=wanted)

@@ -321,6 +321,21 @@ def test_a_read_that_fails_once_is_made_good(
     assert revoked(check)
 
 
+def test_where_the_first_attempt_took_long_there_is_no_second(aws: Aws, check: RevocationCheck, time_: Time) -> None:
+    def slow(seconds: float) -> Fault:
+        def call() -> object:
+            time_.advance(seconds)
+            return FAULTS["down"]()
+
+        return call
+
+    for seconds, asks in ((0.9, 2), (1.1, 1)):
+        aws.fail("BatchGetItem", slow(seconds))
+        with pytest.raises(Unavailable):
+            check.verify(CLAIMS, "token")
+        assert check.take_report() == CheckReport("revocation", asks, "connection")
+
+
 def test_without_credentials_there_is_no_answer(
     make_settings: MakeSettings, time_: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,6 +412,21 @@ def test_not_revoked_is_asked_anew_unless_it_may_be_remembered(
     assert passes(caching)
     assert caching.take_report().asks == 1
     time_.advance(0.1)
+    assert revoked(caching)
+
+
+def test_what_is_remembered_is_as_old_as_its_question(
+    aws: Aws, writer: RevocationWriter, caching: RevocationCheck, time_: Time
+) -> None:
+    def slow() -> object:
+        time_.advance(0.9)
+        return None
+
+    aws.fail("BatchGetItem", slow)
+    assert passes(caching)
+    aws.fail("BatchGetItem", None)
+    writer.write(ITEM)
+    time_.advance(29.1)
     assert revoked(caching)
 
 
