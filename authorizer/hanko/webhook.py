@@ -39,6 +39,7 @@ class WebhookVerifier:
     def __init__(self, settings: Settings, keys: KeySource, clock: Clock) -> None:
         """Keep what every verification needs."""
         self._signatures = SignatureVerifier(settings, keys, clock, MAX_BODY_BYTES)
+        self._skew_seconds = settings.clock_skew_seconds
         self._max_lifetime_seconds = settings.max_token_lifetime_seconds
         self._revokes_on_password_change = settings.logout.revoke_on_password_change
 
@@ -82,6 +83,8 @@ class WebhookVerifier:
         if event.startswith(f"{_SESSION_ENDED}.") and not event.endswith("."):
             ended = Revocation(session_subject(_id_of(data)), MAX_TIME, _session_expiry(data) or expires_at)
             return Webhook(_SESSION_ENDED, ended)
+        if event == _USER_DELETED:  # by the clock of another of Hanko's machines a session may seem to begin after it
+            issued_until += self._skew_seconds
         if event == _USER_DELETED or (event == _PASSWORD_CHANGED and self._revokes_on_password_change):
             return Webhook(event, Revocation(user_subject(_id_of(data)), issued_until, expires_at))
         return Webhook()

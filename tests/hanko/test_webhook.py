@@ -23,6 +23,7 @@ from local.hanko.keys import b64, sign
 NOW = 1_800_000_000
 USER_ID = "3f1f8bd5-9b8e-4b4f-8a39-4b1f5d0c6f52"
 SESSION_ID = "9d6c1e0a-6d4c-4c0e-9f0e-0a3d3ff3b1c7"
+UNTIL = NOW + 10  # a deleted user's sessions: with the clock skew's default
 EXPIRES_AT = NOW + 3600
 SESSION: dict[str, Any] = {"id": SESSION_ID, "user_id": USER_ID, "expires_at": "2027-01-15T09:00:00Z"}
 USER: dict[str, Any] = {"id": USER_ID, "emails": [{"address": "user@example.com"}]}
@@ -83,18 +84,27 @@ def test_the_end_of_a_session_revokes_all_of_its_tokens(event: str) -> None:
 
 
 def test_the_end_of_a_user_revokes_what_was_issued_until_then() -> None:
-    assert verify(body(DELETED, USER)) == Webhook(DELETED, Revocation(f"user#{USER_ID}", NOW, MAX_TIME))
+    assert verify(body(DELETED, USER)) == Webhook(DELETED, Revocation(f"user#{USER_ID}", UNTIL, MAX_TIME))
+
+
+@pytest.mark.parametrize("skew_seconds", [0, 60])
+def test_of_a_deleted_user_nothing_is_left_by_another_clock(skew_seconds: int) -> None:
+    """Hanko's machines may disagree, too. A changed password leaves the login that follows it alone."""
+    item = verify(body(DELETED, USER), clock_skew_seconds=skew_seconds).revocation
+    assert item == Revocation(f"user#{USER_ID}", NOW + skew_seconds, MAX_TIME)
+    item = verify(body(PASSWORD, USER), clock_skew_seconds=skew_seconds, on_password_change=True).revocation
+    assert item == Revocation(f"user#{USER_ID}", NOW, MAX_TIME)
 
 
 def test_with_a_limit_to_lifetimes_a_users_item_has_an_end() -> None:
     item = verify(body(DELETED, USER), max_token_lifetime_seconds=43_200).revocation
-    assert item == Revocation(f"user#{USER_ID}", NOW, NOW + 43_200 + MARGIN_SECONDS)
+    assert item == Revocation(f"user#{USER_ID}", UNTIL, NOW + 43_200 + MARGIN_SECONDS)
 
 
 def test_an_issue_time_with_a_fraction_covers_its_second() -> None:
     item = verify(body(DELETED, USER, iat=NOW - 0.5)).revocation
     assert item is not None
-    assert item.issued_until == NOW
+    assert item.issued_until == UNTIL
 
 
 def test_a_changed_password_revokes_only_where_that_is_wanted() -> None:
@@ -163,7 +173,7 @@ def test_a_body_that_is_none(posted: bytes) -> None:
 
 def test_what_stands_beside_token_and_event_is_of_no_account() -> None:
     posted = json.loads(body(DELETED, USER)) | {"id": SESSION_ID, "data": SESSION}
-    assert verify(json.dumps(posted).encode()).revocation == Revocation(f"user#{USER_ID}", NOW, MAX_TIME)
+    assert verify(json.dumps(posted).encode()).revocation == Revocation(f"user#{USER_ID}", UNTIL, MAX_TIME)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +219,7 @@ def test_a_webhook_must_be_for_us_and_of_now(claims: Mapping[str, Any], reason: 
 def test_a_webhook_from_the_future_is_one_of_a_hanko_whose_clock_is_ahead() -> None:
     for ahead_seconds in (11, 60, 3600):
         posted = body(DELETED, USER, iat=NOW + ahead_seconds, exp=NOW + ahead_seconds + 300)
-        assert verify(posted).revocation == Revocation(f"user#{USER_ID}", NOW + ahead_seconds, MAX_TIME)
+        assert verify(posted).revocation == Revocation(f"user#{USER_ID}", UNTIL + ahead_seconds, MAX_TIME)
 
 
 def test_a_signature_of_somebody_else() -> None:
@@ -282,7 +292,7 @@ def test_nor_is_one_that_names_two(first: str | None) -> None:
     assert unreadable(signed(payload(data=data)))
     assert verify(signed(payload("user.create", data), "user.create")) == Webhook()
     data = f'{{"id":"{USER_ID}","emails":[{{"id":1,"id":2}}]}}'
-    assert verify(signed(payload(data=data))).revocation == Revocation(f"user#{USER_ID}", NOW, MAX_TIME)
+    assert verify(signed(payload(data=data))).revocation == Revocation(f"user#{USER_ID}", UNTIL, MAX_TIME)
 
 
 @pytest.mark.parametrize("text", [b"[]", b"null", b"{", b'{"data":"', b'{"sub":"hanko webhooks"}}', b"\xff"])
