@@ -142,11 +142,23 @@ def test_whatever_breaks_is_a_503_with_the_places_in_the_log(
         raise RuntimeError("SECRET")
 
     aws.fail("UpdateItem", breaks)
+    aws.fail("SendMessage", breaks)
     assert receiving.post(webhook(hanko, LOGOUT, ENDED)) == 503
     output = receiving.output()
     line = next(one for one in map(json.loads, output.splitlines()) if "_aws" not in one)
     assert (line["outcome"], line["reason"], line["stack"][-1]) == ("unavailable", "internal", "RuntimeError")
     assert "SECRET" not in output
+
+
+def test_what_breaks_the_writing_is_queued_and_seen(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    def breaks() -> object:
+        raise RuntimeError("SECRET")
+
+    aws.fail("UpdateItem", breaks)
+    assert receiving.post(webhook(hanko, LOGOUT, ENDED)) == 204
+    line, metrics = receiving.record()
+    assert (line["reason"], line["stack"][-1], metrics["Received"]) == ("revocation_queued", "RuntimeError", [1])
+    assert aws.queued == [Revocation(session_subject(SESSION), MAX_TIME, EXPIRES_AT)]
 
 
 # --- faults of AWS
