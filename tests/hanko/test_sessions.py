@@ -66,6 +66,11 @@ def claims_of(token: str) -> Claims:
     return Claims(payload["sub"], payload["session_id"], payload["iat"], payload["exp"], payload)
 
 
+def ended(hanko: StandInHanko, age_seconds: int = 10) -> str:
+    """The token of a session that is over; so old, by default, that this is remembered."""
+    return hanko.mint(claims={"iat": int(hanko.now()) - age_seconds}, session=False)
+
+
 @pytest.fixture
 def make_checks(make_settings: MakeSettings, time_: Time) -> Iterator[MakeChecks]:
     with ExitStack() as at_the_end:
@@ -74,7 +79,7 @@ def make_checks(make_settings: MakeSettings, time_: Time) -> Iterator[MakeChecks
             settings = make_settings(session_check=mode, **variables)
             client = HttpsClient(settings, clock or time_.clock)
             at_the_end.callback(client.hang_up)
-            return Checks(HankoSessions(settings.logout, client), client)
+            return Checks(HankoSessions(settings, client), client)
 
         yield make
 
@@ -105,7 +110,7 @@ def test_strict_asks_every_time_and_notices_at_once(strict: Checks, hanko: Stand
 def test_a_session_that_is_over_needs_no_second_question(
     mode: str, make_checks: MakeChecks, hanko: StandInHanko, time_: Time
 ) -> None:
-    checks, token = make_checks(mode), hanko.mint(session=False)
+    checks, token = make_checks(mode), ended(hanko)
     for _ in range(3):
         assert checks.refusal(token) is Reason.SESSION_ENDED
         time_.advance(3600)
@@ -114,10 +119,26 @@ def test_a_session_that_is_over_needs_no_second_question(
     assert hanko.validate_requests == 1
 
 
+@pytest.mark.parametrize("skew_seconds", [0, 10, 60])
+def test_not_valid_is_remembered_of_tokens_older_than_the_clock_skew(
+    skew_seconds: int, make_checks: MakeChecks, hanko: StandInHanko
+) -> None:
+    """By the clock of another of Hanko's machines, a token that was issued just now is not valid yet."""
+    checks = make_checks("hybrid", clock_skew_seconds=str(skew_seconds))
+    for age_seconds, asks in ((skew_seconds, 1), (skew_seconds - 1, 2)):
+        token = ended(hanko, age_seconds)
+        checks.client.hang_up()
+        before = hanko.validate_requests
+        for _ in range(2):
+            assert checks.refusal(token) is Reason.SESSION_ENDED
+            checks.client.hang_up()  # so that each question is on a connection of its own
+        assert hanko.validate_requests - before == asks
+
+
 def test_every_way_in_which_hanko_ends_a_session(make_settings: MakeSettings, time_: Time) -> None:
     with StandInHanko(now=lambda: time_.wall, idle_timeout_seconds=100, session_limit=1) as hanko:
         client = HttpsClient(make_settings(api_url=hanko.url, session_check="strict"), time_.clock)
-        checks = Checks(HankoSessions(make_settings(session_check="strict").logout, client), client)
+        checks = Checks(HankoSessions(make_settings(session_check="strict"), client), client)
         deleted, idle, pushed_out = hanko.mint(), hanko.mint(), hanko.mint(claims={"sub": USER})
         for token in (deleted, idle, pushed_out):
             checks.ask(token)
@@ -219,7 +240,7 @@ def test_what_is_asked_again_pushes_nobody_out(
     hybrid: Checks, hanko: StandInHanko, time_: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("authorizer.hanko.sessions.MAX_REMEMBERED", 2)
-    over, alive = hanko.mint(session=False), hanko.mint()
+    over, alive = ended(hanko), hanko.mint()
     assert hybrid.refusal(over) is Reason.SESSION_ENDED
     hybrid.ask(alive)
     time_.advance(60)
@@ -238,7 +259,7 @@ def test_asking_renews_nothing_unless_the_deployer_wants_it(make_settings: MakeS
             settings = make_settings(api_url=hanko.url, session_check="strict", **variables)
             client = HttpsClient(settings, time_.clock)
             at_the_end.callback(client.hang_up)
-            return Checks(HankoSessions(settings.logout, client), client)
+            return Checks(HankoSessions(settings, client), client)
 
         watching, touching = checks(), checks(session_touch="true")
         watched, touched = hanko.mint(), hanko.mint()
@@ -399,7 +420,7 @@ def test_one_success_ends_it(strict: Checks, hanko: StandInHanko, time_: Time) -
 
 
 def test_what_is_young_or_over_needs_no_hanko(hybrid: Checks, hanko: StandInHanko) -> None:
-    young, over = hanko.mint(), hanko.mint(session=False)
+    young, over = hanko.mint(), ended(hanko)
     hybrid.ask(young)
     assert hybrid.refusal(over) is Reason.SESSION_ENDED
     hanko.behave("down")
@@ -454,7 +475,7 @@ def test_one_tls_connection_serves_many_questions(
         monkeypatch.setenv("SSL_CERT_FILE", str(hanko.ca_file))
         settings = make_settings(api_url=hanko.url, session_check="strict", fetch_timeout_seconds="5")
         client = HttpsClient(settings, time_.clock)
-        checks = Checks(HankoSessions(settings.logout, client), client)
+        checks = Checks(HankoSessions(settings, client), client)
         for _ in range(3):
             checks.ask(hanko.mint())
         assert (hanko.validate_requests, hanko.connections) == (3, 1)
