@@ -48,7 +48,7 @@ if _settings.logout.revocation_table is not None:
 if _settings.logout.session_check is not SessionMode.OFF:
     from authorizer.hanko.sessions import HankoSessions
 
-    _session_checks.append(HankoSessions(_settings.logout, _client))
+    _session_checks.append(HankoSessions(_settings, _client))
 _keys = KeyCache(_settings, _client, _clock, _prefetch)
 _authorizer = Authorizer(
     _settings,

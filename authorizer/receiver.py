@@ -44,13 +44,15 @@ class Receiver:
     def _receive(self, event: object, record: WebhookRecord) -> None:
         webhook = self._verifier.verify(function_url.parse_body(event, MAX_BODY_BYTES))
         record.event = webhook.event
-        record.reason = self._revoke(webhook.revocation) if webhook.revocation else Reason.EVENT_IGNORED
+        record.reason = self._revoke(webhook.revocation, record) if webhook.revocation else Reason.EVENT_IGNORED
         record.outcome = Outcome.RECEIVED
 
-    def _revoke(self, revocation: Revocation) -> Reason:
+    def _revoke(self, revocation: Revocation, record: WebhookRecord) -> Reason:
         try:
             self._writer.write(revocation)
-        except Unavailable:
+        except Exception as error:  # noqa: BLE001 - whatever kept it from being written, it must not be lost
+            if not isinstance(error, Unavailable):
+                record.trace(error)
             self._dead_letters.put(revocation)
             return Reason.REVOCATION_QUEUED
         return Reason.REVOKED

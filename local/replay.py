@@ -7,7 +7,7 @@ With your own AWS credentials, which need `cloudformation:DescribeStacks`, `sqs:
 import argparse
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import boto3
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.exit("this stack has no dead-letter queue: EnableRevocation is off")
     writer = RevocationWriter(outputs["RevocationTableName"], connect("dynamodb"), Clock())
     written, left = replay(boto3.client("sqs"), outputs["DeadLetterQueueUrl"], writer)
-    print(f"{written} written, {left} left")
+    print(f"{written} written, {left}{' or more' if left else ''} left")
     return 1 if left else 0
 
 
@@ -43,21 +43,34 @@ def replay(
     writer: RevocationWriter,
     wait_seconds: int = WAIT_SECONDS,
 ) -> tuple[int, int]:
-    """How many entries were written, and how many could not be; those come back when their time-out is over."""
-    written = left = 0
+    """How many entries were written, and how many of those received were not; these are handed out again in a minute.
+
+    Ends with the first that the table does not take: it is down, and trying them all takes longer than that minute, so
+    that there would never be an end. What is no entry of ours is passed over, until it comes round again.
+    """
+    written, left = 0, set[str]()
+    for message in _messages(sqs, queue_url, wait_seconds):
+        if message["MessageId"] in left:
+            break
+        left.add(message["MessageId"])
+        try:
+            writer.write(parse_revocation(message["Body"]))
+        except (Unavailable, ValueError) as error:
+            print(f"{message['MessageId']}: {error}", file=sys.stderr)
+            if isinstance(error, Unavailable):
+                break
+            continue
+        sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        left.remove(message["MessageId"])
+        written += 1
+    return written, len(left)
+
+
+def _messages(sqs: Any, queue_url: str, wait_seconds: int) -> Iterator[dict[str, str]]:  # noqa: ANN401 - as above
     while messages := sqs.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=wait_seconds
     ).get("Messages"):
-        for message in messages:
-            try:
-                writer.write(parse_revocation(message["Body"]))
-            except (Unavailable, ValueError) as error:
-                left += 1
-                print(f"{message['MessageId']}: {error}", file=sys.stderr)
-                continue
-            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-            written += 1
-    return written, left
+        yield from messages
 
 
 def stack_of(environment: str) -> str:

@@ -80,7 +80,7 @@ class Sandbox:
         parsed = rules_of(rules)
         self.rules = RuleBook(lambda: parsed, clock)
         off = settings.logout.session_check is SessionMode.OFF
-        self.session_checks = [] if off else [HankoSessions(settings.logout, client)]
+        self.session_checks = [] if off else [HankoSessions(settings, client)]
         self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock)] if aws else []
         self._capture = capture
 

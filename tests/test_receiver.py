@@ -75,7 +75,7 @@ def test_a_logout_as_a_whole(receiving: Receiving, hanko: StandInHanko, aws: Aws
 
 def test_what_comes_in_base64_is_the_same(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
     assert receiving.post(webhook(hanko, DELETED, {"id": USER}).encode()) == 204
-    assert aws.items == {user_subject(USER): (NOW, MAX_TIME)}
+    assert aws.items == {user_subject(USER): (NOW + 10, MAX_TIME)}
 
 
 def test_other_events_are_welcome_and_ignored(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
@@ -106,10 +106,10 @@ def test_a_changed_password_where_it_counts(make_receiving: MakeReceiving, hanko
         (url_event("{}", "post"), 405, "method_not_allowed"),
         ({}, 405, "method_not_allowed"),
         (None, 405, "method_not_allowed"),
-        (url_event("x" * 65_537), 413, "body_too_large"),
-        (url_event("x" * 87_388, is_base64=True), 413, "body_too_large"),
+        (url_event("x" * 262_145), 413, "body_too_large"),
+        (url_event("x" * 349_528, is_base64=True), 413, "body_too_large"),
         (url_event("x" * 1_000_000, is_base64=True), 413, "body_too_large"),
-        (url_event("é" * 40_000), 413, "body_too_large"),
+        (url_event("é" * 140_000), 413, "body_too_large"),
     ],
 )
 def test_each_fault_has_its_status(receiving: Receiving, event: Any, status: int, reason: str, aws: Aws) -> None:  # noqa: ANN401 - any event
@@ -142,11 +142,23 @@ def test_whatever_breaks_is_a_503_with_the_places_in_the_log(
         raise RuntimeError("SECRET")
 
     aws.fail("UpdateItem", breaks)
+    aws.fail("SendMessage", breaks)
     assert receiving.post(webhook(hanko, LOGOUT, ENDED)) == 503
     output = receiving.output()
     line = next(one for one in map(json.loads, output.splitlines()) if "_aws" not in one)
     assert (line["outcome"], line["reason"], line["stack"][-1]) == ("unavailable", "internal", "RuntimeError")
     assert "SECRET" not in output
+
+
+def test_what_breaks_the_writing_is_queued_and_seen(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    def breaks() -> object:
+        raise RuntimeError("SECRET")
+
+    aws.fail("UpdateItem", breaks)
+    assert receiving.post(webhook(hanko, LOGOUT, ENDED)) == 204
+    line, metrics = receiving.record()
+    assert (line["reason"], line["stack"][-1], metrics["Received"]) == ("revocation_queued", "RuntimeError", [1])
+    assert aws.queued == [Revocation(session_subject(SESSION), MAX_TIME, EXPIRES_AT)]
 
 
 # --- faults of AWS

@@ -10,6 +10,7 @@ from samtranslator.translator.transform import transform  # type: ignore[import-
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
 from authorizer import telemetry
+from authorizer.config import Settings
 from authorizer.exchange import Outcome
 from authorizer.hanko import revocations
 
@@ -147,13 +148,22 @@ def test_the_authorizers_time_is_enough_for_all_that_it_asks() -> None:
 
 
 def test_the_receivers_time_is_hankos_patience() -> None:
-    """A fetch of the keys by default, then the last write that may begin, then the queue."""
+    """A fetch of the keys, then the last write that may begin, then the queue."""
     call_seconds = revocations.CONNECT_SECONDS + revocations.READ_SECONDS
-    writing_seconds = revocations.WRITE_SECONDS + 2 * call_seconds  # an item has two numbers
+    writing_seconds = revocations.WRITE_SECONDS + 3 * call_seconds  # both numbers of an item, then each
     queueing_seconds = revocations.QUEUE_ATTEMPTS * call_seconds
-    fetch_seconds = template()["Parameters"]["HankoFetchTimeoutSeconds"]["Default"]
+    receiver = template()["Resources"]["WebhookFunction"]["Properties"]
+    fetch_seconds = float(receiver["Environment"]["Variables"]["HANKO_FETCH_TIMEOUT_SECONDS"])
     assert fetch_seconds + writing_seconds + queueing_seconds <= 10
-    assert template()["Resources"]["WebhookFunction"]["Properties"]["Timeout"] == 10
+    assert receiver["Timeout"] == 10
+
+
+def test_what_the_receiver_does_not_share_with_the_authorizer_is_fixed_and_allowed() -> None:
+    variables = template()["Resources"]["WebhookFunction"]["Properties"]["Environment"]["Variables"]
+    fixed = {name: value for name, value in variables.items() if isinstance(value, str)}
+    assert fixed == {"HANKO_KEYS_COOLDOWN_SECONDS": "2", "HANKO_FETCH_TIMEOUT_SECONDS": "3"}
+    required = {"HANKO_API_URL": "https://hanko.example.com", "HANKO_AUDIENCE": "example.com"}
+    assert Settings.from_env({**required, **fixed}).keys_cooldown_seconds == 2
 
 
 def test_only_x_ray_is_allowed_on_everything_and_only_when_tracing_is_on(resources: Json) -> None:
@@ -244,6 +254,7 @@ def test_a_webhook_that_is_lost_or_waits_raises_an_alarm(resources: Json) -> Non
     assert {name: watched_metrics(alarm, "WebhookFunction") for name, alarm in receivers.items()} == {
         "WebhooksUnavailableAlarm": [("HankoAuthorizer", "Unavailable")],
         "WebhooksMisconfiguredAlarm": [("HankoAuthorizer", "Misconfigured")],
+        "WebhooksUncheckedAlarm": [("HankoAuthorizer", "KeyUnchecked")],
         "WebhooksLostAlarm": [("AWS/Lambda", "Errors")],
         "WebhooksThrottledAlarm": [("AWS/Lambda", "Throttles")],
     }

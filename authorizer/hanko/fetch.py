@@ -206,7 +206,7 @@ class HttpsClient:
 
 
 class Fetch:
-    """One fetch under way."""
+    """One fetch under way; `on_kept` is whether it began on a connection that others had used before."""
 
     def __init__(self, client: HttpsClient, question: Question, timeout_seconds: float) -> None:
         """Start the thread at once."""
@@ -215,6 +215,7 @@ class Fetch:
         self._deadline = time.monotonic() + timeout_seconds
         self._outcome: Answer | FetchFailed = FetchFailed(FetchFailure.TIMEOUT)
         self._connection = client.connection()
+        self.on_kept = self._connection.sock is not None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -237,6 +238,11 @@ class Fetch:
         if self._client.may_keep(self._connection):
             self._client.keep(self._connection, self.began)
         return self._outcome
+
+    def again(self) -> "Fetch":
+        """Ask the same once more, on a new connection, until the same deadline."""
+        self._client.hang_up()
+        return Fetch(self._client, self._question, self._deadline - time.monotonic())
 
     def _run(self) -> None:
         try:

@@ -1,8 +1,9 @@
 """The revocation table: what the webhooks' receiver writes and the authorizer reads. One item per session or user.
 
 An item revokes the tokens issued up to its `issued_until`. Both of its numbers only ever grow, so replays, retries and
-disorder change nothing. DynamoDB removes items at some time after `expires_at`, and nothing here relies on when: an
-item that is still there is still right, and one that is gone concerned no living token.
+disorder change nothing. They are written in one go. Only where one of them is beyond what is to be written the other is
+raised alone, `expires_at` first: DynamoDB removes items at some time after it, and must not between the two. Nothing
+else relies on when: an item that is still there is still right, and one that is gone concerned no living token.
 
 Importing this imports botocore, which the Lambda runtime has: do so only where there is a table. What import and first
 client add to the function's start (measured on Python 3.11, two shared cores): boto3 245 ms, botocore.session 195 ms,
@@ -12,7 +13,7 @@ endpoints of every partition, and SnapStart's credentials are ours to get right;
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -29,8 +30,9 @@ from authorizer.hanko.claims import Claims
 from authorizer.hanko.strict import parse_object
 
 CONNECT_SECONDS = READ_SECONDS = 0.5  # DynamoDB and SQS answer within tens of milliseconds, or try again
-READ_ATTEMPTS = 2  # so that reading takes 2 s at the most: a connection kept through a freeze may be dead
-WRITE_SECONDS = 2  # no attempt begins later; Hanko waits 10 s for everything
+READ_ATTEMPTS = 2  # a connection kept through a freeze may be dead
+READ_AGAIN_SECONDS = 1  # no attempt begins later; where DynamoDB has several addresses, connecting may try each of them
+WRITE_SECONDS = 1.5  # no attempt begins later; Hanko waits 10 s for everything
 WRITE_PAUSES_SECONDS = (0, 0, 0.1, 0.3, 0.6)  # before each attempt
 QUEUE_ATTEMPTS = 2
 MAX_REMEMBERED = 1024
@@ -88,11 +90,12 @@ class RevocationCheck:
         known = (claims.session_id, claims.user_id, claims.issued_at)
         if known in self._alive and self._clock.seconds_since(self._alive[known]) < self._cache_seconds:
             return claims
+        asked_at = self._clock.now()  # what is written while the answer is on its way may not be in it
         if known in self._revoked or self._is_revoked(claims):
             _remember(self._revoked, known, None)  # for good: expired tokens do not get here
             raise Unauthenticated(Reason.SESSION_REVOKED)
         if self._cache_seconds:
-            _remember(self._alive, known, self._clock.now())
+            _remember(self._alive, known, asked_at)
         return claims
 
     def take_report(self) -> CheckReport:
@@ -106,16 +109,21 @@ class RevocationCheck:
         subjects = (session_subject(claims.session_id), user_subject(claims.user_id))
         keys = [{"subject": {"S": subject}} for subject in subjects]
         wanted = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        deadline = self._clock.monotonic() + READ_AGAIN_SECONDS
         for _ in range(READ_ATTEMPTS):
+            if self._clock.monotonic() > deadline:
+                break
             self._asks += 1
             try:
                 answer = self._client.batch_get_item(RequestItems=wanted)
+                if _revokes(answer["Responses"].get(self._table, []), claims.issued_at):
+                    return True
             except (BotoCoreError, ClientError) as error:
                 self._failure = _failure(error)
                 continue
-            for item in answer["Responses"].get(self._table, []):
-                if claims.issued_at <= int(item["issued_until"]["N"]):
-                    return True
+            except (KeyError, TypeError, ValueError):
+                self._failure = "malformed"
+                break
             wanted = answer.get("UnprocessedKeys")
             if not wanted:
                 return False
@@ -135,34 +143,39 @@ class RevocationWriter:
 
         Raises `Unavailable(revocation_unwritten)` when `WRITE_SECONDS` of attempts did not help.
         """
-        # In this order: half an item revokes, and without an `expires_at` it stays.
-        numbers = [("issued_until", revocation.issued_until), ("expires_at", revocation.expires_at)]
         deadline = self._clock.monotonic() + WRITE_SECONDS
         for pause_seconds in WRITE_PAUSES_SECONDS:
             if self._clock.monotonic() + pause_seconds > deadline:
                 break
             self._pause(pause_seconds)
             with suppress(BotoCoreError, ClientError):
-                while numbers:
-                    self._raise(revocation.subject, *numbers[0])
-                    del numbers[0]
+                self._raise(revocation)
                 return
         raise Unavailable(Reason.REVOCATION_UNWRITTEN)
 
-    def _raise(self, subject: str, name: str, value: int) -> None:
-        """Raise one number of an item to `value`, unless it is there already or beyond."""
+    def _raise(self, revocation: Revocation) -> None:
+        """Raise both numbers of an item, each unless it is beyond already."""
+        numbers = {"expires_at": revocation.expires_at, "issued_until": revocation.issued_until}
+        if not self._update(revocation.subject, numbers):
+            for name, value in numbers.items():
+                self._update(revocation.subject, {name: value})
+
+    def _update(self, subject: str, numbers: Mapping[str, int]) -> bool:
+        """Set these numbers of an item, or, where that would lower one of them, none of them; whether they are set."""
+        conditions = [f"(attribute_not_exists({name}) OR {name} <= :{name})" for name in numbers]
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key={"subject": {"S": subject}},
-                UpdateExpression="SET #name = :value",
-                ConditionExpression="attribute_not_exists(#name) OR #name < :value",
-                ExpressionAttributeNames={"#name": name},
-                ExpressionAttributeValues={":value": {"N": str(value)}},
+                UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in numbers),
+                ConditionExpression=" AND ".join(conditions),
+                ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in numbers.items()},
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
+            return False
+        return True
 
 
 class DeadLetters:
@@ -190,6 +203,15 @@ def parse_revocation(body: str) -> Revocation:
         case {"subject": str(subject), "issued_until": int(issued_until), "expires_at": int(expires_at)}:
             return Revocation(subject, issued_until, expires_at)
     raise ValueError("not an entry of the revocation table")
+
+
+def _revokes(items: Sequence[dict[str, Any]], issued_at: float) -> bool:
+    """Whether an item revokes what was issued then. Raises KeyError, TypeError or ValueError for what is no item.
+
+    Half an item, whose other half is still being written, does not keep a whole one from being seen.
+    """
+    whole_first = sorted(items, key=lambda item: "issued_until" not in item)
+    return any(issued_at <= int(item["issued_until"]["N"]) for item in whole_first)
 
 
 def _failure(error: BotoCoreError | ClientError) -> str:

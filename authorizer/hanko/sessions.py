@@ -2,14 +2,16 @@
 old (`hybrid`).
 
 A session that is over never comes back to life, so that answer is kept. What is no answer about this very session, by
-its id and its user, is none at all. While Hanko fails it is left alone: a request in that time is told so at once.
+its id and its user, is none at all, and "not valid", which names neither, counts on a connection of its own alone: on
+one that others used before it may be theirs. While Hanko fails it is left alone: a request in that time is told so at
+once.
 """
 
 import json
 from typing import NamedTuple
 
 from authorizer.clock import Instant
-from authorizer.config import Logout, SessionMode
+from authorizer.config import SessionMode, Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.exchange import CheckReport
 from authorizer.hanko.back_off import BackOff
@@ -45,12 +47,13 @@ class _Answer(NamedTuple):
 class HankoSessions:
     """Asks Hanko's `/sessions/validate`. One invocation at a time, as Lambda does it: nothing here is locked."""
 
-    def __init__(self, settings: Logout, client: HttpsClient) -> None:
+    def __init__(self, settings: Settings, client: HttpsClient) -> None:
         """Nothing is asked or opened here."""
         self._client, self._clock = client, client.clock
+        logout, self._skew_seconds = settings.logout, settings.clock_skew_seconds
         # No answer is younger than 0 s, so `strict` finds none young enough.
-        self._max_age_seconds = settings.session_max_age_seconds if settings.session_check is SessionMode.HYBRID else 0
-        self._touch = settings.session_touch
+        self._max_age_seconds = logout.session_max_age_seconds if logout.session_check is SessionMode.HYBRID else 0
+        self._touch = logout.session_touch
         self._answers: dict[_Session, _Answer] = {}
         self._back_off = BackOff(client.clock, PATIENCE)
         self._asks = 0
@@ -82,17 +85,28 @@ class HankoSessions:
         if self._back_off.pausing:
             self._failure = "backing_off"
             raise Unavailable(Reason.SESSION_UNCHECKED)
-        self._asks += 1
         fetch = self._start(token)
         try:
-            lives = read_verdict(fetch.result().body, session.session_id, session.user_id)
+            lives = self._verdict(fetch, session)
+            if not lives and fetch.on_kept:  # it names nobody: what was left over from another question says the same
+                fetch = fetch.again()
+                lives = self._verdict(fetch, session)
         except FetchFailed as failed:
+            self._client.hang_up()  # what came was no answer to this question, so what comes next may be none either
             self._failure = failed.failure.value
             if failed.failure in _OUTAGES or failed.status in _OUTAGE_STATUSES:
                 self._back_off.failed()
             raise Unavailable(Reason.SESSION_UNCHECKED) from None
         self._back_off.succeeded()
-        return self._remember(session, _Answer(lives, fetch.began))
+        answer = _Answer(lives, fetch.began)
+        # By the clock of another of Hanko's machines, a token that was issued just now is not valid yet.
+        if lives or fetch.began.wall - session.issued_at >= self._skew_seconds:
+            self._remember(session, answer)
+        return answer
+
+    def _verdict(self, fetch: Fetch, session: _Session) -> bool:
+        self._asks += 1
+        return read_verdict(fetch.result().body, session.session_id, session.user_id)
 
     def _start(self, token: str) -> Fetch:
         if self._touch:
@@ -100,12 +114,11 @@ class HankoSessions:
             return self._client.start(VALIDATE_PATH, "POST", {"Content-Type": "application/json"}, body)
         return self._client.start(VALIDATE_PATH, "GET", {"Authorization": f"Bearer {token}"})
 
-    def _remember(self, session: _Session, answer: _Answer) -> _Answer:
+    def _remember(self, session: _Session, answer: _Answer) -> None:
         self._answers.pop(session, None)  # to the end of the line
         while len(self._answers) >= MAX_REMEMBERED:
             del self._answers[next(iter(self._answers))]
         self._answers[session] = answer
-        return answer
 
 
 def read_verdict(body: bytes, session_id: str, user_id: str) -> bool:

@@ -62,6 +62,18 @@ class SignatureVerifier:
 
         Raises `Unauthenticated` with the reason, or what `KeySource.find` raises. Sources: RFC 7515, 7518, 7519, 8725.
         """
+        payload = self.verify_signature(token)
+        try:
+            members = parse_object(decode_alphabet(payload))
+        except ValueError:
+            raise Unauthenticated(Reason.CLAIMS_MALFORMED) from None
+        return self.verify_members(members)
+
+    def verify_signature(self, token: str) -> bytes:
+        """Return the payload of a token that Hanko signed, still in base64url (its alphabet is checked).
+
+        Raises as `verify` does.
+        """
         if len(token) > self._max_characters or not token.isascii():
             raise Unauthenticated(Reason.TOKEN_MALFORMED)
         compact = token.encode()
@@ -70,11 +82,14 @@ class SignatureVerifier:
         if compact.translate(None, BASE64URL) != b".." or not (header and payload and signature):
             raise Unauthenticated(Reason.TOKEN_MALFORMED)
         _verify_signature(signed, signature, self._keys.find(_unverified_key_id(header)))
-        try:
-            members = parse_object(decode_alphabet(payload))
-        except ValueError:
-            raise Unauthenticated(Reason.CLAIMS_MALFORMED) from None
-        issued_at, expires_at = self._verify_times(members)
+        return payload
+
+    def verify_members(self, members: dict[str, object], *, may_be_early: bool = False) -> Payload:
+        """Return what has a signed payload's members: those that are for us, and valid now, or early where it may be.
+
+        Raises `Unauthenticated` with the reason, `claims_malformed` for what has another shape.
+        """
+        issued_at, expires_at = self._verify_times(members, may_be_early=may_be_early)
         self._verify_audience(members.get("aud"))
         return Payload(issued_at, expires_at, members)
 
@@ -86,7 +101,7 @@ class SignatureVerifier:
         if self._audiences.isdisjoint(audiences):
             raise Unauthenticated(Reason.AUDIENCE_NOT_ALLOWED)
 
-    def _verify_times(self, payload: dict[str, object]) -> tuple[float, float]:
+    def _verify_times(self, payload: dict[str, object], *, may_be_early: bool) -> tuple[float, float]:
         """`iat` and `exp` (RFC 7519 section 4.1), both required; `nbf` where it is there."""
         issued_at, expires_at, not_before = payload.get("iat"), payload.get("exp"), payload.get("nbf", 0)
         if not (_is_time(issued_at) and _is_time(expires_at) and _is_time(not_before)):
@@ -97,7 +112,7 @@ class SignatureVerifier:
         now = self._clock.wall()
         if expires_at <= now - self._skew_seconds:
             raise Unauthenticated(Reason.TOKEN_EXPIRED)
-        if starts_at > now + self._skew_seconds:
+        if starts_at > now + self._skew_seconds and not may_be_early:
             raise Unauthenticated(Reason.TOKEN_NOT_YET_VALID)
         return issued_at, expires_at
 

@@ -7,6 +7,7 @@ import re
 
 MAX_NESTING = 32
 MAX_INTEGER_DIGITS = 40
+OUTLINE_LEVELS = 2
 
 BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -16,6 +17,8 @@ _PADDING = (b"", b"", b"==", b"=")
 _LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # one without an end reaches to the end: never tried twice
 _BRACKET = re.compile(r"[\[\]{}]")
+_PART = re.compile(rf"{_STRING.pattern}|{_BRACKET.pattern}|[^\[\]{{}}\"]+", re.DOTALL)
+_OPENING, _CLOSING = ("[", "{"), ("]", "}")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -49,6 +52,42 @@ def parse_object(data: bytes) -> dict[str, object]:
     if "\\u" in text and _SURROGATE_ESCAPE.search(text):
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is a UnicodeEncodeError
     return value
+
+
+def parse_outline(data: bytes) -> dict[str, object]:
+    """Parse the outermost two levels of a JSON object whose depths somebody else has written; those are null here.
+
+    On the first level every name is there once. An object on the second is the tuple of its members, with names that
+    may repeat; for what must be clear there, see `sole_member`. Numbers are floats, some infinite.
+
+    No parser gets to see the depths: Python's own fails on some thousand levels, and whatever else it may find wrong
+    there must not keep what is above from being read.
+    """
+    members = _OUTLINE_DECODER.decode(_without_depths(data.decode("utf-8", "replace")))
+    if not isinstance(members, tuple):
+        raise ValueError("not an object")  # noqa: TRY004 - what is refused is a ValueError
+    return _unique_members(list(members))
+
+
+def sole_member(value: object, name: str) -> object:
+    """The member of that name of an object on the second level; None where there is none, or more than one."""
+    values = [one for key, one in value if key == name] if isinstance(value, tuple) else []
+    return values[0] if len(values) == 1 else None
+
+
+def _without_depths(text: str) -> str:
+    """The text with null for each array and object that lies deeper than `OUTLINE_LEVELS`."""
+    kept, depth = [], 0
+    for part in _PART.findall(text):
+        if part in _OPENING:
+            depth += 1
+            if depth == OUTLINE_LEVELS + 1:
+                kept.append("null")
+        if depth <= OUTLINE_LEVELS:
+            kept.append(part)
+        if part in _CLOSING:
+            depth -= 1
+    return "".join(kept)
 
 
 def _nesting(text: str) -> int:
@@ -86,3 +125,5 @@ def _no_constant(_name: str) -> None:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique_members, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
 )
+# An integer of thousands of digits would be an error, the largest of floats is none.
+_OUTLINE_DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_int=float)

@@ -245,11 +245,11 @@ class StandInHanko:
 
     def delete_user(self, user_id: str) -> None:
         self._sessions.forget_user(user_id)
-        self.webhooks.trigger("user.delete", self._user(user_id))
+        self.webhooks.trigger("user.delete", self.user(user_id))
 
     def change_password(self, user_id: str) -> None:
         """Sessions live on, as in Hanko."""
-        self.webhooks.trigger("user.update.password.update", self._user(user_id))
+        self.webhooks.trigger("user.update.password.update", self.user(user_id))
 
     # --- webhooks
 
@@ -274,10 +274,16 @@ class StandInHanko:
         }
         self.webhooks.trigger(f"session.delete.{why}", data)
 
-    def _user(self, user_id: str) -> Json:
-        """What a webhook says of a user."""
+    def user(self, user_id: str) -> Json:
+        """What a webhook says of a user (backend/dto/admin/user.go). He writes `unsafe_metadata` himself: any JSON."""
         email = {"id": str(uuid.uuid4()), "address": "user@example.com", "is_primary": True, "is_verified": True}
-        return {"id": user_id, "emails": [email], "username": None, "created_at": _rfc3339(self.now())}
+        metadata = {
+            "public_metadata": {"plan": "example"},
+            "private_metadata": {"note": "example"},
+            "unsafe_metadata": {"theme": "dark"},
+        }
+        created_at = _rfc3339(self.now())
+        return {"id": user_id, "emails": [email], "username": None, "created_at": created_at, "metadata": metadata}
 
     # --- how it is answered
 

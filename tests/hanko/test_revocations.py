@@ -132,11 +132,63 @@ def test_no_attempt_begins_when_the_time_is_over(
     assert pauses == [0, 0]
 
 
-def test_half_an_item_revokes_and_stays(aws: Aws, writer: RevocationWriter, check: RevocationCheck) -> None:
-    aws.fail("UpdateItem", iter_faults(None, *[FAULTS["down"]] * 20))
+def test_an_item_is_written_in_one_go(aws: Aws, writer: RevocationWriter) -> None:
+    for item in (
+        ITEM,
+        ITEM,
+        replace(ITEM, issued_until=NOW + 2),
+        replace(ITEM, issued_until=NOW + 2, expires_at=2**32),
+    ):
+        aws.requests.clear()
+        writer.write(item)
+        assert aws.requests == ["UpdateItem"]
+
+
+def test_where_one_number_is_beyond_the_other_is_raised_alone(aws: Aws, writer: RevocationWriter) -> None:
+    writer.write(ITEM)
+    aws.requests.clear()
+    writer.write(replace(ITEM, issued_until=ITEM.issued_until + 1, expires_at=ITEM.expires_at - 1))
+    assert aws.requests == ["UpdateItem"] * 3
+    assert aws.items == {ITEM.subject: (ITEM.issued_until + 1, ITEM.expires_at)}
+
+
+@pytest.mark.parametrize("when", range(3))
+@pytest.mark.parametrize("item", [Revocation("user#1", NOW, NOW + 10), Revocation("user#1", NOW - 200, NOW + 10)])
+def test_an_item_that_dynamodb_removes_meanwhile_is_whole_in_the_end(
+    when: int, item: Revocation, aws: Aws, writer: RevocationWriter
+) -> None:
+    """Its time was over; nobody knows when that is noticed. DynamoDB looks at `expires_at` as it removes."""
+    writer.write(Revocation("user#1", NOW - 100, NOW - 50))
+
+    def removes() -> object:
+        if aws.items.get("user#1", (0, NOW))[1] < NOW:
+            aws.dynamodb.delete_item(TableName=TABLE, Key={"subject": {"S": "user#1"}})
+        return None
+
+    aws.fail("UpdateItem", iter_faults(*[None] * when, removes, *[None] * 3))
+    writer.write(item)
+    issued_until, expires_at = aws.items["user#1"]
+    assert issued_until >= item.issued_until
+    assert expires_at == NOW + 10
+
+
+def test_half_an_item_stays_and_lets_nobody_in(aws: Aws, writer: RevocationWriter, check: RevocationCheck) -> None:
+    """Two halves are written only where an item was there before, and DynamoDB has removed it in this very moment."""
+    user = user_subject(USER)
+    writer.write(Revocation(user, NOW - 100, NOW + 43_200))
+
+    def removes() -> object:
+        aws.dynamodb.delete_item(TableName=TABLE, Key={"subject": {"S": user}})
+        return None
+
+    aws.fail("UpdateItem", iter_faults(None, removes, *[FAULTS["down"]] * 20))
     with pytest.raises(Unavailable):
-        writer.write(ITEM)
-    assert aws.items == {ITEM.subject: (NOW + 1, 0)}  # without an expires_at DynamoDB never removes it
+        writer.write(Revocation(user, NOW - 200, NOW + 43_300))
+    aws.fail("UpdateItem", None)
+    with pytest.raises(Unavailable) as caught:
+        check.verify(CLAIMS, "token")
+    assert caught.value.reason is Reason.REVOCATION_UNCHECKED
+    writer.write(ITEM)
     assert revoked(check)
 
 
@@ -185,6 +237,9 @@ def test_what_is_no_dead_letter_of_ours(body: str) -> None:
 
 
 # --- reading
+
+
+MALFORMED: list[Json] = [{}, {"issued_until": {"S": "never"}}, {"issued_until": {"N": "1.5"}}, {"issued_until": "1"}]
 
 
 def test_a_session_is_revoked_and_others_are_not(writer: RevocationWriter, check: RevocationCheck) -> None:
@@ -266,6 +321,21 @@ def test_a_read_that_fails_once_is_made_good(
     assert revoked(check)
 
 
+def test_where_the_first_attempt_took_long_there_is_no_second(aws: Aws, check: RevocationCheck, time_: Time) -> None:
+    def slow(seconds: float) -> Fault:
+        def call() -> object:
+            time_.advance(seconds)
+            return FAULTS["down"]()
+
+        return call
+
+    for seconds, asks in ((0.9, 2), (1.1, 1)):
+        aws.fail("BatchGetItem", slow(seconds))
+        with pytest.raises(Unavailable):
+            check.verify(CLAIMS, "token")
+        assert check.take_report() == CheckReport("revocation", asks, "connection")
+
+
 def test_without_credentials_there_is_no_answer(
     make_settings: MakeSettings, time_: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,10 +383,19 @@ def test_one_item_is_enough_whatever_was_not_read(aws: Aws, check: RevocationChe
     assert revoked(check)
 
 
-def test_an_item_that_is_none_of_ours_lets_nobody_in(aws: Aws, check: RevocationCheck) -> None:
-    aws.dynamodb.put_item(TableName=TABLE, Item={"subject": {"S": session_subject(SESSION)}})
-    with pytest.raises(KeyError):  # the handler's boundary makes a 5xx of it
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({}, {"Responses": {TABLE: None}}, {"Responses": {TABLE: [None]}}),
+        *({"Responses": {TABLE: [{"subject": {"S": "x"}, **more}]}} for more in MALFORMED),
+    ],
+)
+def test_what_is_no_item_is_no_answer(answer: Json, aws: Aws, check: RevocationCheck) -> None:
+    aws.fail("BatchGetItem", answers(200, answer))
+    with pytest.raises(Unavailable) as caught:
         check.verify(CLAIMS, "token")
+    assert caught.value.reason is Reason.REVOCATION_UNCHECKED
+    assert check.take_report() == CheckReport("revocation", 1, "malformed")
 
 
 # --- remembering
@@ -333,6 +412,21 @@ def test_not_revoked_is_asked_anew_unless_it_may_be_remembered(
     assert passes(caching)
     assert caching.take_report().asks == 1
     time_.advance(0.1)
+    assert revoked(caching)
+
+
+def test_what_is_remembered_is_as_old_as_its_question(
+    aws: Aws, writer: RevocationWriter, caching: RevocationCheck, time_: Time
+) -> None:
+    def slow() -> object:
+        time_.advance(0.9)
+        return None
+
+    aws.fail("BatchGetItem", slow)
+    assert passes(caching)
+    aws.fail("BatchGetItem", None)
+    writer.write(ITEM)
+    time_.advance(29.1)
     assert revoked(caching)
 
 

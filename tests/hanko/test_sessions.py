@@ -1,6 +1,7 @@
 """What Hanko says of a session, over real HTTP, on a clock in the test's hand: every fault, every bound."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pytest
-from sandbox import SESSION, USER, MakeSettings, Time
+from sandbox import SESSION, USER, Json, MakeSettings, Time
 
 from authorizer.clock import Clock
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
@@ -65,6 +66,11 @@ def claims_of(token: str) -> Claims:
     return Claims(payload["sub"], payload["session_id"], payload["iat"], payload["exp"], payload)
 
 
+def ended(hanko: StandInHanko, age_seconds: int = 10) -> str:
+    """The token of a session that is over; so old, by default, that this is remembered."""
+    return hanko.mint(claims={"iat": int(hanko.now()) - age_seconds}, session=False)
+
+
 @pytest.fixture
 def make_checks(make_settings: MakeSettings, time_: Time) -> Iterator[MakeChecks]:
     with ExitStack() as at_the_end:
@@ -73,7 +79,7 @@ def make_checks(make_settings: MakeSettings, time_: Time) -> Iterator[MakeChecks
             settings = make_settings(session_check=mode, **variables)
             client = HttpsClient(settings, clock or time_.clock)
             at_the_end.callback(client.hang_up)
-            return Checks(HankoSessions(settings.logout, client), client)
+            return Checks(HankoSessions(settings, client), client)
 
         yield make
 
@@ -104,7 +110,7 @@ def test_strict_asks_every_time_and_notices_at_once(strict: Checks, hanko: Stand
 def test_a_session_that_is_over_needs_no_second_question(
     mode: str, make_checks: MakeChecks, hanko: StandInHanko, time_: Time
 ) -> None:
-    checks, token = make_checks(mode), hanko.mint(session=False)
+    checks, token = make_checks(mode), ended(hanko)
     for _ in range(3):
         assert checks.refusal(token) is Reason.SESSION_ENDED
         time_.advance(3600)
@@ -113,10 +119,26 @@ def test_a_session_that_is_over_needs_no_second_question(
     assert hanko.validate_requests == 1
 
 
+@pytest.mark.parametrize("skew_seconds", [0, 10, 60])
+def test_not_valid_is_remembered_of_tokens_older_than_the_clock_skew(
+    skew_seconds: int, make_checks: MakeChecks, hanko: StandInHanko
+) -> None:
+    """By the clock of another of Hanko's machines, a token that was issued just now is not valid yet."""
+    checks = make_checks("hybrid", clock_skew_seconds=str(skew_seconds))
+    for age_seconds, asks in ((skew_seconds, 1), (skew_seconds - 1, 2)):
+        token = ended(hanko, age_seconds)
+        checks.client.hang_up()
+        before = hanko.validate_requests
+        for _ in range(2):
+            assert checks.refusal(token) is Reason.SESSION_ENDED
+            checks.client.hang_up()  # so that each question is on a connection of its own
+        assert hanko.validate_requests - before == asks
+
+
 def test_every_way_in_which_hanko_ends_a_session(make_settings: MakeSettings, time_: Time) -> None:
     with StandInHanko(now=lambda: time_.wall, idle_timeout_seconds=100, session_limit=1) as hanko:
         client = HttpsClient(make_settings(api_url=hanko.url, session_check="strict"), time_.clock)
-        checks = Checks(HankoSessions(make_settings(session_check="strict").logout, client), client)
+        checks = Checks(HankoSessions(make_settings(session_check="strict"), client), client)
         deleted, idle, pushed_out = hanko.mint(), hanko.mint(), hanko.mint(claims={"sub": USER})
         for token in (deleted, idle, pushed_out):
             checks.ask(token)
@@ -195,7 +217,7 @@ def test_an_answer_is_about_one_session_one_user_and_one_token(hybrid: Checks, h
         different = hanko.mint(claims={"sub": USER, "session_id": SESSION, **other}, session=False)
         assert hybrid.refusal(different) is Reason.SESSION_ENDED
     hybrid.ask(token)
-    assert hanko.validate_requests == 4
+    assert hanko.validate_requests == 1 + 3 * 2  # "not valid" on a kept connection is asked about once more
 
 
 def test_memory_is_bounded_and_the_oldest_answer_goes_first(
@@ -218,7 +240,7 @@ def test_what_is_asked_again_pushes_nobody_out(
     hybrid: Checks, hanko: StandInHanko, time_: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("authorizer.hanko.sessions.MAX_REMEMBERED", 2)
-    over, alive = hanko.mint(session=False), hanko.mint()
+    over, alive = ended(hanko), hanko.mint()
     assert hybrid.refusal(over) is Reason.SESSION_ENDED
     hybrid.ask(alive)
     time_.advance(60)
@@ -237,7 +259,7 @@ def test_asking_renews_nothing_unless_the_deployer_wants_it(make_settings: MakeS
             settings = make_settings(api_url=hanko.url, session_check="strict", **variables)
             client = HttpsClient(settings, time_.clock)
             at_the_end.callback(client.hang_up)
-            return Checks(HankoSessions(settings.logout, client), client)
+            return Checks(HankoSessions(settings, client), client)
 
         watching, touching = checks(), checks(session_touch="true")
         watched, touched = hanko.mint(), hanko.mint()
@@ -398,7 +420,7 @@ def test_one_success_ends_it(strict: Checks, hanko: StandInHanko, time_: Time) -
 
 
 def test_what_is_young_or_over_needs_no_hanko(hybrid: Checks, hanko: StandInHanko) -> None:
-    young, over = hanko.mint(), hanko.mint(session=False)
+    young, over = hanko.mint(), ended(hanko)
     hybrid.ask(young)
     assert hybrid.refusal(over) is Reason.SESSION_ENDED
     hanko.behave("down")
@@ -453,7 +475,7 @@ def test_one_tls_connection_serves_many_questions(
         monkeypatch.setenv("SSL_CERT_FILE", str(hanko.ca_file))
         settings = make_settings(api_url=hanko.url, session_check="strict", fetch_timeout_seconds="5")
         client = HttpsClient(settings, time_.clock)
-        checks = Checks(HankoSessions(settings.logout, client), client)
+        checks = Checks(HankoSessions(settings, client), client)
         for _ in range(3):
             checks.ask(hanko.mint())
         assert (hanko.validate_requests, hanko.connections) == (3, 1)
@@ -462,6 +484,75 @@ def test_one_tls_connection_serves_many_questions(
         checks.ask(hanko.mint())
         assert (hanko.validate_requests, hanko.connections) == (4, 2)
         client.hang_up()
+
+
+def answering_once(hanko: StandInHanko, answer: Json) -> None:
+    """The next answer is this one: that to another question, left over on the connection."""
+    validate = hanko.validate
+
+    def stray(*arguments: Any, **options: Any) -> Json:  # noqa: ANN401 - handed through as they come
+        hanko.validate = validate  # type: ignore[method-assign]  # see below
+        validate(*arguments, **options)
+        return answer
+
+    hanko.validate = stray  # type: ignore[method-assign]  # the world's mistake
+
+
+@pytest.mark.parametrize("touch", ["false", "true"])
+def test_not_valid_on_a_kept_connection_is_asked_about_on_a_new_one(
+    touch: str, make_checks: MakeChecks, hanko: StandInHanko
+) -> None:
+    """It names nobody, so that it may be about somebody else; and once believed it would be remembered."""
+    checks, token = make_checks(session_touch=touch), hanko.mint()
+    checks.ask(token)
+    answering_once(hanko, {"is_valid": False})
+    checks.ask(token)
+    assert (hanko.validate_requests, hanko.connections) == (3, 2)
+    assert checks.sessions.take_report() == CheckReport("session", 3, None)
+    hanko.end_session(claims_of(token).session_id)
+    assert checks.refusal(token) is Reason.SESSION_ENDED
+    assert (hanko.validate_requests, hanko.connections) == (5, 3)
+
+
+def test_not_valid_on_a_new_connection_is_believed(strict: Checks, hanko: StandInHanko) -> None:
+    assert strict.refusal(hanko.mint(session=False)) is Reason.SESSION_ENDED
+    assert (hanko.validate_requests, hanko.connections) == (1, 1)
+
+
+@pytest.mark.parametrize("answer", [{}, {**VALID}, {**VALID, "is_valid": False}, {"is_valid": "false"}])
+def test_a_connection_with_an_answer_that_is_none_is_used_no_more(
+    answer: Json, strict: Checks, hanko: StandInHanko
+) -> None:
+    """Where one answer too many came, all that follow are those to the question before."""
+    token = hanko.mint()
+    strict.ask(token)
+    answering_once(hanko, answer)
+    assert strict.failure(token) == "content"
+    assert hanko.connections == 1
+    strict.ask(token)
+    assert hanko.connections == 2
+
+
+def test_the_second_question_has_what_the_first_has_left_of_the_time(
+    make_checks: MakeChecks, hanko: StandInHanko
+) -> None:
+    checks, token = make_checks(fetch_timeout_seconds="1"), hanko.mint()
+    checks.ask(token)
+    hanko.end_session(claims_of(token).session_id)
+    validate = hanko.validate
+
+    def validate_slowly(*arguments: Any, **options: Any) -> Json:  # noqa: ANN401 - handed through as they come
+        answer = validate(*arguments, **options)
+        pause.wait(0.6)
+        return answer
+
+    pause = threading.Event()
+    hanko.validate = validate_slowly  # type: ignore[method-assign]  # the world's slowness
+    checks.sessions.take_report()
+    began = time.monotonic()
+    assert checks.failure(token) == "timeout"
+    assert time.monotonic() - began < 1.2
+    pause.set()
 
 
 @pytest.mark.parametrize("clock", ["wall", "monotonic"])

@@ -1,10 +1,18 @@
 """Base64url and JSON as their standards write them; Python's own parsers let most of what is refused here in."""
 
+import math
 import time
 
 import pytest
 
-from authorizer.hanko.strict import MAX_INTEGER_DIGITS, MAX_NESTING, decode_base64url, parse_object
+from authorizer.hanko.strict import (
+    MAX_INTEGER_DIGITS,
+    MAX_NESTING,
+    decode_base64url,
+    parse_object,
+    parse_outline,
+    sole_member,
+)
 
 HANG_GUARD_SECONDS = 1.0
 
@@ -149,3 +157,59 @@ def test_a_string_without_an_end_costs_no_more_than_its_length(filler: bytes) ->
     with pytest.raises(ValueError):  # noqa: PT011 - whatever is wrong first
         parse_object(data)
     assert time.process_time() - started < HANG_GUARD_SECONDS
+
+
+# --- the outline of what somebody else has a say in
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{}", {}),
+        (' { "a" : 1 , "b":[ ] } ', {"a": 1, "b": []}),
+        ('{"a": [1, [2], {"b": [3]}, "c"], "d": {}}', {"a": [1, None, None, "c"], "d": ()}),
+        ('{"a": {"b": 1, "b": {"c": "}"}, "d": "[{"}}', {"a": (("b", 1), ("b", None), ("d", "[{"))}),
+        (r'{"a": "\"]", "b": {"c": "\ud800"}}', {"a": '"]', "b": (("c", "\ud800"),)}),
+        ('{"a": ' + "9" * 5000 + ', "b": {"c": 1e999}}', {"a": math.inf, "b": (("c", math.inf),)}),
+    ],
+)
+def test_an_outline_has_two_levels(text: str, value: dict[str, object]) -> None:
+    assert parse_outline(text.encode()) == value
+
+
+@pytest.mark.parametrize("depth", [40, 1_500, 60_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"]":', "}]")])
+def test_what_lies_deeper_is_not_parsed_however_deep(depth: int, opening: str, closing: str) -> None:
+    deep = opening * depth + "1" + closing * depth
+    began = time.monotonic()
+    assert parse_outline(f'{{"a": {{"b": {deep}, "id": "x"}}, "c": 2}}'.encode()) == {
+        "a": (("b", None), ("id", "x")),
+        "c": 2,
+    }
+    assert time.monotonic() - began < HANG_GUARD_SECONDS
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        *(b'{"a": 1, "a": 2}', rb'"\ud800"', b'{"a": NaN, "b": -Infinity}', b"9" * 5000, b'"\xff"', b"{'a': 01}"),
+        *(b'{"a": "]"}', rb'{"a": "\"]"}', rb'{"a\\": "]\\"}'),
+    ],
+)
+def test_what_lies_deeper_is_no_reason_to_refuse(deep: bytes) -> None:
+    assert parse_outline(b'{"a": {"b": [' + deep + b'], "id": "x"}}') == {"a": (("b", None), ("id", "x"))}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "null", '"a"', "{", '{"a": 1}}', '{"a": [}', '{"a": 1, "a": 1}', '{"a": "', '{"a": [[1]', "{'a': 1}"],
+)
+def test_what_is_no_object_has_no_outline(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any: it is never shown
+        parse_outline(text.encode())
+
+
+def test_a_member_is_one_that_is_there_once() -> None:
+    members = parse_outline(b'{"a": {"id": 1, "x": 2, "x": 2, "y": null}}')["a"]
+    assert [sole_member(members, name) for name in ("id", "x", "y", "z")] == [1, None, None, None]
+    assert [sole_member(value, "id") for value in (None, "id", ["id"], {"id": 1})] == [None] * 4

@@ -1,11 +1,14 @@
 """Hanko's webhook → what it revokes, or the reason why not. The keys are a plain set here, as in test_tokens.py."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from authorizer.clock import Clock
@@ -15,11 +18,12 @@ from authorizer.hanko.revocations import Revocation
 from authorizer.hanko.signed import MAX_TIME, Payload
 from authorizer.hanko.webhook import MARGIN_SECONDS, MAX_BODY_BYTES, Webhook, WebhookVerifier
 from local.hanko import pool_key
-from local.hanko.keys import sign
+from local.hanko.keys import b64, sign
 
 NOW = 1_800_000_000
 USER_ID = "3f1f8bd5-9b8e-4b4f-8a39-4b1f5d0c6f52"
 SESSION_ID = "9d6c1e0a-6d4c-4c0e-9f0e-0a3d3ff3b1c7"
+UNTIL = NOW + 10  # a deleted user's sessions: with the clock skew's default
 EXPIRES_AT = NOW + 3600
 SESSION: dict[str, Any] = {"id": SESSION_ID, "user_id": USER_ID, "expires_at": "2027-01-15T09:00:00Z"}
 USER: dict[str, Any] = {"id": USER_ID, "emails": [{"address": "user@example.com"}]}
@@ -80,18 +84,27 @@ def test_the_end_of_a_session_revokes_all_of_its_tokens(event: str) -> None:
 
 
 def test_the_end_of_a_user_revokes_what_was_issued_until_then() -> None:
-    assert verify(body(DELETED, USER)) == Webhook(DELETED, Revocation(f"user#{USER_ID}", NOW, MAX_TIME))
+    assert verify(body(DELETED, USER)) == Webhook(DELETED, Revocation(f"user#{USER_ID}", UNTIL, MAX_TIME))
+
+
+@pytest.mark.parametrize("skew_seconds", [0, 60])
+def test_of_a_deleted_user_nothing_is_left_by_another_clock(skew_seconds: int) -> None:
+    """Hanko's machines may disagree, too. A changed password leaves the login that follows it alone."""
+    item = verify(body(DELETED, USER), clock_skew_seconds=skew_seconds).revocation
+    assert item == Revocation(f"user#{USER_ID}", NOW + skew_seconds, MAX_TIME)
+    item = verify(body(PASSWORD, USER), clock_skew_seconds=skew_seconds, on_password_change=True).revocation
+    assert item == Revocation(f"user#{USER_ID}", NOW, MAX_TIME)
 
 
 def test_with_a_limit_to_lifetimes_a_users_item_has_an_end() -> None:
     item = verify(body(DELETED, USER), max_token_lifetime_seconds=43_200).revocation
-    assert item == Revocation(f"user#{USER_ID}", NOW, NOW + 43_200 + MARGIN_SECONDS)
+    assert item == Revocation(f"user#{USER_ID}", UNTIL, NOW + 43_200 + MARGIN_SECONDS)
 
 
 def test_an_issue_time_with_a_fraction_covers_its_second() -> None:
     item = verify(body(DELETED, USER, iat=NOW - 0.5)).revocation
     assert item is not None
-    assert item.issued_until == NOW
+    assert item.issued_until == UNTIL
 
 
 def test_a_changed_password_revokes_only_where_that_is_wanted() -> None:
@@ -160,7 +173,7 @@ def test_a_body_that_is_none(posted: bytes) -> None:
 
 def test_what_stands_beside_token_and_event_is_of_no_account() -> None:
     posted = json.loads(body(DELETED, USER)) | {"id": SESSION_ID, "data": SESSION}
-    assert verify(json.dumps(posted).encode()).revocation == Revocation(f"user#{USER_ID}", NOW, MAX_TIME)
+    assert verify(json.dumps(posted).encode()).revocation == Revocation(f"user#{USER_ID}", UNTIL, MAX_TIME)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +198,7 @@ def test_the_token_of_a_session_is_no_webhooks() -> None:
     assert refused(body(DELETED, USER, **session)) is Reason.NOT_A_WEBHOOK
 
 
-@pytest.mark.parametrize("evt", [LOGOUT, "user.create", "user.delete.x", "USER.DELETE", None, ["user.delete"], 1])
+@pytest.mark.parametrize("evt", [LOGOUT, "user.create", "user.delete.x", "USER.DELETE", ""])
 def test_the_event_outside_must_be_the_one_inside(evt: object) -> None:
     posted = json.dumps({"token": token(LOGOUT, SESSION, evt=evt), "event": DELETED}).encode()
     assert refused(posted) is Reason.WEBHOOK_MALFORMED
@@ -195,15 +208,18 @@ def test_the_event_outside_must_be_the_one_inside(evt: object) -> None:
     ("claims", "reason"),
     [
         ({"aud": ["other.example.com"]}, Reason.AUDIENCE_NOT_ALLOWED),
-        ({"aud": ...}, Reason.CLAIMS_MALFORMED),
-        ({"exp": ...}, Reason.CLAIMS_MALFORMED),
-        ({"iat": ...}, Reason.CLAIMS_MALFORMED),
+        ({"aud": "other.example.com"}, Reason.AUDIENCE_NOT_ALLOWED),
         ({"iat": NOW - 311, "exp": NOW - 11}, Reason.TOKEN_EXPIRED),
-        ({"iat": NOW + 60, "exp": NOW + 360}, Reason.TOKEN_NOT_YET_VALID),
     ],
 )
 def test_a_webhook_must_be_for_us_and_of_now(claims: Mapping[str, Any], reason: Reason) -> None:
     assert refused(body(DELETED, USER, **claims)) is reason
+
+
+def test_a_webhook_from_the_future_is_one_of_a_hanko_whose_clock_is_ahead() -> None:
+    for ahead_seconds in (11, 60, 3600):
+        posted = body(DELETED, USER, iat=NOW + ahead_seconds, exp=NOW + ahead_seconds + 300)
+        assert verify(posted).revocation == Revocation(f"user#{USER_ID}", UNTIL + ahead_seconds, MAX_TIME)
 
 
 def test_a_signature_of_somebody_else() -> None:
@@ -216,8 +232,8 @@ def test_a_webhook_needs_no_issuer_and_lives_longer_than_some_sessions_may() -> 
 
 
 def test_a_token_may_fill_the_body() -> None:
-    large = body(DELETED, {**USER, "metadata": "x" * 40_000})
-    assert 50_000 < len(large) < MAX_BODY_BYTES
+    large = body(DELETED, {**USER, "metadata": "x" * 190_000})
+    assert 250_000 < len(large) < MAX_BODY_BYTES == 262_144
     assert verify(large).revocation
 
 
@@ -226,9 +242,69 @@ def test_a_token_may_fill_the_body() -> None:
     "data", [None, [], "text", {}, {"id": None}, {"id": USER_ID.upper()}, {"id": "42"}, {"ID": USER_ID}]
 )
 def test_a_genuine_webhook_that_we_cannot_read_is_not_passed_over(event: str, data: object) -> None:
+    assert unreadable(body(event, data))
+
+
+def unreadable(posted: bytes) -> bool:
     with pytest.raises(Misconfigured) as caught:
-        verify(body(event, data), on_password_change=True)
-    assert caught.value.reason is Reason.WEBHOOK_UNREADABLE
+        verify(posted, on_password_change=True)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return caught.value.reason is Reason.WEBHOOK_UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        *({"aud": ...}, {"aud": None}, {"aud": [["example.com"]]}, {"aud": ["example.com", 1]}, {"aud": {}}),
+        *({"exp": ...}, {"exp": str(NOW + 300)}, {"exp": NOW - 1}, {"exp": 10**40}, {"exp": math.inf}),
+        *({"iat": ...}, {"iat": True}, {"iat": None}, {"iat": [NOW]}, {"iat": NOW + 301}, {"nbf": "x"}),
+        *({"evt": None}, {"evt": 1}, {"evt": [DELETED]}, {"evt": {"evt": DELETED}}),
+    ],
+    ids=lambda claims: str(claims)[:40],
+)
+def test_nor_is_one_whose_own_members_have_another_shape(claims: Mapping[str, Any]) -> None:
+    assert unreadable(body(DELETED, USER, **claims))
+
+
+def signed(payload: bytes, event: str = DELETED) -> bytes:
+    """A body whose token has this payload, byte for byte."""
+    posted = {"token": sign({"alg": "RS256", "kid": "key-0", "typ": "JWT"}, payload, pool_key(0)), "event": event}
+    return json.dumps(posted).encode()
+
+
+def payload(evt: str = DELETED, data: str = f'{{"id":"{USER_ID}"}}', more: str = "") -> bytes:
+    """The text of a payload, with whatever stands in `data`, and behind it."""
+    text = f'{{"sub":"hanko webhooks","aud":["example.com"],"iat":{NOW},"exp":{NOW + 300},"data":{data},"evt":"{evt}"'
+    return f"{text}{more}}}".encode()
+
+
+@pytest.mark.parametrize("member", ["sub", "evt", "aud", "iat", "exp", "data"])
+def test_nor_is_one_that_says_something_twice(member: str) -> None:
+    said = json.loads(payload())[member]
+    assert verify(signed(payload())).revocation
+    assert unreadable(signed(payload(more=f',"{member}":{json.dumps(said)}')))
+
+
+@pytest.mark.parametrize("first", [USER_ID, SESSION_ID, None])
+def test_nor_is_one_that_names_two(first: str | None) -> None:
+    """Nor the same one twice; below, the ids of other things are nobody's business."""
+    data = f'{{"id":{json.dumps(first)},"id":"{USER_ID}"}}'
+    assert unreadable(signed(payload(data=data)))
+    assert verify(signed(payload("user.create", data), "user.create")) == Webhook()
+    data = f'{{"id":"{USER_ID}","emails":[{{"id":1,"id":2}}]}}'
+    assert verify(signed(payload(data=data))).revocation == Revocation(f"user#{USER_ID}", UNTIL, MAX_TIME)
+
+
+@pytest.mark.parametrize("text", [b"[]", b"null", b"{", b'{"data":"', b'{"sub":"hanko webhooks"}}', b"\xff"])
+def test_nor_is_one_that_is_no_object(text: bytes) -> None:
+    assert unreadable(signed(text))
+
+
+def test_nor_is_one_that_is_no_canonical_base64() -> None:
+    header, good, _ = token(DELETED, USER).split(".")
+    loose = f"{header}.{good[: len(good) // 4 * 4]}A"
+    signature = pool_key(0).sign(loose.encode(), padding.PKCS1v15(), hashes.SHA256())
+    assert unreadable(json.dumps({"token": f"{loose}.{b64(signature)}", "event": DELETED}).encode())
 
 
 def test_what_is_in_a_payload_is_not_printed() -> None:

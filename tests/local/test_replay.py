@@ -1,10 +1,13 @@
 """The replay of dead letters, against moto; through the local AWS it is in end_to_end/test_logout.py."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 from aws import FAULTS, TABLE, Aws, every
-from sandbox import Time
+from sandbox import Json, Time
 
-from authorizer.hanko.revocations import DeadLetters, Revocation, RevocationWriter
+from authorizer.hanko.revocations import WRITE_PAUSES_SECONDS, DeadLetters, Revocation, RevocationWriter
 from local import replay
 
 ITEMS = [Revocation(f"user#{number}", 10 + number, 20 + number) for number in range(25)]
@@ -28,13 +31,62 @@ def test_all_that_waits_is_written_and_the_queue_is_empty(aws: Aws, writer: Revo
     assert aws.waiting == 0
 
 
-def test_what_cannot_be_written_stays(aws: Aws, writer: RevocationWriter, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_written_stays_and_nothing_else_is_tried(aws: Aws, writer: RevocationWriter) -> None:
     queue_all(aws)
-    aws.sqs.send_message(QueueUrl=aws.queue_url, MessageBody="SECRET")
     aws.fail("UpdateItem", FAULTS["down"])
-    assert replay.replay(aws.sqs, aws.queue_url, writer, wait_seconds=0) == (0, 26)
-    assert aws.waiting == 26
+    assert replay.replay(aws.sqs, aws.queue_url, writer, wait_seconds=0) == (0, 1)
+    assert aws.requests.count("UpdateItem") == len(WRITE_PAUSES_SECONDS)
+    assert aws.waiting == 25
+
+
+def test_what_is_no_entry_stays_and_keeps_no_other_waiting(
+    aws: Aws, writer: RevocationWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        aws.sqs.send_message(QueueUrl=aws.queue_url, MessageBody="SECRET")
+    queue_all(aws)
+    assert replay.replay(aws.sqs, aws.queue_url, writer, wait_seconds=0) == (25, 2)
+    assert aws.waiting == 2
     assert "SECRET" not in capsys.readouterr().err
+
+
+class ImpatientQueue:
+    """SQS, handing out again at once whatever was not deleted, as it does a minute later; for ever."""
+
+    def __init__(self, *bodies: str) -> None:
+        self.bodies = dict(enumerate(bodies))
+
+    def receive_message(self, **_: object) -> Json:
+        found = [{"MessageId": f"id-{n}", "Body": body, "ReceiptHandle": n} for n, body in self.bodies.items()]
+        return {"Messages": found[:10]} if found else {}
+
+    def delete_message(self, ReceiptHandle: int, **_: object) -> None:  # noqa: N803 - SQS's
+        del self.bodies[ReceiptHandle]
+
+
+def test_what_comes_round_again_is_the_end_and_counts_once(aws: Aws, writer: RevocationWriter) -> None:
+    entries = [json.dumps(asdict(item)) for item in ITEMS]
+    queue = ImpatientQueue("none", *entries[:4], "none", *entries[4:6])
+    assert replay.replay(queue, "queue", writer, wait_seconds=0) == (6, 2)
+    assert len(aws.items) == 6
+    aws.fail("UpdateItem", FAULTS["down"])
+    assert replay.replay(ImpatientQueue(*entries), "queue", writer, wait_seconds=0) == (0, 1)
+
+
+def test_what_sqs_hands_out_twice_is_written_twice(aws: Aws, writer: RevocationWriter) -> None:
+    """At least once is all that it promises; the second time is no reason to leave the others."""
+    entries = [json.dumps(asdict(item)) for item in ITEMS]
+
+    class Twice(ImpatientQueue):
+        def receive_message(self, **options: object) -> Json:
+            found = super().receive_message(**options).get("Messages", [])
+            return {"Messages": [*found, *found]} if found else {}
+
+        def delete_message(self, ReceiptHandle: int, **_: object) -> None:  # noqa: N803 - SQS's
+            self.bodies.pop(ReceiptHandle, None)
+
+    assert replay.replay(Twice(*entries), "queue", writer, wait_seconds=0) == (50, 0)
+    assert len(aws.items) == 25
 
 
 def test_an_entry_that_was_overtaken_shortens_nothing(aws: Aws, writer: RevocationWriter) -> None:
