@@ -22,17 +22,18 @@ _prefetch = _client.start(JWKS_PATH)
 
 # What takes its time to import: the keys are on their way meanwhile.
 from authorizer.hanko.keys import KeyCache  # noqa: E402 - see above
-from authorizer.hanko.revocations import DeadLetters, RevocationWriter, connect  # noqa: E402 - see above
+from authorizer.hanko.revocations import DeadLetters, RevocationWriter, connect_both  # noqa: E402 - see above
 from authorizer.hanko.webhook import WebhookVerifier  # noqa: E402 - see above
 from authorizer.receiver import Receiver  # noqa: E402 - see above
 from authorizer.telemetry import Telemetry  # noqa: E402 - see above
 
+_dynamodb, _sqs = connect_both()
 _keys = KeyCache(_settings, _client, _clock, _prefetch)
 _receiver = Receiver(
     _keys,
     WebhookVerifier(_settings, _keys, _clock),
-    RevocationWriter(_table, connect("dynamodb"), _clock),
-    DeadLetters(_queue_url, connect("sqs")),
+    RevocationWriter(_table, _dynamodb, _clock),
+    DeadLetters(_queue_url, _sqs),
     Telemetry(_settings, _function_name),
 )
 

@@ -8,7 +8,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 
-from authorizer.hanko.revocations import Revocation, connect
+from authorizer.hanko.revocations import Revocation, connect_both
 
 Json = dict[str, Any]
 Fault = Callable[[], object]  # called before each request of an operation: raises, or returns what botocore is to see
@@ -56,7 +56,7 @@ class Aws:
 
     def __init__(self) -> None:
         """moto must be at work, and region and credentials in the environment."""
-        self.dynamodb, self.sqs = connect("dynamodb"), connect("sqs")
+        self.dynamodb, self.sqs = connect_both()
         self._faults: dict[str, Fault] = {}
         self.requests: list[str] = []
         for client in (self.dynamodb, self.sqs):

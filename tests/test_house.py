@@ -71,13 +71,19 @@ IMPORTS = {
     "authorizer.hanko.strict": set(),
     "authorizer.hanko.fetch": {"", "clock", "config"},
     "authorizer.hanko.back_off": {"clock"},
-    "authorizer.hanko.keys": {"clock", "config", "errors", "hanko.back_off", "hanko.fetch", "hanko.strict"},
+    "authorizer.hanko.memory": set(),
+    "authorizer.hanko.keys": {
+        *("clock", "config", "errors", "hanko.back_off", "hanko.fetch", "hanko.memory", "hanko.strict"),
+    },
     "authorizer.hanko.sessions": {
-        *("clock", "config", "errors", "exchange", "hanko.back_off", "hanko.claims", "hanko.fetch", "hanko.strict"),
+        *("clock", "config", "errors", "exchange", "hanko.back_off", "hanko.claims", "hanko.fetch", "hanko.memory"),
+        "hanko.strict",
     },
     "authorizer.hanko.signed": {"clock", "config", "errors", "hanko.keys", "hanko.strict"},
     "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.claims", "hanko.signed"},
-    "authorizer.hanko.revocations": {"clock", "config", "errors", "exchange", "hanko.claims", "hanko.strict"},
+    "authorizer.hanko.revocations": {
+        *("clock", "config", "errors", "exchange", "hanko.claims", "hanko.memory", "hanko.strict"),
+    },
     "authorizer.hanko.webhook": {"clock", "config", "errors", "hanko.revocations", "hanko.signed", "hanko.strict"},
 }
 # What a cold start may load from outside the standard library.

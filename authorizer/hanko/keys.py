@@ -18,6 +18,7 @@ from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.hanko.back_off import BackOff
 from authorizer.hanko.fetch import JWKS_PATH, Answer, Fetch, FetchFailed, FetchFailure, HttpsClient
+from authorizer.hanko.memory import remember
 from authorizer.hanko.strict import decode_base64url, parse_object
 
 RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
@@ -78,7 +79,7 @@ class KeyCache:
         if key is None and not just_arrived:
             key = self._forced_refresh(kid).get(kid)
         if key is None:
-            self._remember(kid)
+            remember(self._unknown, kid, self._clock.now(), MAX_REMEMBERED)
             raise Unauthenticated(Reason.KEY_UNKNOWN)
         return key
 
@@ -120,12 +121,6 @@ class KeyCache:
 
     def _cools_down_since(self, then: Instant) -> bool:
         return self._clock.seconds_since(then) < self._settings.keys_cooldown_seconds
-
-    def _remember(self, kid: str) -> None:
-        self._unknown.pop(kid, None)  # to the end of the line
-        while len(self._unknown) >= MAX_REMEMBERED:
-            del self._unknown[next(iter(self._unknown))]
-        self._unknown[kid] = self._clock.now()
 
     def _adopt(self, fetch: Fetch) -> bool:
         self._prefetch = None

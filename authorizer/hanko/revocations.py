@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import botocore.session
 from botocore.config import Config
@@ -27,6 +27,7 @@ from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.exchange import CheckReport
 from authorizer.hanko.claims import Claims
+from authorizer.hanko.memory import remember
 from authorizer.hanko.strict import parse_object
 
 CONNECT_SECONDS = READ_SECONDS = 0.5  # DynamoDB and SQS answer within tens of milliseconds, or try again
@@ -37,7 +38,6 @@ WRITE_PAUSES_SECONDS = (0, 0, 0.1, 0.3, 0.6)  # before each attempt
 QUEUE_ATTEMPTS = 2
 MAX_REMEMBERED = 1024
 
-T = TypeVar("T")
 Client = Any  # botocore makes its clients' methods at run time
 _THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"}
 
@@ -64,11 +64,17 @@ def user_subject(user_id: str) -> str:
     return f"user#{user_id}"
 
 
-def connect(service: str) -> Client:
-    """A client of `dynamodb` or `sqs`, with no retries but ours."""
+def connect_both() -> tuple[Client, Client]:
+    """Clients of `dynamodb` and `sqs`. The second costs 4 ms, with a session of its own 47."""
+    session = botocore.session.Session()
+    return connect("dynamodb", session), connect("sqs", session)
+
+
+def connect(service: str, session: botocore.session.Session | None = None) -> Client:
+    """A client of `dynamodb` or `sqs`, with no retries but ours; of that session of botocore's, or of its own."""
     retries = {"total_max_attempts": 1}
     config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)  # type: ignore[arg-type]  # botocore's stubs know retries as a type of their own
-    return botocore.session.Session().create_client(service, config=config)
+    return (session or botocore.session.Session()).create_client(service, config=config)
 
 
 class RevocationCheck:
@@ -92,10 +98,10 @@ class RevocationCheck:
             return claims
         asked_at = self._clock.now()  # what is written while the answer is on its way may not be in it
         if known in self._revoked or self._is_revoked(claims):
-            _remember(self._revoked, known, None)  # for good: expired tokens do not get here
+            remember(self._revoked, known, None, MAX_REMEMBERED)  # for good: expired tokens do not get here
             raise Unauthenticated(Reason.SESSION_REVOKED)
         if self._cache_seconds:
-            _remember(self._alive, known, asked_at)
+            remember(self._alive, known, asked_at, MAX_REMEMBERED)
         return claims
 
     def take_report(self) -> CheckReport:
@@ -222,10 +228,3 @@ def _failure(error: BotoCoreError | ClientError) -> str:
             return "throttled"
         return "denied" if code == "AccessDeniedException" else "refused"
     return "credentials" if isinstance(error, NoCredentialsError | CredentialRetrievalError) else "connection"
-
-
-def _remember(memory: dict[tuple[str, str, float], T], known: tuple[str, str, float], value: T) -> None:
-    memory.pop(known, None)  # to the end of the line
-    while len(memory) >= MAX_REMEMBERED:
-        del memory[next(iter(memory))]
-    memory[known] = value

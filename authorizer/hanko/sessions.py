@@ -17,6 +17,7 @@ from authorizer.exchange import CheckReport
 from authorizer.hanko.back_off import BackOff
 from authorizer.hanko.claims import Claims
 from authorizer.hanko.fetch import Fetch, FetchFailed, FetchFailure, HttpsClient
+from authorizer.hanko.memory import remember
 from authorizer.hanko.strict import parse_object
 
 VALIDATE_PATH = "/sessions/validate"
@@ -101,7 +102,7 @@ class HankoSessions:
         answer = _Answer(lives, fetch.began)
         # By the clock of another of Hanko's machines, a token that was issued just now is not valid yet.
         if lives or fetch.began.wall - session.issued_at >= self._skew_seconds:
-            self._remember(session, answer)
+            remember(self._answers, session, answer, MAX_REMEMBERED)
         return answer
 
     def _verdict(self, fetch: Fetch, session: _Session) -> bool:
@@ -113,12 +114,6 @@ class HankoSessions:
             body = json.dumps({"session_token": token}).encode()
             return self._client.start(VALIDATE_PATH, "POST", {"Content-Type": "application/json"}, body)
         return self._client.start(VALIDATE_PATH, "GET", {"Authorization": f"Bearer {token}"})
-
-    def _remember(self, session: _Session, answer: _Answer) -> None:
-        self._answers.pop(session, None)  # to the end of the line
-        while len(self._answers) >= MAX_REMEMBERED:
-            del self._answers[next(iter(self._answers))]
-        self._answers[session] = answer
 
 
 def read_verdict(body: bytes, session_id: str, user_id: str) -> bool:

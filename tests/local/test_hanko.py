@@ -298,7 +298,9 @@ def test_a_changed_password_is_told_and_ends_nothing(hanko: StandInHanko, receiv
     token = hanko.mint()
     hanko.change_password(payload_of(token)["sub"])
     hanko.webhooks.wait()
-    assert [event for event, _ in receiver.said] == ["user.update.password.update"]
+    ((event, data),) = receiver.said
+    assert event == "user.update.password.update"
+    assert data["metadata"].keys() == {"public_metadata", "private_metadata", "unsafe_metadata"}
     assert is_valid(hanko, token)
 
 
