@@ -13,7 +13,7 @@ PORT ?= 8700
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer events examples local tests $(wildcard benchmarks)
 
-.PHONY: help setup demo test check format doctor hanko token invoke local bench build deploy replay clean
+.PHONY: help setup demo test check format doctor hanko token invoke local bench keys build deploy replay clean
 .PHONY: build-AuthorizerFunction build-WebhookFunction
 
 help: ## List the commands
@@ -70,10 +70,13 @@ local: $(READY) ## Bring up a local AWS with everything deployed, until Ctrl-C
 bench: $(READY) ## Measure our times beside those of the peers
 	$(PYTHON) -m benchmarks
 
+keys: $(READY) ## Fetch the keys of an environment's Hanko into keys.json, for the artifact ## [ENV=dev]
+	@$(PYTHON) -m local.keys_file $(ENV)
+
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	@$(PYTHON) -m local.doctor $(RULES)
 	target=$$($(PYTHON) -m local.build --target-of $(ENV)) && \
-	BUILD_TARGET=$$target RULES=$(RULES) $(VENV)/bin/sam build --config-env $(ENV)
+	BUILD_TARGET=$$target BUILD_ENV=$(ENV) RULES=$(RULES) $(VENV)/bin/sam build --config-env $(ENV)
 	@$(if $(filter build,$(MAKECMDGOALS)),echo "Next: make deploy ENV=$(ENV)")
 
 deploy: build ## Deploy into an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]

@@ -65,6 +65,28 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """How long Hanko's keys serve, when they are fetched, and the key set that comes with the artifact."""
+
+    keys_max_age_seconds: int
+    keys_max_stale_seconds: int
+    keys_cooldown_seconds: int
+    keys_file: str | None
+    keys_file_max_age_seconds: int
+
+    @classmethod
+    def read(cls, env: "_Environment") -> "Keys":
+        """Read these settings; the mistakes stay with `env`."""
+        return cls(
+            keys_max_age_seconds=env.read("HANKO_KEYS_MAX_AGE_SECONDS", _whole(60, 3600), "600"),
+            keys_max_stale_seconds=env.read("HANKO_KEYS_MAX_STALE_SECONDS", _whole(0, 86_400), "43200"),
+            keys_cooldown_seconds=env.read("HANKO_KEYS_COOLDOWN_SECONDS", _whole(1, 300), "30"),
+            keys_file=env.read("HANKO_KEYS_FILE", _KEYS_FILE, ""),
+            keys_file_max_age_seconds=env.read("HANKO_KEYS_FILE_MAX_AGE_SECONDS", _whole(3600, 2_592_000), "86400"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Logout:
     """What ends a session before its token does: Hanko, asked, and the revocation table."""
 
@@ -111,9 +133,7 @@ class Settings:
     cookie_name: str | None
     clock_skew_seconds: int
     max_token_lifetime_seconds: int | None
-    keys_max_age_seconds: int
-    keys_max_stale_seconds: int
-    keys_cooldown_seconds: int
+    keys: Keys
     fetch_timeout_seconds: float
     logout: Logout
     context_claims: tuple[ContextClaim, ...]
@@ -141,9 +161,7 @@ class Settings:
             cookie_name=env.read("HANKO_COOKIE_NAME", _COOKIE_NAME, environ.get("HANKO_COOKIE_NAME", "hanko")),
             clock_skew_seconds=env.read("HANKO_CLOCK_SKEW_SECONDS", _whole(0, 60), "10"),
             max_token_lifetime_seconds=env.read("HANKO_MAX_TOKEN_LIFETIME_SECONDS", _LIFETIME, ""),
-            keys_max_age_seconds=env.read("HANKO_KEYS_MAX_AGE_SECONDS", _whole(60, 3600), "600"),
-            keys_max_stale_seconds=env.read("HANKO_KEYS_MAX_STALE_SECONDS", _whole(0, 86_400), "43200"),
-            keys_cooldown_seconds=env.read("HANKO_KEYS_COOLDOWN_SECONDS", _whole(1, 300), "30"),
+            keys=Keys.read(env),
             fetch_timeout_seconds=env.read("HANKO_FETCH_TIMEOUT_SECONDS", _FETCH_TIMEOUT, "3"),
             logout=Logout.read(env),
             context_claims=env.read("HANKO_CONTEXT_CLAIMS", _CONTEXT_CLAIMS, ""),
@@ -313,6 +331,9 @@ _API_URL = _Rule(
 _AUDIENCES = _Rule(_parse_audiences, "one audience or more, comma-separated, of visible ASCII characters")
 _ISSUER = _optional(_text(r"[!-~]{1,512}", "1 to 512 visible ASCII characters"))
 _LIFETIME = _optional(_whole(60, 31_536_000))
+_KEYS_FILE = _optional(
+    _text(r"(?=.{1,40}$)[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*", "a path inside the artifact")
+)
 _FETCH_TIMEOUT = _number(r"[0-9](\.[0-9]{1,3})?", float, 0.5, 5, "a number of seconds")
 _SESSION_MODE = _choice({mode.value: mode for mode in SessionMode})
 _ON_OUTAGE = _choice({verdict.value: verdict for verdict in OnOutage})

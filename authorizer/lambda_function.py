@@ -29,13 +29,19 @@ _prefetch = None if _is_snapshot else _client.start(JWKS_PATH)
 # cryptography, PyJWT and Powertools take their time: the keys are on their way meanwhile.
 from authorizer.decision import SessionCheck  # noqa: E402 - see above
 from authorizer.handler import Authorizer  # noqa: E402 - see above
-from authorizer.hanko.keys import KeyCache  # noqa: E402 - see above
+from authorizer.hanko.keys import KeyCache, KeySet  # noqa: E402 - see above
 from authorizer.hanko.tokens import TokenVerifier  # noqa: E402 - see above
 from authorizer.rules_source import open_rules  # noqa: E402 - see above
 from authorizer.telemetry import Telemetry, write_not_started  # noqa: E402 - see above
 
+_artifact = Path(__file__).parent.parent
+_bundled: KeySet | None = None
 try:
-    _rules = open_rules(_settings, _clock, Path(__file__).parent.parent / "rules.toml")
+    _rules = open_rules(_settings, _clock, _artifact / "rules.toml")
+    if _settings.keys.keys_file is not None:
+        from authorizer.hanko.bundled import read_bundled
+
+        _bundled = read_bundled(_settings, _clock, _artifact / _settings.keys.keys_file)
 except Misconfigured as error:
     write_not_started(_function_name, error)
     raise
@@ -49,7 +55,7 @@ if _settings.logout.session_check is not SessionMode.OFF:
     from authorizer.hanko.sessions import HankoSessions
 
     _session_checks.append(HankoSessions(_settings, _client))
-_keys = KeyCache(_settings, _client, _clock, _prefetch)
+_keys = KeyCache(_settings, _client, _clock, _prefetch, _bundled)
 _authorizer = Authorizer(
     _settings,
     _keys,

@@ -2,7 +2,8 @@
 
 `sam build` runs it through `make build-AuthorizerFunction` and says nothing but where to build (ARTIFACTS_DIR), so the
 target comes from the environment: BUILD_TARGET=arm64 (default) or x86_64 for AWS, or `host` for this very interpreter,
-which is what the local AWS runs handlers with. RULES names the rules to pack, rules.toml by default.
+which is what the local AWS runs handlers with. RULES names the rules to pack, rules.toml by default. keys.json goes in
+where `make keys` has made one; BUILD_ENV is the environment of samconfig.toml whose Hanko it must be from.
 """
 
 import hashlib
@@ -17,9 +18,13 @@ import zipfile
 from pathlib import Path
 
 from authorizer.errors import Misconfigured
+from authorizer.hanko.fetch import FetchFailed
+from authorizer.hanko.keys import parse_keys
+from authorizer.hanko.strict import parse_object
 from authorizer.rules_source import rules_of
 
 ROOT = Path(__file__).resolve().parent.parent
+KEYS_FILE = ROOT / "keys.json"
 LAMBDA_PYTHON = "3.13"
 MAX_ZIP_BYTES = 6 * 1000 * 1000
 SOURCE_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
@@ -51,13 +56,16 @@ def main() -> None:
 
 def target_of(environment: str) -> str:
     """The Architecture that samconfig.toml gives this environment; `host` for local."""
-    if environment == "local":
-        return "host"
+    return "host" if environment == "local" else parameters_of(environment).get("Architecture", "arm64")
+
+
+def parameters_of(environment: str) -> dict[str, str]:
+    """The template's parameters, as samconfig.toml sets them for this environment."""
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     if environment not in config:
         sys.exit(f"no environment {environment!r} in samconfig.toml")
-    overrides: list[str] = config[environment]["deploy"]["parameters"]["parameter_overrides"]
-    return dict(item.split("=", 1) for item in overrides).get("Architecture", "arm64")
+    overrides: list[str] = config[environment]["deploy"]["parameters"].get("parameter_overrides", [])
+    return dict(item.split("=", 1) for item in overrides)
 
 
 def build(artifacts: Path, target: str) -> None:
@@ -66,6 +74,7 @@ def build(artifacts: Path, target: str) -> None:
     install_wheels(artifacts, target)
     copy_sources(artifacts)
     copy_rules(artifacts, ROOT / (os.environ.get("RULES") or "rules.toml"))
+    copy_keys(artifacts, KEYS_FILE, os.environ.get("BUILD_ENV", ""))
     remove_unused(artifacts)
     compile_bytecode(artifacts, target)
     normalise(artifacts)
@@ -100,6 +109,24 @@ def copy_rules(artifacts: Path, rules: Path) -> None:
     except (OSError, ValueError, Misconfigured) as error:
         sys.exit(f"{rules}: {error}")
     shutil.copyfile(rules, artifacts / "rules.toml")
+
+
+def copy_keys(artifacts: Path, keys: Path, environment: str) -> None:
+    """Copy the bundled key set, checked: what would stop the function in that environment ("" if none) is said here."""
+    parameters = parameters_of(environment) if environment else {}
+    if not keys.exists():
+        if parameters.get("HankoKeysFile"):
+            sys.exit(f"{environment} has a HankoKeysFile, but there is no {keys}: make keys ENV={environment}")
+        return
+    data = keys.read_bytes()
+    try:
+        parse_keys(data)
+    except FetchFailed:
+        sys.exit(f"{keys} holds no usable key set: make keys ENV=..., or delete it")
+    origin, hanko = parse_object(data).get("hanko_api_url"), parameters.get("HankoApiUrl")
+    if hanko is not None and origin != hanko.removesuffix("/"):
+        sys.exit(f"{keys} is not from the Hanko of {environment}: make keys ENV={environment}, or delete it")
+    shutil.copyfile(keys, artifacts / "keys.json")
 
 
 def remove_unused(artifacts: Path) -> None:

@@ -9,6 +9,7 @@ from authorizer.config import (
     CONTEXT_KEYS,
     ContextClaim,
     HttpApiResponse,
+    Keys,
     Logout,
     OnOutage,
     Proxy,
@@ -25,6 +26,8 @@ OPTIONAL = [  # where an empty value means the default
     "HANKO_KEYS_MAX_AGE_SECONDS",
     "HANKO_KEYS_MAX_STALE_SECONDS",
     "HANKO_KEYS_COOLDOWN_SECONDS",
+    "HANKO_KEYS_FILE",
+    "HANKO_KEYS_FILE_MAX_AGE_SECONDS",
     "HANKO_FETCH_TIMEOUT_SECONDS",
     "HANKO_SESSION_CHECK",
     "HANKO_SESSION_MAX_AGE_SECONDS",
@@ -52,9 +55,9 @@ def settings(**variables: str) -> Settings:
 
 
 def read(field: str, **variables: str) -> object:
-    """One setting, of the logout ones or the others."""
+    """One setting, of a group or of the others."""
     one = settings(**variables)
-    return getattr(one.logout if hasattr(one.logout, field) else one, field)
+    return next(getattr(group, field) for group in (one.logout, one.keys, one) if hasattr(group, field))
 
 
 def mistakes(**variables: str) -> list[str]:
@@ -82,9 +85,13 @@ def test_two_settings_are_enough_and_the_others_have_defaults() -> None:
         cookie_name="hanko",
         clock_skew_seconds=10,
         max_token_lifetime_seconds=None,
-        keys_max_age_seconds=600,
-        keys_max_stale_seconds=43200,
-        keys_cooldown_seconds=30,
+        keys=Keys(
+            keys_max_age_seconds=600,
+            keys_max_stale_seconds=43200,
+            keys_cooldown_seconds=30,
+            keys_file=None,
+            keys_file_max_age_seconds=86_400,
+        ),
         fetch_timeout_seconds=3.0,
         logout=Logout(
             session_check=SessionMode.OFF,
@@ -118,6 +125,8 @@ def test_every_setting_can_be_given() -> None:
         HANKO_KEYS_MAX_AGE_SECONDS="300",
         HANKO_KEYS_MAX_STALE_SECONDS="3600",
         HANKO_KEYS_COOLDOWN_SECONDS="20",
+        HANKO_KEYS_FILE="keys/prod.json",
+        HANKO_KEYS_FILE_MAX_AGE_SECONDS="604800",
         HANKO_FETCH_TIMEOUT_SECONDS="1.5",
         HANKO_SESSION_CHECK="hybrid",
         HANKO_SESSION_MAX_AGE_SECONDS="30",
@@ -144,9 +153,13 @@ def test_every_setting_can_be_given() -> None:
         cookie_name="__Host-session",
         clock_skew_seconds=5,
         max_token_lifetime_seconds=86400,
-        keys_max_age_seconds=300,
-        keys_max_stale_seconds=3600,
-        keys_cooldown_seconds=20,
+        keys=Keys(
+            keys_max_age_seconds=300,
+            keys_max_stale_seconds=3600,
+            keys_cooldown_seconds=20,
+            keys_file="keys/prod.json",
+            keys_file_max_age_seconds=604_800,
+        ),
         fetch_timeout_seconds=1.5,
         logout=Logout(
             session_check=SessionMode.HYBRID,
@@ -288,6 +301,7 @@ def test_a_blank_audience_is_a_mistake_and_never_any(value: str) -> None:
         ("HANKO_KEYS_MAX_AGE_SECONDS", 60, 3600),
         ("HANKO_KEYS_MAX_STALE_SECONDS", 0, 86_400),
         ("HANKO_KEYS_COOLDOWN_SECONDS", 1, 300),
+        ("HANKO_KEYS_FILE_MAX_AGE_SECONDS", 3600, 2_592_000),
         ("HANKO_SESSION_MAX_AGE_SECONDS", 5, 3600),
         ("HANKO_REVOCATION_CACHE_SECONDS", 0, 60),
     ],
@@ -359,12 +373,17 @@ def test_the_receiver_cannot_do_without_table_and_queue() -> None:
             ["x", "/x", "/hanko/rules.toml", "a-b_c.d/e", "x" * 100],
             ["/", "a//b", "a/", "a b", "arn:aws:ssm:eu-west-1:123456789012:parameter/x", "é", "x" * 101, "x\n"],
         ),
+        (
+            "HANKO_KEYS_FILE",
+            ["keys.json", "a/b-c_d.json", "x" * 40],
+            ["/keys.json", "../keys.json", "a/../../b", "a/./b", ".keys", "a//b", "a/", "a b", "é", "x" * 41, "x\n"],
+        ),
         ("HANKO_LOG_HASH_KEY", ["x" * 16, "~" * 64], ["x" * 15, "x" * 65, "x" * 15 + " ", "é" * 16]),
     ],
 )
 def test_a_text_has_an_alphabet_and_a_length(name: str, good: list[str], bad: list[str]) -> None:
     for value in good:
-        assert getattr(settings(**{name: value}), name.removeprefix("HANKO_").lower()) == value
+        assert read(name.removeprefix("HANKO_").lower(), **{name: value}) == value
     for value in bad:
         assert f"{name} is not valid: it must be " in the_mistake(**{name: value})
 

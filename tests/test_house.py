@@ -41,8 +41,8 @@ IMPORTS = {
         *("rules_source", "telemetry"),
     },
     "authorizer.lambda_function": {
-        *("clock", "config", "decision", "errors", "handler", "hanko.fetch", "hanko.keys", "hanko.sessions"),
-        *("hanko.tokens", "rules_source", "telemetry"),
+        *("clock", "config", "decision", "errors", "handler", "hanko.bundled", "hanko.fetch", "hanko.keys"),
+        *("hanko.sessions", "hanko.tokens", "rules_source", "telemetry"),
         "hanko.revocations",  # where a table is configured
     },
     "authorizer.receiver": {
@@ -67,6 +67,7 @@ IMPORTS = {
     "authorizer.gateway.function_url": {"errors", "exchange", "gateway.event"},
     "authorizer.gateway.appsync": {"errors", "exchange", "gateway.event"},
     "authorizer.hanko": set(),
+    "authorizer.hanko.bundled": {"clock", "config", "errors", "hanko.fetch", "hanko.keys", "hanko.strict"},
     "authorizer.hanko.claims": set(),
     "authorizer.hanko.strict": set(),
     "authorizer.hanko.fetch": {"", "clock", "config"},
@@ -98,6 +99,8 @@ COLD_START_WITHOUT = {
     "authorizer.routes",
     "authorizer.rules",
     "authorizer.rules_toml",
+    "authorizer.hanko.bundled",
+    "authorizer.hanko.sessions",
     "asyncio",
     "boto3",
     "botocore.session",

@@ -2,10 +2,12 @@
 
 import json
 import runpy
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +20,7 @@ from sandbox import Json
 from authorizer.errors import Misconfigured
 from authorizer.gateway.raised import Unauthorized
 from events.sign import event_with
+from local.build import ROOT
 from local.hanko import StandInHanko
 from local.hanko.keys import unb64
 
@@ -139,6 +142,57 @@ def test_a_wrong_setting_stops_it_before_anything_is_fetched(
     ]
     assert metrics["Misconfigured"] == [1.0]
     assert hanko.jwks_requests == 0
+
+
+@pytest.fixture
+def keys_file(hanko: StandInHanko) -> Iterator[Path]:
+    """The keys of the stand-in in a file beside the code; fetched just now."""
+    with tempfile.TemporaryDirectory(dir=ROOT, prefix="keys-") as folder:
+        file = Path(folder) / "keys.json"
+        file.write_text(json.dumps({"hanko_api_url": hanko.url, "fetched_at": int(time.time()), **hanko.jwks}))
+        yield file
+
+
+def test_bundled_keys_serve_a_function_that_starts_while_hanko_is_down(
+    start: Start, hanko: StandInHanko, keys_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hanko.behave("down")
+    handler = start(HANKO_KEYS_FILE=str(keys_file.relative_to(ROOT)))
+    assert handler(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
+    line, metrics = records(capsys)
+    assert line["stale_keys"] is True
+    assert line["key_set_age_seconds"] >= 0
+    assert metrics["StaleKeys"] == [1.0]
+
+
+def test_bundled_keys_in_a_snapshot_are_replaced_by_a_fetch_of_the_restored_sandbox(
+    start: Start, hanko: StandInHanko, keys_file: Path
+) -> None:
+    old = hanko.kids[0]
+    hanko.rotate()
+    hanko.withdraw(old)
+    handler = start(AWS_LAMBDA_INITIALIZATION_TYPE="snap-start", HANKO_KEYS_FILE=str(keys_file.relative_to(ROOT)))
+    assert hanko.jwks_requests == 0
+    token, deadline = hanko.mint(key=old), time.monotonic() + HANG_GUARD_SECONDS
+    assert handler(event_with("http_v2", token), CONTEXT)["isAuthorized"] is True
+    while handler(event_with("http_v2", token), CONTEXT)["isAuthorized"]:
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("content", [None, "{}"])
+def test_a_wrong_keys_file_stops_it_and_names_the_setting(
+    start: Start, keys_file: Path, capsys: pytest.CaptureFixture[str], content: str | None
+) -> None:
+    if content is None:
+        keys_file.unlink()
+    else:
+        keys_file.write_text(content)
+    with pytest.raises(Misconfigured):
+        start(HANKO_KEYS_FILE=str(keys_file.relative_to(ROOT)))
+    line, metrics = records(capsys)
+    assert (line["reason"], line["fault"]) == ("settings_invalid", "deployment")
+    assert [mistake.split(" ")[0] for mistake in line["mistakes"]] == ["HANKO_KEYS_FILE"]
+    assert metrics["Misconfigured"] == [1.0]
 
 
 @mock_aws

@@ -1,6 +1,7 @@
 """The artifact: what is in it, that it is the same bytes every time, and that it answers under the real runtime."""
 
 import importlib.util
+import json
 import marshal
 import os
 import shutil
@@ -11,9 +12,11 @@ from types import CodeType
 
 import pytest
 
+from authorizer.clock import Clock
 from events.sign import event_with
 from local import build
 from local.hanko import StandInHanko
+from local.keys_file import fetch_keys
 from local.runtime import LambdaRuntime
 
 UNCHECKED_HASH = 0b01  # PEP 552: the flags of bytecode whose source is never looked at
@@ -127,6 +130,46 @@ def test_the_artifact_answers_under_the_real_runtime(artifact: Path) -> None:
     assert allowed["policyDocument"]["Statement"][0]["Effect"] == "Allow"
     assert refused["errorMessage"] == "Unauthorized"
     assert outcomes == ["allowed", "unauthenticated"]
+
+
+def test_an_artifact_with_keys_starts_and_answers_while_hanko_is_down(artifact: Path, tmp_path: Path) -> None:
+    own = tmp_path / "artifact"
+    shutil.copytree(artifact, own)
+    with StandInHanko(audience=AUDIENCE) as hanko:
+        fetch_keys(hanko.url, {}, Clock(), tmp_path / "keys.json")
+        build.copy_keys(own, tmp_path / "keys.json", "")
+        token = hanko.mint()
+        hanko.behave("down")
+        settings = {"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": AUDIENCE, "HANKO_KEYS_FILE": "keys.json"}
+        with LambdaRuntime(own, settings) as runtime:
+            allowed = runtime.invoke(event_with("rest_token", token))
+    assert allowed["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+
+
+def test_a_key_set_is_packed_and_a_wrong_one_stops_the_build(tmp_path: Path) -> None:
+    keys, artifacts = tmp_path / "keys.json", tmp_path / "artifact"
+    artifacts.mkdir()
+    build.copy_keys(artifacts, keys, "prod")
+    assert files_below(artifacts) == set()
+    with StandInHanko() as hanko:
+        fetch_keys(hanko.url, {}, Clock(), keys)
+    build.copy_keys(artifacts, keys, "")
+    assert (artifacts / "keys.json").read_bytes() == keys.read_bytes()
+    with pytest.raises(SystemExit, match="not from the Hanko of prod: make keys ENV=prod"):
+        build.copy_keys(artifacts, keys, "prod")
+    url = build.parameters_of("prod")["HankoApiUrl"]
+    keys.write_text(json.dumps(json.loads(keys.read_text()) | {"hanko_api_url": url}))
+    build.copy_keys(artifacts, keys, "prod")
+    assert (artifacts / "keys.json").read_bytes() == keys.read_bytes()
+    keys.write_text("{}")
+    with pytest.raises(SystemExit, match="holds no usable key set"):
+        build.copy_keys(artifacts, keys, "")
+
+
+def test_a_key_set_that_an_environment_wants_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "parameters_of", lambda _environment: {"HankoKeysFile": "keys.json"})
+    with pytest.raises(SystemExit, match="make keys ENV=prod"):
+        build.copy_keys(tmp_path, tmp_path / "keys.json", "prod")
 
 
 def test_a_wrong_setting_stops_the_artifact_and_is_named_in_the_log(artifact: Path) -> None:
