@@ -1,26 +1,20 @@
-"""What is measured: the authorizer on each Python, and the Node peer. Installed below .local/, outside git."""
+"""Installs what is measured below .local/, outside git: the artifact, the Python peers, the Node peers; all pinned."""
 
+import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from local.build import LAMBDA_PYTHON, ROOT, find_interpreter
+from local.runtime import RUNTIME_PACKAGES
 
 FOLDER = ROOT / ".local" / "bench"
 NODE_SOURCES = Path(__file__).parent / "node"
-RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
-
-
-@dataclass(frozen=True, slots=True)
-class NodePeer:
-    """The folder of the Node authorizer, and how its runtime client is started there."""
-
-    folder: Path
-    command: tuple[str, ...]
-    runtime_client: str
+PYTHON_PEERS = Path(__file__).parent / "requirements.txt"
+FROM_DEV = ("awslambdaric", "simplejson", "snapshot-restore-py", "urllib3")  # the runtime client; auth_alpha's client
 
 
 def pythons() -> list[str]:
@@ -35,11 +29,11 @@ def pythons() -> list[str]:
 
 
 def _environment_for(interpreter: str) -> str:
-    """A virtual environment with what ships and AWS's runtime client, all of it pinned; the path of its Python."""
+    """A virtual environment with what ships, the peers and AWS's runtime client, all pinned; the path of its Python."""
     folder = FOLDER / f"python{LAMBDA_PYTHON}"
     python = folder / "bin" / "python"
     done = folder / "requirements.txt"
-    pins = (ROOT / "requirements.txt").read_text() + _pins_of(RUNTIME_CLIENT)
+    pins = (ROOT / "requirements.txt").read_text() + _pins_of(FROM_DEV) + PYTHON_PEERS.read_text()
     if not done.exists() or done.read_text() != pins:
         _run([interpreter, "-m", "venv", "--clear", str(folder)])
         pending = folder / "pending.txt"
@@ -55,10 +49,10 @@ def _pins_of(names: tuple[str, ...]) -> str:
     return "".join(f"\n{block}\n" for block in blocks if block.split("==")[0] in names)
 
 
-def node_peer() -> NodePeer | None:
-    """The peer, installed as its lock says; None where there is no Node."""
+def node() -> Path | None:
+    """The folder of the Node peers, installed as their lock says; None where there is no Node."""
     if shutil.which("npm") is None:
-        print("no node and npm here: the handler is measured against itself only")
+        print("no node and npm here: measured against Python only")
         return None
     folder = FOLDER / "node"
     lock, installed = NODE_SOURCES / "package-lock.json", folder / "installed.json"
@@ -66,11 +60,46 @@ def node_peer() -> NodePeer | None:
     if not installed.exists() or installed.read_text() != lock.read_text():
         _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
         shutil.copy(lock, installed)
-    client = folder / "node_modules" / "aws-lambda-ric" / "bin" / "index.mjs"
-    if client.exists():  # put there by hand: it compiles curl and needs autoconf, automake, libtool, cmake
-        return NodePeer(folder, ("node", str(client), "authorizer.handler"), "aws-lambda-ric")
-    return NodePeer(folder, ("node", "runtime.mjs"), "benchmarks/node/runtime.mjs, a minimal loop of our own")
+    return folder
 
 
-def _run(command: list[str], folder: Path = ROOT) -> None:
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - installs the pinned peers
+def lambda_python() -> str:
+    """The Python that runs functions here: one of the version that AWS runs, with the peers' packages; else this."""
+    found = find_interpreter()
+    if found is None:
+        print(f"no python{LAMBDA_PYTHON} here, which is what AWS runs")
+        return sys.executable
+    return _environment_for(found)
+
+
+def artifact(name: str, rules: Path = ROOT / "rules.toml") -> Path:
+    """What `make build` makes, built for that Python and this machine, into a folder of that name."""
+    folder = FOLDER / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    machine = "x86_64" if platform.machine() == "x86_64" else "arm64"
+    target = "host" if lambda_python() == sys.executable else machine
+    _run([sys.executable, "-m", "local.build", str(folder)], BUILD_TARGET=target, RULES=str(rules))
+    return folder
+
+
+def runtime_packages(python: str) -> Path:
+    """A folder with the runtime client of that Python, and with nothing else of its environment."""
+    site_packages, folder = site_packages_of(python), FOLDER / "runtime"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for pattern in RUNTIME_PACKAGES:
+        for path in site_packages.glob(pattern):
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def site_packages_of(python: str) -> Path:
+    """Where that Python keeps its packages."""
+    command = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())  # noqa: S603 - asks it
+
+
+def _run(command: list[str], folder: Path = ROOT, **environment: str) -> None:
+    own = {**os.environ, **environment}
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env=own)  # noqa: S603 - pinned peers

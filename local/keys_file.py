@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def fetch_keys(api_url: str, environ: Mapping[str, str], clock: Clock, file: Path) -> int:
-    """Write the key set into `file`; how many usable keys it has. Proxy and certificates are those of `environ`.
+    """Write the key set into `file`; how many usable keys it has. The proxy is that of `environ`.
 
     Raises `Misconfigured` for a wrong URL, proxy or certificate file, `FetchFailed` when no usable keys come.
     """

@@ -1,7 +1,7 @@
 // The least that a Lambda runtime client can do: GET next, call the handler, POST its answer, on one kept connection.
 // For machines on which AWS's own client for Node does not build (it compiles curl).
 import http from "node:http";
-import { handler } from "./authorizer.mjs";
+const { handler } = await import(`./${process.argv[2]}.mjs`);
 
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });

@@ -46,7 +46,7 @@ class Server(ThreadingHTTPServer):
         with self._idle:
             self._open.add(connection)
         try:
-            if self.closing.is_set():
+            if self.closing.wait(self.hanko.accept_delay_seconds):
                 return
             if self._tls:
                 connection.do_handshake()

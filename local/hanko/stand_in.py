@@ -45,6 +45,7 @@ class StandInHanko:
     session_limit: int = 5  # per user
     now: Callable[[], float] = time.time
     first_key: int = 0  # of the pool; two stand-ins that must not share keys start at different numbers
+    accept_delay_seconds: float = 0  # before the first byte on every connection, as from far away
     extra_keys: list[Any] = field(default_factory=list)  # published as they are, hostile or not
 
     jwks_requests: int = field(default=0, init=False)

@@ -248,6 +248,7 @@ def test_a_restored_snapshot_begins_to_fetch_with_its_first_token_and_does_not_w
     keys, _ = start(snapshot=True)
     assert hanko.jwks_requests == 0
     assert keys.find(hanko.kids[0]) == public_key(0)
+    assert keys.take_report() == KeyReport(age_seconds=ONE_HOUR, stale=True)  # no fetch has come to its end
     wait_for(lambda: hanko.jwks_requests == 1)
     assert keys.find(hanko.kids[0]) == public_key(0)
     assert hanko.jwks_requests == 1

@@ -1,0 +1,99 @@
+"""Who is measured: ours as built for AWS and its variants, the peers, and the floors, each as one function to start."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import peers
+from benchmarks.runtime_api import Sandbox
+from local.build import ROOT
+from local.hanko import StandInHanko
+from local.runtime import HANDLER
+
+ISSUER = "https://issuer.example.com"  # auth_alpha verifies no token without one
+PYTHON_PEERS = {
+    "PyJWT's PyJWKClient": "pyjwkclient",
+    "Powertools auth_alpha": "auth_alpha",
+    "joserfc": "with_joserfc",
+    "Hanko's guide": "guide",
+}
+NODE_PEERS = {"Node aws-jwt-verify": "aws-jwt-verify", "Node jose": "jose", "Node Auth0 sample": "auth0"}
+OURS, AGAIN, NODE = "ours", "ours again", "Node aws-jwt-verify"
+NODE_CLIENT = "benchmarks/node/runtime.mjs, a minimal loop of our own, lighter than AWS's client"
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One function: how it is started, where, and with what beside the environment that all have."""
+
+    command: tuple[str, ...]
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def sandbox(self, hanko: StandInHanko, output: Path, **environment: str) -> Sandbox:
+        """A sandbox of it, not started yet."""
+        return Sandbox(self.command, self.folder, environment_for(hanko) | self.environment | environment, output)
+
+
+class Field:
+    """Everybody, installed and built."""
+
+    def __init__(self) -> None:
+        """Takes a minute where nothing is installed yet."""
+        self._python, self._node = peers.lambda_python(), peers.node()
+        self._runtime = peers.runtime_packages(self._python)
+        self._packages = peers.site_packages_of(self._python)
+        self.artifact = peers.artifact("artifact")
+
+    def everybody(self) -> dict[str, Contestant]:
+        """Ours twice, to show the noise, all peers, and the floors."""
+        ours = {OURS: self.ours(self.artifact), AGAIN: self.ours(self.artifact)}
+        python = {name: self._python_peer(module) for name, module in PYTHON_PEERS.items()}
+        floor = {"empty Python handler": self._python_peer("empty")}
+        if self._node is None:
+            return ours | python | floor
+        node = {name: self._node_peer(self._node, module) for name, module in NODE_PEERS.items()}
+        return ours | node | python | floor | {"empty Node handler": self._node_peer(self._node, "empty")}
+
+    def ours(self, artifact: Path, handler: str = HANDLER, **environment: str) -> Contestant:
+        """The authorizer out of that folder; the runtime client's packages come from elsewhere, as they do in AWS."""
+        path = f"{artifact}:{self._runtime}:{ROOT / 'benchmarks' / 'python'}"
+        command = (self._python, "-S", "-m", "awslambdaric", handler)
+        return Contestant(command, artifact, {"PYTHONPATH": path, **environment})
+
+    def without_tricks(self) -> dict[str, Contestant]:
+        """Ours with one trick less, and with none."""
+        bare = peers.FOLDER / "artifact-without-bytecode"
+        shutil.rmtree(bare, ignore_errors=True)
+        shutil.copytree(self.artifact, bare, ignore=shutil.ignore_patterns("__pycache__"))
+        late = "without_overlap.handler"
+        return {
+            "ours, keys fetched after the imports": self.ours(self.artifact, late),
+            "ours without bytecode": self.ours(bare, PYTHONDONTWRITEBYTECODE="1"),
+            "ours without either": self.ours(bare, late, PYTHONDONTWRITEBYTECODE="1"),
+        }
+
+    def _python_peer(self, module: str) -> Contestant:
+        path = f"{ROOT / 'benchmarks' / 'python'}:{self._packages}"
+        return Contestant((self._python, "-S", "-m", "awslambdaric", f"{module}.handler"), ROOT, {"PYTHONPATH": path})
+
+    def _node_peer(self, folder: Path, module: str) -> Contestant:
+        return Contestant(("node", "runtime.mjs", module), folder)
+
+
+def environment_for(hanko: StandInHanko) -> dict[str, str]:
+    """Of a function that trusts this Hanko."""
+    return {
+        "PATH": os.environ["PATH"],
+        "AWS_REGION": "eu-west-1",
+        "AWS_LAMBDA_FUNCTION_NAME": "authorizer",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "HANKO_API_URL": hanko.url,
+        "HANKO_AUDIENCE": "localhost",
+        "PEER_ISSUER": ISSUER,
+        "SSL_CERT_FILE": str(hanko.ca_file),
+        "NODE_EXTRA_CA_CERTS": str(hanko.ca_file),
+    }
