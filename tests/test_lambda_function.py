@@ -1,5 +1,6 @@
 """The entry point: what is built once per sandbox, and in which order. test_handler.py gives it whole processes."""
 
+import gc
 import json
 import runpy
 import tempfile
@@ -35,6 +36,14 @@ def time_() -> Any:  # noqa: ANN401 - takes the place of conftest's: the functio
     return SimpleNamespace(wall=time.time())
 
 
+@pytest.fixture(autouse=True)
+def collecting() -> Iterator[None]:
+    """Garbage is collected in this process as before, whatever a start that failed has left."""
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
 @pytest.fixture
 def start(hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Run the module as a new sandbox does; its handler."""
@@ -67,6 +76,12 @@ def test_the_keys_are_on_their_way_before_the_first_event(start: Start, hanko: S
         assert time.monotonic() < deadline
     assert handler(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
     assert hanko.jwks_requests == 1
+
+
+def test_garbage_is_collected_once_it_has_started(start: Start) -> None:
+    start()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
 
 
 def test_what_is_built_once_serves_every_event(start: Start, hanko: StandInHanko) -> None:
