@@ -30,7 +30,7 @@ _client = HttpsClient(_settings, _clock)
 _is_snapshot = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 _prefetch = None if _is_snapshot else _client.start(JWKS_PATH)
 
-# cryptography, PyJWT and Powertools take their time: the keys are on their way meanwhile.
+# cryptography and Powertools take their time: the keys are on their way meanwhile.
 from authorizer.decision import SessionCheck  # noqa: E402 - see above
 from authorizer.handler import Authorizer  # noqa: E402 - see above
 from authorizer.hanko.keys import KeyCache, KeySet  # noqa: E402 - see above

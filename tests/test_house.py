@@ -89,7 +89,7 @@ IMPORTS = {
 }
 # What a cold start may load from outside the standard library.
 COLD_START_PACKAGES = {
-    *("_cffi_backend", "_openssl", "cryptography", "jwt"),
+    *("_cffi_backend", "_openssl", "cryptography"),
     *("aws_lambda_powertools", "jmespath", "typing_extensions"),
     "botocore",  # its __init__ alone, for Powertools' user agent: see COLD_START_WITHOUT
 }
