@@ -14,7 +14,7 @@ gc.disable()
 from authorizer.clock import Clock  # noqa: E402 - see above
 from authorizer.config import SessionMode, Settings  # noqa: E402 - see above
 from authorizer.errors import Misconfigured  # noqa: E402 - see above
-from authorizer.hanko.fetch import JWKS_PATH, HttpsClient  # noqa: E402 - see above
+from authorizer.hanko.dial import Dial  # noqa: E402 - see above
 
 _function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "hanko-authorizer")
 try:
@@ -24,13 +24,17 @@ except Misconfigured as error:
 
     write_not_started(_function_name, error)
     raise
-_clock = Clock()
-_client = HttpsClient(_settings, _clock)
 # A snapshot would hold a dead connection and keys of its own day: restored sandboxes fetch with their first token.
 _is_snapshot = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+_dial = None if _is_snapshot or _settings.proxy else Dial(_settings.api_url, _settings.fetch_timeout_seconds)
+
+# ssl and http.client take as long as a connection does; then cryptography and Powertools, as long as the keys do.
+from authorizer.hanko.fetch import JWKS_PATH, HttpsClient  # noqa: E402 - see above
+
+_clock = Clock()
+_client = HttpsClient(_settings, _clock, _dial)
 _prefetch = None if _is_snapshot else _client.start(JWKS_PATH)
 
-# cryptography and Powertools take their time: the keys are on their way meanwhile.
 from authorizer.decision import SessionCheck  # noqa: E402 - see above
 from authorizer.handler import Authorizer  # noqa: E402 - see above
 from authorizer.hanko.keys import KeyCache, KeySet  # noqa: E402 - see above

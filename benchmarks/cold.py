@@ -5,7 +5,6 @@ connection, and again before it answers: so far away are the three round trips o
 """
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable

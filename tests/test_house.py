@@ -41,8 +41,8 @@ IMPORTS = {
         *("rules_source", "telemetry"),
     },
     "authorizer.lambda_function": {
-        *("clock", "config", "decision", "errors", "handler", "hanko.bundled", "hanko.fetch", "hanko.keys"),
-        *("hanko.sessions", "hanko.tokens", "rules_source", "telemetry"),
+        *("clock", "config", "decision", "errors", "handler", "hanko.bundled", "hanko.dial", "hanko.fetch"),
+        *("hanko.keys", "hanko.sessions", "hanko.tokens", "rules_source", "telemetry"),
         "hanko.revocations",  # where a table is configured
     },
     "authorizer.receiver": {
@@ -69,8 +69,9 @@ IMPORTS = {
     "authorizer.hanko": set(),
     "authorizer.hanko.bundled": {"clock", "config", "errors", "hanko.fetch", "hanko.keys", "hanko.strict"},
     "authorizer.hanko.claims": set(),
+    "authorizer.hanko.dial": set(),
     "authorizer.hanko.strict": set(),
-    "authorizer.hanko.fetch": {"", "clock", "config"},
+    "authorizer.hanko.fetch": {"", "clock", "config", "hanko.dial"},
     "authorizer.hanko.back_off": {"clock"},
     "authorizer.hanko.memory": set(),
     "authorizer.hanko.keys": {

@@ -3,6 +3,7 @@
 import gc
 import json
 import runpy
+import socket
 import tempfile
 import time
 import uuid
@@ -82,6 +83,19 @@ def test_garbage_is_collected_once_it_has_started(start: Start) -> None:
     start()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 0
+
+
+def test_behind_a_proxy_nothing_dials_past_it(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as proxy:
+        server.settimeout(0.2)
+        proxy.settimeout(HANG_GUARD_SECONDS)
+        start(
+            HANKO_API_URL=f"https://127.0.0.1:{server.getsockname()[1]}",
+            HTTPS_PROXY=f"http://127.0.0.1:{proxy.getsockname()[1]}",
+        )
+        proxy.accept()[0].close()
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 def test_what_is_built_once_serves_every_event(start: Start, hanko: StandInHanko) -> None:

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from authorizer import __version__
 from authorizer.clock import Clock, Instant
 from authorizer.config import SessionMode, Settings
+from authorizer.hanko.dial import Dial
 
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_BODY_BYTES = 256 * 1024
@@ -76,9 +77,13 @@ class Connection(HTTPConnection):
     Another thread can cut it at any moment.
     """
 
-    def __init__(self, client: "HttpsClient", host: str, port: int, timeout_seconds: float) -> None:
-        """Nothing is opened here."""
+    def __init__(
+        self, client: "HttpsClient", host: str, port: int, timeout_seconds: float, dial: Dial | None = None
+    ) -> None:
+        """Nothing is opened here; `dial` has done so already."""
         super().__init__(host, port, timeout=timeout_seconds)
+        if dial is not None:
+            self._create_connection = dial.answer  # http.client keeps it there to be replaced
         self._client = client
         self._plain: socket.socket | None = None
         self.is_cut = False
@@ -86,6 +91,7 @@ class Connection(HTTPConnection):
     def connect(self) -> None:
         """Open it: name, TCP, the proxy's tunnel, TLS. Raises what these raise."""
         super().connect()
+        self._create_connection = socket.create_connection  # a dial is for once
         self._plain = self.sock.dup()
         if self.is_cut:
             raise TimeoutError
@@ -116,8 +122,11 @@ class Connection(HTTPConnection):
 class HttpsClient:
     """Asks below `HANKO_API_URL`. Plain http happens for the loopback hosts that the settings allow, only."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        """Nothing is opened or read here; the TLS context is made by the first fetch, in its thread."""
+    def __init__(self, settings: Settings, clock: Clock, dial: Dial | None = None) -> None:
+        """Nothing is opened or read here; the TLS context is made by the first fetch, in its thread.
+
+        A `dial` to Hanko is for that fetch, too; behind a proxy there must be none.
+        """
         self.clock = clock
         url = urlsplit(settings.api_url)
         self._tls = url.scheme == "https"
@@ -128,6 +137,7 @@ class HttpsClient:
         self._context: ssl.SSLContext | None = None
         self._keeps = settings.logout.session_check is not SessionMode.OFF
         self._kept: tuple[Connection, Instant] | None = None
+        self._dial = dial
 
     def start(
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
@@ -143,7 +153,8 @@ class HttpsClient:
                 return kept
             kept.hang_up()
         if self._proxy is None:
-            return Connection(self, self._host, self._port, self._timeout_seconds)
+            dial, self._dial = self._dial, None
+            return Connection(self, self._host, self._port, self._timeout_seconds, dial)
         connection = Connection(self, self._proxy.host, self._proxy.port, self._timeout_seconds)
         headers = {}
         if self._proxy.username is not None:

@@ -1,4 +1,4 @@
-"""Hanko's Python guide as an authorizer: its steps for each request, its client made anew each time; TLS is verified."""
+"""Hanko's Python guide as an authorizer: its steps for each request, its client made anew; TLS is verified."""
 
 import json
 import os

@@ -3,6 +3,6 @@
 import os
 
 os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
-from authorizer.lambda_function import lambda_handler as handler  # noqa: E402, F401 - after that line; Lambda's client calls it
+from authorizer.lambda_function import lambda_handler as handler  # noqa: F401 - after that line; Lambda's client calls it
 
 del os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]  # the runtime client reads it next, and would want snapshots

@@ -20,6 +20,7 @@ import pytest
 from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.config import Settings
+from authorizer.hanko.dial import Dial
 from authorizer.hanko.fetch import (
     JWKS_PATH,
     MAX_BODY_BYTES,
@@ -610,6 +611,64 @@ def test_a_failure_says_nothing_from_outside() -> None:
         "protocol",
         "content",
     ]
+
+
+# --- the connection that is opened while Python imports
+
+
+def dialled(url: str, **environ: str) -> HttpsClient:
+    variables = {"HANKO_API_URL": url, "HANKO_AUDIENCE": "localhost", "HANKO_FETCH_TIMEOUT_SECONDS": "5", **environ}
+    settings = Settings.from_env(variables)
+    return HttpsClient(settings, Clock(), Dial(settings.api_url, settings.fetch_timeout_seconds))
+
+
+def test_the_first_fetch_goes_over_the_connection_that_is_open_and_the_next_one_over_its_own() -> None:
+    script = Script(saying(whole("1")), saying(whole("2")))
+    with serving(script) as address:
+        client = dialled(f"http://{address}")
+        assert becomes(lambda: script.connections == 1)
+        assert script.asked == []
+        assert client.start(JWKS_PATH).result().body == b"1"
+        assert script.connections == 1
+        assert client.start(JWKS_PATH).result().body == b"2"
+        assert script.connections == 2
+
+
+def test_tls_is_verified_on_it_as_on_any_other(secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert failure(dialled(secure_hanko.url).start(JWKS_PATH)) is FetchFailure.TLS
+    trust(monkeypatch, secure_hanko.ca_file)
+    assert b"keys" in dialled(secure_hanko.url).start(JWKS_PATH).result().body
+
+
+def test_a_connection_that_was_refused_is_a_failure_and_the_next_fetch_opens_its_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    client = dialled(f"http://{address}")
+    assert failure(client.start(JWKS_PATH)) is FetchFailure.CONNECTION
+    script = Script(saying(whole("1")))
+    with serving(script) as other:
+        client._port = int(other.rpartition(":")[2])  # noqa: SLF001 - the port of the refusal is free, but not for us to choose
+        assert client.start(JWKS_PATH).result().body == b"1"
+
+
+def test_a_connection_that_does_not_come_holds_nobody_up_beyond_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):  # takes the one place in its queue
+            fetch = dialled(f"http://127.0.0.1:{port}", **SHORT).start(JWKS_PATH)
+            assert failure(fetch) is FetchFailure.TIMEOUT
+            assert ends(fetch)
+
+
+def test_a_kept_connection_that_was_dialled_is_replaced_by_a_new_one() -> None:
+    script = Script(saying(whole("1")), saying(whole("2")))
+    with serving(script) as address:
+        client = dialled(f"http://{address}", **KEEPING)
+        assert client.start(JWKS_PATH).result().body == b"1"
+        assert client.start(*VALIDATE).result().body == b"2"
+        client.hang_up()
+    assert script.connections == 2
 
 
 # --- the connection that is kept, where sessions are checked
