@@ -1,28 +1,51 @@
-"""`python -m benchmarks`: measure everything, print it, and write it to .local/bench/results.json."""
+"""`python -m benchmarks [section ...]`: measure, print, and keep the figures in .local/bench/results.json.
+
+Sections: verification, rules, handlers, cold, storms, footprint, sessions, revocations, scale; all by default. What the
+others found before stays in the file.
+"""
 
 import json
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
-from benchmarks import handlers, peers, revocations, sessions
+from benchmarks import cold, footprint, handlers, peers, picture, revocations, scale, sessions, storms
+from benchmarks.contestants import Field
 from local.build import ROOT
 
 RESULTS = peers.FOLDER / "results.json"
 
 
 def main() -> None:
-    """Measure."""
+    """Measure what the arguments name."""
     peers.FOLDER.mkdir(parents=True, exist_ok=True)
-    pythons, node = peers.pythons(), peers.node_peer()
-    started = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": os.getloadavg()[0]}
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {started['load']:.1f}"
+    field = Field()
+    sections: dict[str, Callable[[], Any]] = {
+        "verification": lambda: [_alone("verification", python) for python in peers.pythons()],
+        "rules": lambda: [_alone("rules", python) for python in peers.pythons()],
+        "handlers": lambda: handlers.measure(field),
+        "cold": lambda: cold.measure(field),
+        "storms": lambda: storms.measure(field),
+        "footprint": lambda: footprint.measure(field),
+        "sessions": sessions.measure,
+        "revocations": revocations.measure,
+        "scale": scale.measure,
+    }
+    if unknown := set(sys.argv[1:]) - set(sections):
+        sys.exit(f"no section {', '.join(sorted(unknown))}; there are: {', '.join(sections)}")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"{machine}. Ratios are medians of paired rounds (a tenth of them is below, a tenth above the range).")
-    alone = [_alone(module, python) for module in ("verification", "rules") for python in pythons]
-    results = [*alone, handlers.measure(pythons, node), *sessions.measure(), *revocations.measure()]
-    RESULTS.write_text(json.dumps({**started, "machine": machine, "results": results}, indent=2))
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in sys.argv[1:] or sections:
+        started = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": round(os.getloadavg()[0], 2)}
+        results[name] = {**started, "machine": machine, "results": sections[name]()}
+        RESULTS.write_text(json.dumps(results, indent=2))
     print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
+    picture.draw(results, RESULTS.with_suffix(".svg"))
 
 
 def _alone(module: str, python: str) -> object:

@@ -1,14 +1,16 @@
 """Who is measured: ours as built for AWS and its variants, the peers, and the floors, each as one function to start."""
 
+import io
 import os
 import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import peers
 from benchmarks.runtime_api import Sandbox
-from local.build import ROOT
+from local.build import ROOT, packed_artifact
 from local.hanko import StandInHanko
 from local.runtime import HANDLER
 
@@ -19,8 +21,19 @@ PYTHON_PEERS = {
     "joserfc": "with_joserfc",
     "Hanko's guide": "guide",
 }
+_CRYPTOGRAPHY = ("cryptography*", "cffi*", "_cffi_backend*", "pycparser*", "jwt", "pyjwt*")
+PACKAGES = {
+    "PyJWT's PyJWKClient": _CRYPTOGRAPHY,
+    "Hanko's guide": _CRYPTOGRAPHY,
+    "Powertools auth_alpha": (*_CRYPTOGRAPHY, "aws_lambda_powertools*", "jmespath*", "typing_extensions*", "urllib3*"),
+    "joserfc": ("joserfc*", *_CRYPTOGRAPHY[:4]),
+    "Node aws-jwt-verify": ("aws-jwt-verify",),
+    "Node jose": ("jose",),
+    "Node Auth0 sample": ("[!aj@]*", "jsonwebtoken", "jwa", "jws", "jwks-rsa"),
+}
 NODE_PEERS = {"Node aws-jwt-verify": "aws-jwt-verify", "Node jose": "jose", "Node Auth0 sample": "auth0"}
 OURS, AGAIN, NODE = "ours", "ours again", "Node aws-jwt-verify"
+FROM_SOURCE = ("-m", "awslambdaric", HANDLER)  # ours, out of this checkout
 NODE_CLIENT = "benchmarks/node/runtime.mjs, a minimal loop of our own, lighter than AWS's client"
 
 
@@ -34,7 +47,7 @@ class Contestant:
 
     def sandbox(self, hanko: StandInHanko, output: Path, **environment: str) -> Sandbox:
         """A sandbox of it, not started yet."""
-        return Sandbox(self.command, self.folder, environment_for(hanko) | self.environment | environment, output)
+        return Sandbox(self.command, self.folder, {**environment_for(hanko), **self.environment, **environment}, output)
 
 
 class Field:
@@ -63,6 +76,14 @@ class Field:
         command = (self._python, "-S", "-m", "awslambdaric", handler)
         return Contestant(command, artifact, {"PYTHONPATH": path, **environment})
 
+    def artifact_with(self, rules: str) -> Path:
+        """A copy of the artifact with these rules."""
+        folder = peers.FOLDER / "artifact-with-rules"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.artifact, folder)
+        (folder / "rules.toml").write_text(rules)
+        return folder
+
     def without_tricks(self) -> dict[str, Contestant]:
         """Ours with one trick less, and with none."""
         bare = peers.FOLDER / "artifact-without-bytecode"
@@ -74,6 +95,15 @@ class Field:
             "ours without bytecode": self.ours(bare, PYTHONDONTWRITEBYTECODE="1"),
             "ours without either": self.ours(bare, late, PYTHONDONTWRITEBYTECODE="1"),
         }
+
+    def zipped_bytes(self) -> dict[str, int]:
+        """The size of the zip file: ours as built; of a peer, the packages that it needs, as they are installed."""
+        sizes = {OURS: len(packed_artifact(self.artifact))}
+        for name, patterns in PACKAGES.items():
+            root = self._node / "node_modules" if name in NODE_PEERS and self._node else self._packages
+            if name in PYTHON_PEERS or self._node:
+                sizes[name] = _zipped_bytes(root, patterns)
+        return sizes
 
     def _python_peer(self, module: str) -> Contestant:
         path = f"{ROOT / 'benchmarks' / 'python'}:{self._packages}"
@@ -87,6 +117,7 @@ def environment_for(hanko: StandInHanko) -> dict[str, str]:
     """Of a function that trusts this Hanko."""
     return {
         "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
         "AWS_REGION": "eu-west-1",
         "AWS_LAMBDA_FUNCTION_NAME": "authorizer",
         "AWS_LAMBDA_FUNCTION_VERSION": "1",
@@ -97,3 +128,13 @@ def environment_for(hanko: StandInHanko) -> dict[str, str]:
         "SSL_CERT_FILE": str(hanko.ca_file),
         "NODE_EXTRA_CA_CERTS": str(hanko.ca_file),
     }
+
+
+def _zipped_bytes(root: Path, patterns: tuple[str, ...]) -> int:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for top in {top for pattern in patterns for top in root.glob(pattern)}:
+            for path in [top, *top.rglob("*")]:
+                if path.is_file():
+                    archive.write(path, path.relative_to(root))
+    return len(packed.getvalue())

@@ -1,7 +1,9 @@
-"""The whole handler, log line and metric record included, through the Lambda runtime client: ours against Node's."""
+"""The whole handler through the Lambda runtime client, warm: log line, metric record and all, beside every peer's.
+
+Tokens never seen before (RSA-4096, what Hanko makes, and RSA-2048), one token again and again, and ours with rules.
+"""
 
 import json
-import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,64 +11,80 @@ from contextlib import ExitStack
 from itertools import cycle, islice
 from pathlib import Path
 
-from benchmarks.paired import ratio, report, take_turns
-from benchmarks.peers import NodePeer
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from benchmarks.contestants import AGAIN, ISSUER, NODE, NODE_CLIENT, OURS, Field
+from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
 from benchmarks.runtime_api import Sandbox
 from events.sign import event_with
-from local.build import ROOT
 from local.hanko import StandInHanko
+from local.hanko.keys import jwk, unb64
 
 POOL_SIZE = 2000  # more tokens than any cache could hold
 CALLS_PER_ROUND = 20
 WARM_UP_ROUNDS = 50  # V8 needs them
-ROUNDS = 150
-BAR = 1.0
-OURS = ("-m", "awslambdaric", "authorizer.lambda_function.lambda_handler")
-LINES_OF_OURS, LINES_OF_NODE = 2, 1  # for each event: log line and metric record; console.log
+ROUNDS = 100
+BAR = 0.9
+RULED = "ours, with rules"
+RULES = """default = "allow"
+
+[[rule]]
+name = "admins only"
+routes = ["* /admin", "* /admin/*"]
+require = { email_verified = true }
+
+[[rule]]
+name = "payments want a strong login"
+routes = ["POST /payments*"]
+require = { amr = ["passkey", "security_key"], email_verified = true }
+"""
 
 
-def measure(pythons: list[str], node: NodePeer | None) -> dict[str, object]:
-    """Let the authorizer on every Python, on the last one twice, and Node's answer in turns."""
+def measure(field: Field) -> list[dict[str, object]]:
+    """One report for each kind of token."""
+    everybody = field.everybody() | {RULED: field.ours(field.artifact_with(RULES))}
     with ExitStack() as stack:
-        hanko = stack.enter_context(StandInHanko(tls=True))
+        small = rsa.generate_private_key(65537, 2048)
+        hanko = stack.enter_context(StandInHanko(tls=True, issuer=ISSUER, extra_keys=[jwk(small, "small")]))
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        environment = environment_for(hanko)
         print(f"signing {POOL_SIZE} tokens …", flush=True)
-        events = [json.dumps(event_with("http_v2", hanko.mint(session=False))).encode() for _ in range(POOL_SIZE)]
-
-        def start(name: str, command: tuple[str, ...], folder: Path) -> Callable[[], float]:
-            sandbox = stack.enter_context(Sandbox(command, folder, environment, logs / name))
-            return invoker(sandbox, cycle(events))
-
-        names = [f"ours, {Path(python).resolve().name}" for python in pythons]
-        contestants = {name: start(name, (python, *OURS), ROOT) for name, python in zip(names, pythons, strict=True)}
-        contestants["ours again"] = start("ours again", (pythons[-1], *OURS), ROOT)
-        if node:
-            contestants["node"] = start("node", node.command, node.folder)
-        take_turns(contestants, WARM_UP_ROUNDS)
-        samples = take_turns(contestants, ROUNDS)
-        for name in contestants:
-            _check_log(logs / name, LINES_OF_NODE if name == "node" else LINES_OF_OURS)
-    ratios = [ratio(samples, name, "node", BAR) for name in names if node]
-    ratios.append(ratio(samples, "ours again", names[-1]))
-    title = f"Handler through the runtime client; Node's is {node.runtime_client if node else 'missing'}"
-    return report(title, samples, ratios)
+        tokens = [hanko.mint(session=False) for _ in range(POOL_SIZE)]
+        new = [_event(token) for token in tokens]
+        payloads = [unb64(token.split(".")[1]) for token in tokens]
+        new_2048 = [_event(hanko.sign({"alg": "RS256", "kid": "small", "typ": "JWT"}, one, small)) for one in payloads]
+        sandboxes = {
+            name: stack.enter_context(one.sandbox(hanko, logs / str(number)))
+            for number, (name, one) in enumerate(everybody.items())
+        }
+        return [
+            _measure("a token never seen before, RSA-4096", sandboxes, new, {OURS: BAR}),
+            _measure("a token never seen before, RSA-2048", sandboxes, new_2048, {}),
+            _measure("one token again and again, RSA-4096", sandboxes, new[:1], {}),
+        ]
 
 
-def environment_for(hanko: StandInHanko) -> dict[str, str]:
-    """Of a function that trusts this Hanko."""
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
-        "AWS_REGION": "eu-west-1",
-        "AWS_LAMBDA_FUNCTION_NAME": "authorizer",
-        "AWS_LAMBDA_FUNCTION_VERSION": "1",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-        "HANKO_API_URL": hanko.url,
-        "HANKO_AUDIENCE": "localhost",
-        "SSL_CERT_FILE": str(hanko.ca_file),
-        "NODE_EXTRA_CA_CERTS": str(hanko.ca_file),
-    }
+def _event(token: str) -> bytes:
+    return json.dumps(event_with("http_v2", token)).encode()
+
+
+def _measure(
+    what: str, sandboxes: dict[str, Sandbox], events: list[bytes], bars: dict[str, float]
+) -> dict[str, object]:
+    contestants = {name: invoker(sandbox, cycle(events)) for name, sandbox in sandboxes.items()}
+    take_turns(contestants, WARM_UP_ROUNDS)
+    lines = {name: sandbox.lines for name, sandbox in sandboxes.items()}
+    samples = take_turns(contestants, ROUNDS)
+    for name, sandbox in sandboxes.items():  # nobody wins by writing nothing
+        if not name.startswith("empty") and sandbox.lines - lines[name] < CALLS_PER_ROUND * ROUNDS:
+            raise RuntimeError(f"{name} did not log every event")
+    return report(f"Handler, warm, {what}; Node's client is {NODE_CLIENT}", samples, _ratios(samples, bars))
+
+
+def _ratios(samples: Samples, bars: dict[str, float]) -> list[Ratio]:
+    reference = NODE if NODE in samples else OURS
+    others = [name for name in samples if name not in (reference, AGAIN, RULED)]
+    ours = [ratio(samples, AGAIN, OURS), ratio(samples, RULED, OURS)]
+    return [*ours, *(ratio(samples, name, reference, bars.get(name)) for name in others)]
 
 
 def invoker(sandbox: Sandbox, events: Iterator[bytes]) -> Callable[[], float]:
@@ -82,9 +100,3 @@ def invoker(sandbox: Sandbox, events: Iterator[bytes]) -> Callable[[], float]:
         return statistics.median(calls)
 
     return run
-
-
-def _check_log(log: Path, lines_per_event: int) -> None:
-    """Nobody wins by writing nothing."""
-    if len(log.read_bytes().splitlines()) < lines_per_event * CALLS_PER_ROUND * (WARM_UP_ROUNDS + ROUNDS):
-        raise RuntimeError(f"{log.name} did not log every event")

@@ -72,14 +72,14 @@ def lambda_python() -> str:
     return _environment_for(found)
 
 
-def artifact(name: str, rules: Path = ROOT / "rules.toml") -> Path:
+def artifact(name: str) -> Path:
     """What `make build` makes, built for that Python and this machine, into a folder of that name."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     machine = "x86_64" if platform.machine() == "x86_64" else "arm64"
     target = "host" if lambda_python() == sys.executable else machine
-    _run([sys.executable, "-m", "local.build", str(folder)], BUILD_TARGET=target, RULES=str(rules))
+    _run([sys.executable, "-m", "local.build", str(folder)], BUILD_TARGET=target)
     return folder
 
 

@@ -14,7 +14,8 @@ from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
-from benchmarks.handlers import CALLS_PER_ROUND, OURS, environment_for, invoker
+from benchmarks.contestants import FROM_SOURCE, environment_for
+from benchmarks.handlers import CALLS_PER_ROUND, invoker
 from benchmarks.paired import Samples, ratio, report, take_turns
 from benchmarks.runtime_api import Sandbox
 from events.sign import event_with
@@ -46,7 +47,7 @@ def measure() -> list[dict[str, object]]:
 
         def sandbox(mode: str) -> Sandbox:
             environment = {**environment_for(hanko), **aws.environment, **MODES[mode]}
-            return Sandbox((sys.executable, *OURS), ROOT, environment, logs / str(next(numbers)))
+            return Sandbox((sys.executable, *FROM_SOURCE), ROOT, environment, logs / str(next(numbers)))
 
         client = _client_with_table(aws)
         contestants = {mode: invoker(stack.enter_context(sandbox(mode)), cycle(events)) for mode in MODES}

@@ -59,10 +59,21 @@ class Sandbox:
         target, answer = self._receive()
         seconds = time.perf_counter() - started
         self._connection.sendall(_ACCEPTED)
+        self._wait_for_next()
         if not target.endswith(b"/response"):
             raise RuntimeError(f"the function failed: {answer.decode()}")
-        self._wait_for_next()
         return seconds, answer
+
+    @property
+    def lines(self) -> int:
+        """How many lines it has written."""
+        return self._output.read_bytes().count(b"\n")
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The most that it has had resident at any moment (VmHWM)."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
     def _wait_for_next(self) -> None:
         target, body = self._receive()

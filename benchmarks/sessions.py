@@ -13,7 +13,8 @@ from itertools import count, cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.handlers import CALLS_PER_ROUND, OURS, environment_for, invoker
+from benchmarks.contestants import FROM_SOURCE, environment_for
+from benchmarks.handlers import CALLS_PER_ROUND, invoker
 from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
 from benchmarks.runtime_api import Sandbox
 from events.sign import event_with
@@ -43,7 +44,7 @@ def measure() -> list[dict[str, object]]:
 
         def sandbox(mode: str) -> Sandbox:
             log = logs / str(next(numbers))
-            return Sandbox((sys.executable, *OURS), ROOT, {**environment_for(hanko), **MODES[mode]}, log)
+            return Sandbox((sys.executable, *FROM_SOURCE), ROOT, {**environment_for(hanko), **MODES[mode]}, log)
 
         contestants = {mode: invoker(stack.enter_context(sandbox(mode)), cycle(events)) for mode in MODES}
         contestants["off again"] = invoker(stack.enter_context(sandbox("off")), cycle(events))

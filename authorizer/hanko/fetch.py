@@ -15,7 +15,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -82,8 +82,8 @@ class Connection(HTTPConnection):
     ) -> None:
         """Nothing is opened here; `dial` has done so already."""
         super().__init__(host, port, timeout=timeout_seconds)
-        if dial is not None:
-            self._create_connection = dial.answer  # http.client keeps it there to be replaced
+        # http.client keeps it there to be replaced.
+        self._create_connection: Callable[..., socket.socket] = dial.answer if dial else socket.create_connection
         self._client = client
         self._plain: socket.socket | None = None
         self.is_cut = False

@@ -3,7 +3,8 @@ import jwt from "jsonwebtoken";
 import jwksClient from "jwks-rsa";
 
 const jwksUri = `${process.env.HANKO_API_URL}/.well-known/jwks.json`;
-const client = jwksClient({ cache: true, rateLimit: true, jwksRequestsPerMinute: 10, jwksUri });
+const cacheMaxAge = 1000 * (process.env.PEER_MAX_AGE_SECONDS ?? 600);
+const client = jwksClient({ cache: true, cacheMaxAge, rateLimit: true, jwksRequestsPerMinute: 10, jwksUri });
 
 export async function handler(event) {
   try {

@@ -1,7 +1,8 @@
 // What a careful team writes with jose: the remote key set of the sandbox, filled at start.
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
-const keys = createRemoteJWKSet(new URL(`${process.env.HANKO_API_URL}/.well-known/jwks.json`));
+const cacheMaxAge = 1000 * (process.env.PEER_MAX_AGE_SECONDS ?? 600);
+const keys = createRemoteJWKSet(new URL(`${process.env.HANKO_API_URL}/.well-known/jwks.json`), { cacheMaxAge });
 await keys.reload();
 const options = { audience: process.env.HANKO_AUDIENCE, algorithms: ["RS256"], requiredClaims: ["exp", "iat", "sub"] };
 

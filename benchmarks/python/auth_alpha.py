@@ -12,6 +12,7 @@ _verifier = JWTVerifier(
     algorithms=["RS256"],
     jwks_uri=os.environ["HANKO_API_URL"] + "/.well-known/jwks.json",
     required_claims=["sub", "session_id"],
+    jwks_max_age_seconds=float(os.environ.get("PEER_MAX_AGE_SECONDS", "300")),
 )
 _verifier.prefetch()
 

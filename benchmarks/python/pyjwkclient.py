@@ -6,7 +6,11 @@ import os
 import jwt
 
 _AUDIENCE = os.environ["HANKO_AUDIENCE"]
-_client = jwt.PyJWKClient(os.environ["HANKO_API_URL"] + "/.well-known/jwks.json", timeout=3)
+_client = jwt.PyJWKClient(
+    os.environ["HANKO_API_URL"] + "/.well-known/jwks.json",
+    timeout=3,
+    lifespan=float(os.environ.get("PEER_MAX_AGE_SECONDS", "300")),
+)
 _client.get_jwk_set()
 
 
