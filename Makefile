@@ -67,8 +67,8 @@ invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=... 
 local: $(READY) ## Bring up a local AWS with everything deployed, until Ctrl-C
 	@$(PYTHON) -m local.serve
 
-bench: $(READY) ## Measure our times beside those of the peers
-	$(PYTHON) -m benchmarks
+bench: $(READY) ## Measure ours beside the peers; one section, or all ## [ONLY=cold]
+	$(PYTHON) -m benchmarks $(ONLY)
 
 keys: $(READY) ## Fetch the keys of an environment's Hanko into keys.json, for the artifact ## [ENV=dev]
 	@$(PYTHON) -m local.keys_file $(ENV)

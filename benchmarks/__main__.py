@@ -9,13 +9,15 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import cold, footprint, handlers, peers, picture, revocations, scale, sessions, storms
 from benchmarks.contestants import Field
 from local.build import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RESULTS = peers.FOLDER / "results.json"
 
@@ -45,7 +47,7 @@ def main() -> None:
         results[name] = {**started, "machine": machine, "results": sections[name]()}
         RESULTS.write_text(json.dumps(results, indent=2))
     print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
-    picture.draw(results, RESULTS.with_suffix(".svg"))
+    picture.draw(results, RESULTS.with_name("speed.svg"))
 
 
 def _alone(module: str, python: str) -> object:
