@@ -1,7 +1,7 @@
 """The entry point, and the only global state: everything that is built once per sandbox.
 
 Settings come first: a wrong one stops the function here, with a message that names it. Then the key fetch starts, so
-that the network works while Python imports; the first token waits for what is left of it.
+that the network works while Python imports; the first token waits for what is left of it, unless keys are bundled.
 """
 
 import gc
@@ -26,15 +26,17 @@ except Misconfigured as error:
     raise
 # A snapshot would hold a dead connection and keys of its own day: restored sandboxes fetch with their first token.
 _is_snapshot = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
-_dial = None if _is_snapshot or _settings.proxy else Dial(_settings.api_url, _settings.fetch_timeout_seconds)
+# ssl and http.client take as long to import as a connection does to open. With bundled keys nobody waits for either.
+_dials = not (_is_snapshot or _settings.proxy or _settings.keys.keys_file)
+_dial = Dial(_settings.api_url, _settings.fetch_timeout_seconds) if _dials else None
 
-# ssl and http.client take as long as a connection does; then cryptography and Powertools, as long as the keys do.
 from authorizer.hanko.fetch import JWKS_PATH, HttpsClient  # noqa: E402 - see above
 
 _clock = Clock()
 _client = HttpsClient(_settings, _clock, _dial)
 _prefetch = None if _is_snapshot else _client.start(JWKS_PATH)
 
+# cryptography and Powertools take their time: the keys are on their way meanwhile.
 from authorizer.decision import SessionCheck  # noqa: E402 - see above
 from authorizer.handler import Authorizer  # noqa: E402 - see above
 from authorizer.hanko.keys import KeyCache, KeySet  # noqa: E402 - see above
