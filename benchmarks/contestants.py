@@ -91,9 +91,9 @@ class Field:
         shutil.copytree(self.artifact, bare, ignore=shutil.ignore_patterns("__pycache__"))
         late = "without_overlap.handler"
         return {
-            "ours, keys fetched after the imports": self.ours(self.artifact, late),
+            "ours, keys fetched later": self.ours(self.artifact, late),
             "ours without bytecode": self.ours(bare, PYTHONDONTWRITEBYTECODE="1"),
-            "ours without either": self.ours(bare, late, PYTHONDONTWRITEBYTECODE="1"),
+            "ours without both": self.ours(bare, late, PYTHONDONTWRITEBYTECODE="1"),
         }
 
     def zipped_bytes(self) -> dict[str, int]:

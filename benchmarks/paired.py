@@ -48,10 +48,10 @@ def ratio(samples: Samples, of: str, to: str, bar: float | None = None) -> Ratio
 
 def report(title: str, samples: Samples, ratios: list[Ratio]) -> dict[str, object]:
     """Print what was measured, for people, and return it, for machines."""
-    print(f"\n{title}\n{'':24}median µs   min µs")
+    print(f"\n{title}\n{'':26}median µs   min µs")
     times = {name: {"median_us": statistics.median(s) * 1e6, "min_us": min(s) * 1e6} for name, s in samples.items()}
     for name, time in times.items():
-        print(f"{name:24}{time['median_us']:9.1f}{time['min_us']:9.1f}")
+        print(f"{name:26}{time['median_us']:9.1f}{time['min_us']:9.1f}")
     for one in ratios:
         print(f"  {one.line}")
     return {"title": title, "times": times, "ratios": [asdict(one) for one in ratios]}

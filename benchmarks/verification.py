@@ -27,7 +27,7 @@ from local.hanko import StandInHanko
 POOL_SIZE = 2000  # more tokens than any cache could hold
 CALLS_PER_ROUND = 20
 ROUNDS = 600
-BAR = 1.3
+BAR = 1.25
 
 T = TypeVar("T")
 
