@@ -7,18 +7,20 @@ connection, and again before it answers: so far away are the three round trips o
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
 from benchmarks.contestants import AGAIN, ISSUER, NODE, OURS, Contestant, Field
 from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
+from benchmarks.runtime_api import Sandbox
 from events.sign import event_with
 from local.hanko import StandInHanko
 
 ROUNDS = 30
 LATENCIES_MS = (0, 30)
+UNTIL = ("ready", "answered")
 BUNDLED = "ours, bundled keys"
 BARS = {OURS: 1.0, BUNDLED: 0.7}  # for a key server 30 ms away
 
@@ -34,6 +36,22 @@ def measure(field: Field) -> list[dict[str, object]]:
         bundled = {BUNDLED: field.ours(field.artifact, HANKO_KEYS_FILE="keys.json")}
         everybody = field.everybody() | bundled | field.without_tricks()
         return [_measure(hanko, logs, everybody, latency_ms) for latency_ms in LATENCIES_MS]
+
+
+def starts(sandbox: Callable[[str], Sandbox], modes: Iterable[str], event: bytes) -> dict[str, Callable[[], float]]:
+    """For each mode a start until the sandbox is ready, and one until it has answered, in seconds."""
+
+    def start(mode: str, *, answers: bool) -> Callable[[], float]:
+        def run() -> float:
+            started = time.perf_counter()
+            with sandbox(mode) as running:
+                if answers:
+                    running.invoke(event)
+                return time.perf_counter() - started
+
+        return run
+
+    return {f"{mode}, {until}": start(mode, answers=until == "answered") for mode in modes for until in UNTIL}
 
 
 def _measure(hanko: StandInHanko, logs: Path, everybody: dict[str, Contestant], latency_ms: int) -> dict[str, object]:

@@ -8,12 +8,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cold import UNTIL, starts
 from benchmarks.contestants import FROM_SOURCE, environment_for
 from benchmarks.handlers import CALLS_PER_ROUND, invoker
 from benchmarks.paired import Samples, ratio, report, take_turns
@@ -55,7 +55,7 @@ def measure() -> list[dict[str, object]]:
         contestants["bare BatchGetItem"] = lambda: statistics.median(_ask(client) for _ in range(CALLS_PER_ROUND))
         take_turns(contestants, WARM_UP_ROUNDS)
         warm = _warm(take_turns(contestants, ROUNDS))
-        return [warm, _cold(take_turns(_starts(sandbox, events[0]), COLD_ROUNDS))]
+        return [warm, _cold(take_turns(starts(sandbox, ("off", "asked"), events[0]), COLD_ROUNDS))]
 
 
 def _warm(samples: Samples) -> dict[str, object]:
@@ -69,26 +69,8 @@ def _warm(samples: Samples) -> dict[str, object]:
 
 
 def _cold(samples: Samples) -> dict[str, object]:
-    ratios = [ratio(samples, f"asked, {until}", f"off, {until}") for until in ("ready", "answered")]
+    ratios = [ratio(samples, f"asked, {until}", f"off, {until}") for until in UNTIL]
     return report("Revocation table, a cold start: until ready, until the first answer", samples, ratios)
-
-
-def _starts(sandbox: Callable[[str], Sandbox], event: bytes) -> dict[str, Callable[[], float]]:
-    def start(mode: str, *, answers: bool) -> Callable[[], float]:
-        def run() -> float:
-            started = time.perf_counter()
-            with sandbox(mode) as running:
-                if answers:
-                    running.invoke(event)
-                return time.perf_counter() - started
-
-        return run
-
-    return {
-        f"{mode}, {until}": start(mode, answers=until == "answered")
-        for mode in ("off", "asked")
-        for until in ("ready", "answered")
-    }
 
 
 def _client_with_table(aws: LocalAws) -> Any:  # noqa: ANN401 - botocore makes its clients' methods at run time

@@ -13,6 +13,7 @@ from itertools import count, cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.cold import UNTIL, starts
 from benchmarks.contestants import FROM_SOURCE, environment_for
 from benchmarks.handlers import CALLS_PER_ROUND, invoker
 from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
@@ -51,7 +52,7 @@ def measure() -> list[dict[str, object]]:
         contestants["round trip"] = stack.enter_context(_round_trips(hanko, cycle(tokens)))
         take_turns(contestants, WARM_UP_ROUNDS)
         warm = _warm(take_turns(contestants, ROUNDS))
-        return [warm, _cold(take_turns(_starts(sandbox, events[0]), COLD_ROUNDS))]
+        return [warm, _cold(take_turns(starts(sandbox, MODES, events[0]), COLD_ROUNDS))]
 
 
 def _warm(samples: Samples) -> dict[str, object]:
@@ -70,29 +71,9 @@ def _warm(samples: Samples) -> dict[str, object]:
 
 def _cold(samples: Samples) -> dict[str, object]:
     ratios: list[Ratio] = [
-        ratio(samples, f"{mode}, {until}", f"off, {until}")
-        for until in ("ready", "answered")
-        for mode in list(MODES)[1:]
+        ratio(samples, f"{mode}, {until}", f"off, {until}") for until in UNTIL for mode in list(MODES)[1:]
     ]
     return report("Session check, a cold start: until ready, until the first answer", samples, ratios)
-
-
-def _starts(sandbox: Callable[[str], Sandbox], event: bytes) -> dict[str, Callable[[], float]]:
-    def start(mode: str, *, answers: bool) -> Callable[[], float]:
-        def run() -> float:
-            started = time.perf_counter()
-            with sandbox(mode) as running:
-                if answers:
-                    running.invoke(event)
-                return time.perf_counter() - started
-
-        return run
-
-    return {
-        f"{mode}, {until}": start(mode, answers=until == "answered")
-        for mode in MODES
-        for until in ("ready", "answered")
-    }
 
 
 @contextmanager
