@@ -17,9 +17,10 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+from authorizer.clock import Clock
+from authorizer.config import Settings
 from authorizer.errors import Misconfigured
-from authorizer.hanko.fetch import FetchFailed
-from authorizer.hanko.keys import parse_keys
+from authorizer.hanko.bundled import read_bundled
 from authorizer.hanko.strict import parse_object
 from authorizer.rules_source import rules_of
 
@@ -114,19 +115,19 @@ def copy_rules(artifacts: Path, rules: Path) -> None:
 def copy_keys(artifacts: Path, keys: Path, environment: str) -> None:
     """Copy the bundled key set, checked: what would stop the function in that environment ("" if none) is said here."""
     parameters = parameters_of(environment) if environment else {}
+    wanted = parameters.get("HankoKeysFile") or KEYS_FILE.name
+    if wanted != KEYS_FILE.name:
+        sys.exit(f"{environment} has {wanted} as HankoKeysFile: what is packed is {KEYS_FILE.name}")
     if not keys.exists():
         if parameters.get("HankoKeysFile"):
             sys.exit(f"{environment} has a HankoKeysFile, but there is no {keys}: make keys ENV={environment}")
         return
-    data = keys.read_bytes()
     try:
-        parse_keys(data)
-    except FetchFailed:
-        sys.exit(f"{keys} holds no usable key set: make keys ENV=..., or delete it")
-    origin, hanko = parse_object(data).get("hanko_api_url"), parameters.get("HankoApiUrl")
-    if hanko is not None and origin != hanko.removesuffix("/"):
-        sys.exit(f"{keys} is not from the Hanko of {environment}: make keys ENV={environment}, or delete it")
-    shutil.copyfile(keys, artifacts / "keys.json")
+        api_url = parameters.get("HankoApiUrl") or str(parse_object(keys.read_bytes()).get("hanko_api_url"))
+        read_bundled(Settings.from_env({"HANKO_API_URL": api_url, "HANKO_AUDIENCE": "nobody"}), Clock(), keys)
+    except (Misconfigured, ValueError) as error:
+        sys.exit(f"{error}\n({keys}: make keys ENV={environment or '...'}, or delete it)")
+    shutil.copyfile(keys, artifacts / KEYS_FILE.name)
 
 
 def remove_unused(artifacts: Path) -> None:

@@ -9,9 +9,11 @@ lets nobody in:
 - Its set is never fresh, so the first fetch starts with the sandbox as it does without a file, and what Hanko answers
   replaces the set as a whole. What only Hanko can say, it is asked as ever: an unknown key id joins that fetch.
 - So a key that Hanko has withdrawn works here in a new sandbox for as long as its first fetch may take (once that has
-  failed, or was frozen, a token waits for the next one), and while Hanko cannot be reached; and whatever happens, no
-  longer than `HANKO_KEYS_FILE_MAX_AGE_SECONDS` after the file was fetched. Whoever holds a stolen key can cause cold
-  starts to use those moments: after a theft, withdraw the key and deploy without the file or with a new one.
+  failed, or was frozen, a token waits for the next one), and while no fetch succeeds, for whatever reason: Hanko down,
+  its rate limit, an answer without a usable key. Whatever happens, that is no longer than
+  `HANKO_KEYS_FILE_MAX_AGE_SECONDS` after the file was fetched (`HANKO_KEYS_MAX_STALE_SECONDS` is for fetched sets).
+  Whoever holds a stolen key can cause cold starts to use those moments, and perhaps the rate limit: after a theft,
+  withdraw the key and deploy without the file or with a new one.
 - The age counts from when the fetch began, a time written into the file by who fetched it (those of the artifact's
   files are all the same). One that lies ahead would lengthen the file's life, and stops the function.
 """
@@ -44,8 +46,9 @@ def read_bundled(settings: Settings, clock: Clock, file: Path) -> KeySet:
         raise _wrong("names a file with the keys of another Hanko than HANKO_API_URL")
     if type(fetched_at) is not int or not 0 < fetched_at <= now.wall + settings.clock_skew_seconds:
         raise _wrong("names a file that does not say when it was fetched, or a time that lies ahead")
-    # Both clocks tell the file's age from here on.
-    began = Instant(fetched_at, now.monotonic - (now.wall - fetched_at))
+    # Both clocks tell the file's age from here on; a time that lies ahead by the clocks' difference is no time to gain.
+    age_seconds = max(0.0, now.wall - fetched_at)
+    began = Instant(now.wall - age_seconds, now.monotonic - age_seconds)
     return KeySet(keys, began, max_age_seconds=0, max_stale_seconds=settings.keys.keys_file_max_age_seconds)
 
 

@@ -241,6 +241,14 @@ def test_a_file_as_young_as_can_be_is_not_fresh(start: Start, hanko: StandInHank
     assert keys.take_report() == KeyReport(age_seconds=0, fetches=1)
 
 
+def test_a_file_from_a_clock_that_is_ahead_is_not_fresh_either(start: Start, hanko: StandInHanko, time_: Time) -> None:
+    hanko.behave("status", code=500)
+    keys = finished(start(age_seconds=-10))
+    time_.advance(1)
+    keys.find(hanko.kids[0])
+    assert keys.take_report() == KeyReport(age_seconds=1, fetches=1, failure=FetchFailure.STATUS, stale=True)
+
+
 def test_a_restored_snapshot_begins_to_fetch_with_its_first_token_and_does_not_wait(
     start: Start, hanko: StandInHanko
 ) -> None:

@@ -661,6 +661,11 @@ def test_a_connection_that_does_not_come_holds_nobody_up_beyond_the_deadline() -
             assert ends(fetch)
 
 
+def test_a_name_that_cannot_be_one_is_a_failure_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    assert failure(dialled("https://a..b.example").start(JWKS_PATH)) is FetchFailure.PROTOCOL
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_kept_connection_that_was_dialled_is_replaced_by_a_new_one() -> None:
     script = Script(saying(whole("1")), saying(whole("2")))
     with serving(script) as address:
