@@ -62,7 +62,7 @@ def files_below(folder: Path) -> set[str]:
 def test_the_artifact_holds_the_authorizer_and_its_packages_and_nothing_else(artifact: Path) -> None:
     assert {path.name.partition("-")[0] for path in artifact.iterdir()} == {
         *("__pycache__", "_cffi_backend.cpython", "authorizer", "aws_lambda_powertools", "cffi", "cryptography"),
-        *("jmespath", "jwt", "pycparser", "pyjwt", "rules.toml", "typing_extensions", "typing_extensions.py"),
+        *("jmespath", "pycparser", "rules.toml", "typing_extensions", "typing_extensions.py"),
     }
     # Of these two there is only the dist-info, for Amazon Inspector.
     assert not (artifact / "cffi").exists()
@@ -72,7 +72,7 @@ def test_the_artifact_holds_the_authorizer_and_its_packages_and_nothing_else(art
 def test_the_artifact_holds_no_leftovers_of_pip_and_no_types(artifact: Path) -> None:
     unwanted = ("RECORD", "INSTALLER", "REQUESTED", "WHEEL", "direct_url.json", "py.typed")
     assert not [name for name in files_below(artifact) if name.endswith((".pyi", *unwanted))]
-    assert (artifact / "pyjwt-2.15.1.dist-info" / "METADATA").is_file()
+    assert (artifact / "cryptography-50.0.2.dist-info" / "METADATA").is_file()
 
 
 def test_every_module_has_bytecode_that_trusts_itself_and_names_the_path_in_aws(artifact: Path) -> None:
@@ -155,20 +155,32 @@ def test_a_key_set_is_packed_and_a_wrong_one_stops_the_build(tmp_path: Path) -> 
         fetch_keys(hanko.url, {}, Clock(), keys)
     build.copy_keys(artifacts, keys, "")
     assert (artifacts / "keys.json").read_bytes() == keys.read_bytes()
-    with pytest.raises(SystemExit, match="not from the Hanko of prod: make keys ENV=prod"):
+    with pytest.raises(SystemExit, match=r"another Hanko[\s\S]*make keys ENV=prod"):
         build.copy_keys(artifacts, keys, "prod")
     url = build.parameters_of("prod")["HankoApiUrl"]
     keys.write_text(json.dumps(json.loads(keys.read_text()) | {"hanko_api_url": url}))
     build.copy_keys(artifacts, keys, "prod")
     assert (artifacts / "keys.json").read_bytes() == keys.read_bytes()
+    keys.write_text(json.dumps(json.loads(keys.read_text()) | {"fetched_at": None}))
+    with pytest.raises(SystemExit, match="does not say when it was fetched"):
+        build.copy_keys(artifacts, keys, "prod")
     keys.write_text("{}")
     with pytest.raises(SystemExit, match="holds no usable key set"):
+        build.copy_keys(artifacts, keys, "prod")
+    keys.write_text("no JSON")
+    with pytest.raises(SystemExit, match=r"make keys ENV=\.\.\."):
         build.copy_keys(artifacts, keys, "")
 
 
 def test_a_key_set_that_an_environment_wants_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "parameters_of", lambda _environment: {"HankoKeysFile": "keys.json"})
     with pytest.raises(SystemExit, match="make keys ENV=prod"):
+        build.copy_keys(tmp_path, tmp_path / "keys.json", "prod")
+
+
+def test_a_key_set_of_another_name_is_never_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "parameters_of", lambda _environment: {"HankoKeysFile": "others.json"})
+    with pytest.raises(SystemExit, match=r"what is packed is keys\.json"):
         build.copy_keys(tmp_path, tmp_path / "keys.json", "prod")
 
 
