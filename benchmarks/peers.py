@@ -14,7 +14,7 @@ from local.runtime import RUNTIME_PACKAGES
 FOLDER = ROOT / ".local" / "bench"
 NODE_SOURCES = Path(__file__).parent / "node"
 PYTHON_PEERS = Path(__file__).parent / "requirements.txt"
-FROM_DEV = ("awslambdaric", "simplejson", "snapshot-restore-py", "urllib3")  # the runtime client; auth_alpha's client
+FROM_DEV = ("awslambdaric", "simplejson", "snapshot-restore-py", "pyjwt", "urllib3")  # the runtime client; peers' own
 
 
 def pythons() -> list[str]:
