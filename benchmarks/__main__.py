@@ -1,7 +1,8 @@
 """`python -m benchmarks [section ...]`: measure, print, and keep the figures in .local/bench/results.json.
 
-Sections: verification, rules, handlers, cold, storms, footprint, sessions, revocations, scale; all by default. What the
-others found before stays in the file.
+Sections: verification, rules, handlers, emulator, cold, storms, footprint, sessions, revocations, scale; all if none is
+named.
+What the others found before stays in the file.
 """
 
 import json
@@ -12,7 +13,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import cold, footprint, handlers, peers, picture, revocations, scale, sessions, storms
+from benchmarks import cold, emulator, footprint, handlers, peers, picture, revocations, scale, sessions, storms
 from benchmarks.contestants import Field
 from local.build import ROOT
 
@@ -30,6 +31,7 @@ def main() -> None:
         "verification": lambda: [_alone("verification", python) for python in peers.pythons()],
         "rules": lambda: [_alone("rules", python) for python in peers.pythons()],
         "handlers": lambda: handlers.measure(field),
+        "emulator": lambda: emulator.measure(field),
         "cold": lambda: cold.measure(field),
         "storms": lambda: storms.measure(field),
         "footprint": lambda: footprint.measure(field),

@@ -34,7 +34,6 @@ PACKAGES = {
 NODE_PEERS = {"Node aws-jwt-verify": "aws-jwt-verify", "Node jose": "jose", "Node Auth0 sample": "auth0"}
 OURS, AGAIN, NODE = "ours", "ours again", "Node aws-jwt-verify"
 FROM_SOURCE = ("-m", "awslambdaric", HANDLER)  # ours, out of this checkout
-NODE_CLIENT = "benchmarks/node/runtime.mjs, a minimal loop of our own, lighter than AWS's client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +62,23 @@ class Field:
     def everybody(self) -> dict[str, Contestant]:
         """Ours twice, to show the noise, all peers, and the floors."""
         ours = {OURS: self.ours(self.artifact), AGAIN: self.ours(self.artifact)}
-        python = {name: self._python_peer(module) for name, module in PYTHON_PEERS.items()}
-        floor = {"empty Python handler": self._python_peer("empty")}
+        python = {name: self.python_peer(module) for name, module in PYTHON_PEERS.items()}
+        floor = {"empty Python handler": self.python_peer("empty")}
         if self._node is None:
             return ours | python | floor
-        node = {name: self._node_peer(self._node, module) for name, module in NODE_PEERS.items()}
-        return ours | node | python | floor | {"empty Node handler": self._node_peer(self._node, "empty")}
+        node = {name: _node_peer(self._node, module) for name, module in NODE_PEERS.items()}
+        return ours | node | python | floor | {"empty Node handler": _node_peer(self._node, "empty")}
 
     def ours(self, artifact: Path, handler: str = HANDLER, **environment: str) -> Contestant:
         """The authorizer out of that folder; the runtime client's packages come from elsewhere, as they do in AWS."""
         path = f"{artifact}:{self._runtime}:{ROOT / 'benchmarks' / 'python'}"
         command = (self._python, "-S", "-m", "awslambdaric", handler)
         return Contestant(command, artifact, {"PYTHONPATH": path, **environment})
+
+    def python_peer(self, module: str) -> Contestant:
+        """A handler of benchmarks/python, which finds the packages of all peers."""
+        path = f"{ROOT / 'benchmarks' / 'python'}:{self._packages}"
+        return Contestant((self._python, "-S", "-m", "awslambdaric", f"{module}.handler"), ROOT, {"PYTHONPATH": path})
 
     def artifact_with(self, rules: str) -> Path:
         """A copy of the artifact with these rules."""
@@ -100,17 +104,14 @@ class Field:
         """The size of the zip file: ours as built; of a peer, the packages that it needs, as they are installed."""
         sizes = {OURS: len(packed_artifact(self.artifact))}
         for name, patterns in PACKAGES.items():
-            root = self._node / "node_modules" if name in NODE_PEERS and self._node else self._packages
+            root = self._node.folder / "node_modules" if name in NODE_PEERS and self._node else self._packages
             if name in PYTHON_PEERS or self._node:
                 sizes[name] = _zipped_bytes(root, patterns)
         return sizes
 
-    def _python_peer(self, module: str) -> Contestant:
-        path = f"{ROOT / 'benchmarks' / 'python'}:{self._packages}"
-        return Contestant((self._python, "-S", "-m", "awslambdaric", f"{module}.handler"), ROOT, {"PYTHONPATH": path})
 
-    def _node_peer(self, folder: Path, module: str) -> Contestant:
-        return Contestant(("node", "runtime.mjs", module), folder)
+def _node_peer(node: peers.Node, module: str) -> Contestant:
+    return Contestant(node.command(module), node.folder)
 
 
 def environment_for(hanko: StandInHanko) -> dict[str, str]:

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from local.build import LAMBDA_PYTHON, ROOT, find_interpreter
 from local.runtime import RUNTIME_PACKAGES
 
 FOLDER = ROOT / ".local" / "bench"
 NODE_SOURCES = Path(__file__).parent / "node"
+NODE_CLIENT = "aws-lambda-ric"
 PYTHON_PEERS = Path(__file__).parent / "requirements.txt"
 FROM_DEV = ("awslambdaric", "simplejson", "snapshot-restore-py", "pyjwt", "urllib3")  # the runtime client; peers' own
 
@@ -49,18 +51,39 @@ def _pins_of(names: tuple[str, ...]) -> str:
     return "".join(f"\n{block}\n" for block in blocks if block.split("==")[0] in names)
 
 
-def node() -> Path | None:
-    """The folder of the Node peers, installed as their lock says; None where there is no Node."""
-    if shutil.which("npm") is None:
-        print("no node and npm here: measured against Python only")
-        return None
-    folder = FOLDER / "node"
-    lock, installed = NODE_SOURCES / "package-lock.json", folder / "installed.json"
-    shutil.copytree(NODE_SOURCES, folder, dirs_exist_ok=True)
+class Node(NamedTuple):
+    """Node as Lambda runs it: the newest version there is, with AWS's own runtime client. `folder` holds the peers."""
+
+    folder: Path
+
+    @property
+    def home(self) -> Path:
+        """Where this Node itself lies."""
+        machine = "x64" if platform.machine() == "x86_64" else "arm64"
+        return self.folder / "node_modules" / f"node-linux-{machine}"
+
+    def command(self, module: str) -> tuple[str, ...]:
+        """What runs the handler of a module, in `folder`."""
+        client = self.folder / "node_modules" / NODE_CLIENT / "bin" / "index.mjs"
+        return (str(self.home / "bin" / "node"), str(client), f"{module}.handler")
+
+
+def node() -> Node | None:
+    """Node and its peers, installed as their lock says; None where they cannot be. AWS's client takes a minute."""
+    found = Node(FOLDER / "node")
+    lock, installed = NODE_SOURCES / "package-lock.json", found.folder / "installed.json"
+    shutil.copytree(NODE_SOURCES, found.folder, dirs_exist_ok=True)
     if not installed.exists() or installed.read_text() != lock.read_text():
-        _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+        path = f"{found.home / 'bin'}:{os.environ['PATH']}"
+        try:
+            _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], found.folder)
+            _run(["npm", "rebuild", NODE_CLIENT], found.folder, PATH=path, npm_config_nodedir=str(found.home))
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"measured against Python only: Node's peers need Linux, npm, and what builds {NODE_CLIENT}")
+            print(f"(cmake, autoconf, automake, libtool, a compiler for C++): {error}")
+            return None
         shutil.copy(lock, installed)
-    return folder
+    return found
 
 
 def lambda_python() -> str:

@@ -50,8 +50,8 @@ def measure() -> list[dict[str, object]]:
             return Sandbox((sys.executable, *FROM_SOURCE), ROOT, environment, logs / str(next(numbers)))
 
         client = _client_with_table(aws)
-        contestants = {mode: invoker(stack.enter_context(sandbox(mode)), cycle(events)) for mode in MODES}
-        contestants["off again"] = invoker(stack.enter_context(sandbox("off")), cycle(events))
+        contestants = {mode: invoker(stack.enter_context(sandbox(mode)).invoke, cycle(events)) for mode in MODES}
+        contestants["off again"] = invoker(stack.enter_context(sandbox("off")).invoke, cycle(events))
         contestants["bare BatchGetItem"] = lambda: statistics.median(_ask(client) for _ in range(CALLS_PER_ROUND))
         take_turns(contestants, WARM_UP_ROUNDS)
         warm = _warm(take_turns(contestants, ROUNDS))

@@ -47,8 +47,8 @@ def measure() -> list[dict[str, object]]:
             log = logs / str(next(numbers))
             return Sandbox((sys.executable, *FROM_SOURCE), ROOT, {**environment_for(hanko), **MODES[mode]}, log)
 
-        contestants = {mode: invoker(stack.enter_context(sandbox(mode)), cycle(events)) for mode in MODES}
-        contestants["off again"] = invoker(stack.enter_context(sandbox("off")), cycle(events))
+        contestants = {mode: invoker(stack.enter_context(sandbox(mode)).invoke, cycle(events)) for mode in MODES}
+        contestants["off again"] = invoker(stack.enter_context(sandbox("off")).invoke, cycle(events))
         contestants["round trip"] = stack.enter_context(_round_trips(hanko, cycle(tokens)))
         take_turns(contestants, WARM_UP_ROUNDS)
         warm = _warm(take_turns(contestants, ROUNDS))
