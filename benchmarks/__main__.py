@@ -41,7 +41,8 @@ def main() -> None:
     }
     if unknown := set(sys.argv[1:]) - set(sections):
         sys.exit(f"no section {', '.join(sorted(unknown))}; there are: {', '.join(sections)}")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, this Python {platform.python_version()}"
+    machine += f"; functions run on {field.runtimes}"
     print(f"{machine}. Ratios are medians of paired rounds (a tenth of them is below, a tenth above the range).")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in sys.argv[1:] or sections:
@@ -52,11 +53,12 @@ def main() -> None:
     picture.draw(results, RESULTS.with_name("speed.svg"))
 
 
-def _alone(module: str, python: str) -> object:
+def _alone(module: str, python: peers.Python) -> object:
     """In a process of its own, on that Python; it prints its report itself, and leaves it as JSON in a file."""
     file = peers.FOLDER / f"{module}.json"
-    command = [python, "-m", f"benchmarks.{module}", str(file)]
-    subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 - ourselves
+    command = [*python.command, "-m", f"benchmarks.{module}", str(file)]
+    own = {**os.environ, "PYTHONPATH": str(python.packages)}
+    subprocess.run(command, cwd=ROOT, check=True, env=own)  # noqa: S603 - ourselves
     return json.loads(file.read_text())
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,8 +57,15 @@ class Field:
         """Takes a minute where nothing is installed yet."""
         self._python, self._node = peers.lambda_python(), peers.node()
         self._runtime = peers.runtime_packages(self._python)
-        self._packages = peers.site_packages_of(self._python)
         self.artifact = peers.artifact("artifact")
+
+    @property
+    def runtimes(self) -> str:
+        """What functions run on."""
+        versions = [_version_of(*self._python.command)]
+        if self._node:
+            versions.append(f"Node {_version_of(str(self._node.home / 'bin' / 'node'))}")
+        return ", ".join(versions)
 
     def everybody(self) -> dict[str, Contestant]:
         """Ours twice, to show the noise, all peers, and the floors."""
@@ -72,13 +80,15 @@ class Field:
     def ours(self, artifact: Path, handler: str = HANDLER, **environment: str) -> Contestant:
         """The authorizer out of that folder; the runtime client's packages come from elsewhere, as they do in AWS."""
         path = f"{artifact}:{self._runtime}:{ROOT / 'benchmarks' / 'python'}"
-        command = (self._python, "-S", "-m", "awslambdaric", handler)
+        command = (*self._python.command, "-S", "-m", "awslambdaric", handler)
         return Contestant(command, artifact, {"PYTHONPATH": path, **environment})
 
     def python_peer(self, module: str) -> Contestant:
         """A handler of benchmarks/python, which finds the packages of all peers."""
-        path = f"{ROOT / 'benchmarks' / 'python'}:{self._packages}"
-        return Contestant((self._python, "-S", "-m", "awslambdaric", f"{module}.handler"), ROOT, {"PYTHONPATH": path})
+        path = f"{ROOT / 'benchmarks' / 'python'}:{self._python.packages}"
+        return Contestant(
+            (*self._python.command, "-S", "-m", "awslambdaric", f"{module}.handler"), ROOT, {"PYTHONPATH": path}
+        )
 
     def artifact_with(self, rules: str) -> Path:
         """A copy of the artifact with these rules."""
@@ -104,7 +114,7 @@ class Field:
         """The size of the zip file: ours as built; of a peer, the packages that it needs, as they are installed."""
         sizes = {OURS: len(packed_artifact(self.artifact))}
         for name, patterns in PACKAGES.items():
-            root = self._node.folder / "node_modules" if name in NODE_PEERS and self._node else self._packages
+            root = self._node.folder / "node_modules" if name in NODE_PEERS and self._node else self._python.packages
             if name in PYTHON_PEERS or self._node:
                 sizes[name] = _zipped_bytes(root, patterns)
         return sizes
@@ -112,6 +122,10 @@ class Field:
 
 def _node_peer(node: peers.Node, module: str) -> Contestant:
     return Contestant(node.command(module), node.folder)
+
+
+def _version_of(*command: str) -> str:
+    return subprocess.run([*command, "--version"], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603 - asks it
 
 
 def environment_for(hanko: StandInHanko) -> dict[str, str]:

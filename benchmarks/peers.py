@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.debian import optimised_python
 from local.build import LAMBDA_PYTHON, ROOT, find_interpreter
 from local.runtime import RUNTIME_PACKAGES
 
@@ -19,15 +20,31 @@ PYTHON_PEERS = Path(__file__).parent / "requirements.txt"
 FROM_DEV = ("awslambdaric", "simplejson", "snapshot-restore-py", "pyjwt", "urllib3")  # the runtime client; peers' own
 
 
-def pythons() -> list[str]:
-    """The interpreters to measure on: this one, and if it is another, one of the version that runs in AWS."""
+class Python(NamedTuple):
+    """An interpreter, and the folder of the packages that are measured on it."""
+
+    command: tuple[str, ...]
+    packages: Path
+
+
+def pythons() -> list[Python]:
+    """The interpreters to measure on: this one, and if it is another, the one that runs functions."""
+    this, other = _this_python(), lambda_python()
+    return [this] if this == other else [this, other]
+
+
+def lambda_python() -> Python:
+    """What runs functions here: of the version that AWS runs and optimised as it has to be, as far as there is one."""
     found = find_interpreter()
-    if f"{sys.version_info.major}.{sys.version_info.minor}" == LAMBDA_PYTHON:
-        return [sys.executable]
     if found is None:
-        print(f"no python{LAMBDA_PYTHON} here, which is what AWS runs: measured on this Python only")
-        return [sys.executable]
-    return [sys.executable, _environment_for(found)]
+        print(f"no python{LAMBDA_PYTHON} here, which is what AWS runs: measured on this one")
+        return _this_python()
+    python = _environment_for(found)
+    return Python(optimised_python(FOLDER / "debian") or (python,), _site_packages_of(python))
+
+
+def _this_python() -> Python:
+    return Python((sys.executable,), _site_packages_of(sys.executable))
 
 
 def _environment_for(interpreter: str) -> str:
@@ -86,38 +103,29 @@ def node() -> Node | None:
     return found
 
 
-def lambda_python() -> str:
-    """The Python that runs functions here: one of the version that AWS runs, with the peers' packages; else this."""
-    found = find_interpreter()
-    if found is None:
-        print(f"no python{LAMBDA_PYTHON} here, which is what AWS runs")
-        return sys.executable
-    return _environment_for(found)
-
-
 def artifact(name: str) -> Path:
     """What `make build` makes, built for that Python and this machine, into a folder of that name."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     machine = "x86_64" if platform.machine() == "x86_64" else "arm64"
-    target = "host" if lambda_python() == sys.executable else machine
+    target = "host" if find_interpreter() is None else machine
     _run([sys.executable, "-m", "local.build", str(folder)], BUILD_TARGET=target)
     return folder
 
 
-def runtime_packages(python: str) -> Path:
+def runtime_packages(python: Python) -> Path:
     """A folder with the runtime client of that Python, and with nothing else of its environment."""
-    site_packages, folder = site_packages_of(python), FOLDER / "runtime"
+    folder = FOLDER / "runtime"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for pattern in RUNTIME_PACKAGES:
-        for path in site_packages.glob(pattern):
+        for path in python.packages.glob(pattern):
             (folder / path.name).symlink_to(path)
     return folder
 
 
-def site_packages_of(python: str) -> Path:
+def _site_packages_of(python: str) -> Path:
     """Where that Python keeps its packages."""
     command = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())  # noqa: S603 - asks it
