@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -13,8 +12,7 @@ class Instant(NamedTuple):
     monotonic: float
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """The wall clock (seconds since 1970) and the monotonic one."""
 
     wall: Callable[[], float] = time.time

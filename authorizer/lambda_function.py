@@ -6,7 +6,6 @@ that the network works while Python imports; the first token waits for what is l
 
 import gc
 import os
-from pathlib import Path
 
 # What is imported and built from here on stays: to look for garbage in it costs 4 % of a cold start, and finds none.
 gc.disable()
@@ -37,6 +36,8 @@ _client = HttpsClient(_settings, _clock, _dial)
 _prefetch = None if _is_snapshot else _client.start(JWKS_PATH)
 
 # cryptography and Powertools take their time: the keys are on their way meanwhile.
+from pathlib import Path  # noqa: E402 - see above
+
 from authorizer.decision import SessionCheck  # noqa: E402 - see above
 from authorizer.handler import Authorizer  # noqa: E402 - see above
 from authorizer.hanko.keys import KeyCache, KeySet  # noqa: E402 - see above

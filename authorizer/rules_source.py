@@ -4,7 +4,6 @@ Where there are none, nothing that knows them is imported: 3 ms of a cold start,
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +94,8 @@ class ParameterRules:
         except (Unavailable, Misconfigured) as error:
             self._failed_at = self._clock.now()
             if self._rules is not None:
+                from dataclasses import replace  # noqa: PLC0415 - see exchange.py
+
                 self._rules = replace(self._rules, stale=str(error)[:MAX_STALE_CHARACTERS])
             elif isinstance(error, Misconfigured):
                 raise

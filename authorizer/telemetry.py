@@ -11,7 +11,6 @@ import os
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePath
 
@@ -55,12 +54,14 @@ _UNIT = {"Duration": "Milliseconds", "KeySetAge": "Seconds"}  # all others are c
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(slots=True, kw_only=True)
 class _Traced:
     """What records have in common."""
 
-    stack: list[str] | None = None
-    started: float = field(default_factory=time.perf_counter)
+    def __init__(self, invocation_id: str) -> None:
+        """It begins now."""
+        self.invocation_id = invocation_id
+        self.stack: list[str] | None = None
+        self._started = time.perf_counter()
 
     def trace(self, error: Exception) -> None:
         """Keep where an unforeseen error came from, without its text."""
@@ -70,28 +71,27 @@ class _Traced:
 
     def duration_ms(self) -> float:
         """Since it began."""
-        return round((time.perf_counter() - self.started) * 1000, 3)
+        return round((time.perf_counter() - self._started) * 1000, 3)
 
 
-@dataclass(slots=True)
 class Record(_Traced):
     """What is known of one request, filled in as it becomes known."""
 
-    invocation_id: str
-    request: Request | None = None
-    decision: Decision | None = None
+    def __init__(self, invocation_id: str, request: Request | None = None, decision: Decision | None = None) -> None:
+        """It begins now."""
+        super().__init__(invocation_id)
+        self.request, self.decision = request, decision
 
 
-@dataclass(slots=True)
 class WebhookRecord(_Traced):
     """What is known of one webhook, filled in as it becomes known."""
 
-    invocation_id: str
-    request_id: str
-    event: str = ""
-    outcome: Outcome = Outcome.UNAVAILABLE
-    reason: Reason = Reason.INTERNAL
-    status: int | None = None
+    def __init__(self, invocation_id: str, request_id: str) -> None:
+        """It begins now, and what nobody has said yet is a failure."""
+        super().__init__(invocation_id)
+        self.request_id, self.event = request_id, ""
+        self.outcome, self.reason = Outcome.UNAVAILABLE, Reason.INTERNAL
+        self.status: int | None = None
 
 
 class Telemetry:

@@ -655,6 +655,6 @@ def test_a_wrong_value_is_never_repeated(name: str) -> None:
 
 
 def test_secrets_are_not_printed_with_the_settings() -> None:
-    shown = repr(settings(HANKO_LOG_HASH_KEY=f"{SECRET}-{SECRET}", HTTPS_PROXY=f"http://{SECRET}:{SECRET}@proxy:3128"))
-    assert SECRET not in shown
-    assert "proxy" in shown
+    one = settings(HANKO_LOG_HASH_KEY=f"{SECRET}-{SECRET}", HTTPS_PROXY=f"http://{SECRET}:{SECRET}@proxy:3128")
+    assert repr(one) == "Settings(https://tenant.hanko.io)"
+    assert repr(one.proxy) == "Proxy(proxy:3128)"

@@ -16,10 +16,10 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from authorizer import __version__
@@ -53,18 +53,20 @@ class FetchFailed(Exception):
         self.failure, self.status = failure, status
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What is asked. Headers and body may hold a token."""
 
     path: str
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    method: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+    def __repr__(self) -> str:
+        """Without what may be secret."""
+        return f"Question({self.method} {self.path})"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A complete 200 answer: its body, at most `MAX_BODY_BYTES`, and its Cache-Control header or ""."""
 
     body: bytes

@@ -9,7 +9,7 @@ A set that came with the artifact (bundled.py) is the first: nobody waits for th
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -57,8 +57,7 @@ class Rs256:
 RS256 = Rs256()
 
 
-@dataclass(frozen=True, slots=True)
-class KeySet:
+class KeySet(NamedTuple):
     """The usable keys of one answer, by key id; `fetched_at` is when the fetch began.
 
     Older than `max_age_seconds` it is fetched anew; while that fails it serves for `max_stale_seconds` more.
@@ -70,8 +69,7 @@ class KeySet:
     max_stale_seconds: int
 
 
-@dataclass(slots=True)
-class KeyReport:
+class KeyReport(NamedTuple):
     """What the key set did since it was last asked: for the log line and the metrics."""
 
     age_seconds: float | None = None
@@ -121,9 +119,9 @@ class KeyCache:
     def take_report(self) -> KeyReport:
         """What happened since the last call, and the age of the set now."""
         report, self._report = self._report, KeyReport()
-        if self._set is not None:
-            report.age_seconds = self._clock.seconds_since(self._set.fetched_at)
-        return report
+        if self._set is None:
+            return report
+        return report._replace(age_seconds=self._clock.seconds_since(self._set.fetched_at))
 
     def _bundled_key(self, kid: str) -> RSAPublicKey | None:
         """The key in the bundled set, for as long as the first fetch is under way and can still come to its end."""
@@ -133,17 +131,19 @@ class KeyCache:
             self._prefetch = self._client.start(JWKS_PATH)
         if self._prefetch.done or not self._is_recent(self._prefetch) or self._is_too_old(self._meanwhile):
             return None
-        self._report.stale = kid in self._meanwhile.keys
+        self._report = self._report._replace(stale=kid in self._meanwhile.keys)
         return self._meanwhile.keys.get(kid)
 
     def _current_keys(self) -> tuple[dict[str, RSAPublicKey], bool]:
         """The keys to go by, and whether they arrived while the token in hand was already waiting."""
         just_arrived = self._prefetch is not None and self._adopt(self._prefetch)
-        if (self._set is None or self._overdue_seconds(self._set) > 0) and not self._back_off.pausing:
+        if self._set is not None and self._overdue_seconds(self._set) <= 0:
+            return self._set.keys, just_arrived
+        if not self._back_off.pausing:
             just_arrived = self._refresh()
         if self._set is None or self._is_too_old(self._set):
             raise Unavailable(Reason.KEYS_UNAVAILABLE)
-        self._report.stale = self._overdue_seconds(self._set) > 0
+        self._report = self._report._replace(stale=self._overdue_seconds(self._set) > 0)
         return self._set.keys, just_arrived
 
     def _overdue_seconds(self, key_set: KeySet) -> float:
@@ -186,12 +186,12 @@ class KeyCache:
 
     def _load(self, fetch: Fetch, *, failure_counts: bool) -> bool:
         """Replace the set by what `fetch` brings. A failure leaves the old set as it is."""
-        self._report.fetches += 1
+        self._report = self._report._replace(fetches=self._report.fetches + 1)
         try:
             answer = fetch.result()
             keys = parse_keys(answer.body)
         except FetchFailed as failed:
-            self._report.failure = failed.failure
+            self._report = self._report._replace(failure=failed.failure)
             if failure_counts:
                 self._back_off.failed()
                 self._cooling_since = self._clock.now()

@@ -34,7 +34,7 @@ class KeySource(Protocol):
         """The key, or an error of ours."""
 
 
-class Payload(NamedTuple):  # as frozen as a dataclass, and made in a quarter of the time
+class Payload(NamedTuple):
     """What Hanko signed for us and what is valid now. Times are seconds since 1970; `members` is all of it."""
 
     issued_at: float

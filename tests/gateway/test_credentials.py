@@ -1,6 +1,5 @@
 """Header, cookie, subprotocol, query string → the one credential, or why there is none."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ OTHER = "xxx.yyy.zzz"
 
 def found(kind: EventKind = EventKind.REST_REQUEST, offers: Offers | None = None, **settings: Any) -> str:  # noqa: ANN401 - any setting
     request = Request(kind, offers or Offers(), "api", "prod", "arn", "GET", "id")
-    return the_one_token(request, replace(SETTINGS, **settings))
+    return the_one_token(request, SETTINGS._replace(**settings))
 
 
 def refused(kind: EventKind = EventKind.REST_REQUEST, offers: Offers | None = None, **settings: Any) -> Reason:  # noqa: ANN401 - any setting

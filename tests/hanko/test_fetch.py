@@ -408,7 +408,7 @@ def test_the_deadline_holds_during_the_tls_handshake(*, drips: bool) -> None:
 
 
 def test_a_deadline_that_passed_before_the_answer_was_asked_for_is_no_failure(hanko: StandInHanko) -> None:
-    fetch = Fetch(client_of(hanko.url), Question(JWKS_PATH), timeout_seconds=0)
+    fetch = Fetch(client_of(hanko.url), Question(JWKS_PATH, "GET", {}, None), timeout_seconds=0)
     assert ends(fetch)
     assert fetch.result().body
 

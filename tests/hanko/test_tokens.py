@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -64,7 +64,7 @@ def changed(members: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, 
 
 def verify(text: str, keys: Keys | None = None, now: float = NOW, **settings: Any) -> Claims:  # noqa: ANN401 - any setting
     clock = Clock(wall=lambda: now, monotonic=lambda: 0.0)
-    return TokenVerifier(replace(SETTINGS, **settings), keys or Keys(), clock).verify(text)
+    return TokenVerifier(SETTINGS._replace(**settings), keys or Keys(), clock).verify(text)
 
 
 def accepted(text: str, keys: Keys | None = None, now: float = NOW, **settings: Any) -> bool:  # noqa: ANN401 - any setting
