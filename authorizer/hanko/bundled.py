@@ -4,7 +4,7 @@ With it a cold start waits for no network, and an outage of Hanko does not stop 
 lets nobody in:
 
 - The file is as good as the code beside it: it comes with the artifact, nothing in an event or a token names it, and
-  it is read once. Its keys pass the checks of a fetched answer (`parse_keys`). It names the Hanko that it is from;
+  it is read once. Its keys pass the checks of a fetched answer (`usable_keys`). It names the Hanko that it is from;
   another's, of the neighbouring environment or tenant, stops the function.
 - Its set is never fresh, so the first fetch starts with the sandbox as it does without a file, and what Hanko answers
   replaces the set as a whole. What only Hanko can say, it is asked as ever: an unknown key id joins that fetch.
@@ -24,7 +24,7 @@ from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
 from authorizer.hanko.fetch import FetchFailed
-from authorizer.hanko.keys import KeySet, parse_keys
+from authorizer.hanko.keys import KeySet, usable_keys
 from authorizer.hanko.strict import parse_object
 
 
@@ -38,7 +38,8 @@ def read_bundled(settings: Settings, clock: Clock, file: Path) -> KeySet:
     except OSError:
         raise _wrong("names a file that cannot be read") from None
     try:
-        keys, members = parse_keys(data), parse_object(data)
+        members = parse_object(data)
+        keys = usable_keys(members)
     except (FetchFailed, ValueError):
         raise _wrong("names a file that holds no usable key set") from None
     now, fetched_at = clock.now(), members.get("fetched_at")

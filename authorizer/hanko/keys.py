@@ -9,12 +9,10 @@ A set that came with the artifact (bundled.py) is the first: nobody waits for th
 """
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
@@ -35,26 +33,6 @@ MAX_REMEMBERED = 128
 
 _PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 _LIMIT = re.compile(r"(?:^|[\s,])(?:max-age\s*=\s*\"?([0-9]{1,9})?|no-cache|no-store)", re.ASCII | re.IGNORECASE)
-
-
-class Rs256:
-    """RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3), checked by OpenSSL.
-
-    This is the one line of PyJWT's class for it that is needed here; importing that class is a sixth of a cold start.
-    """
-
-    _padding, _hash = PKCS1v15(), SHA256()
-
-    def verify(self, signed: bytes, key: RSAPublicKey, signature: bytes) -> bool:
-        """Whether `signature` is the key's, over `signed`."""
-        try:
-            key.verify(signature, signed, self._padding, self._hash)
-        except InvalidSignature:
-            return False
-        return True
-
-
-RS256 = Rs256()
 
 
 class KeySet(NamedTuple):
@@ -121,7 +99,7 @@ class KeyCache:
         report, self._report = self._report, KeyReport()
         if self._set is None:
             return report
-        return report._replace(age_seconds=self._clock.seconds_since(self._set.fetched_at))
+        return KeyReport(self._clock.seconds_since(self._set.fetched_at), report.fetches, report.failure, report.stale)
 
     def _bundled_key(self, kid: str) -> RSAPublicKey | None:
         """The key in the bundled set, for as long as the first fetch is under way and can still come to its end."""
@@ -211,16 +189,24 @@ class KeyCache:
 
 
 def parse_keys(body: bytes) -> dict[str, RSAPublicKey]:
+    """The usable keys of a body that is a JWK set.
+
+    Raises `FetchFailed(content)` when it is none, or has not one usable key.
+    """
+    try:
+        return usable_keys(parse_object(body))
+    except ValueError:
+        raise FetchFailed(FetchFailure.CONTENT) from None
+
+
+def usable_keys(key_set: Mapping[str, object]) -> dict[str, RSAPublicKey]:
     """The usable RS256 keys of a JWK set (RFC 7517), by key id. A bad key is passed over, the others stay.
 
     Of more than `MAX_KEYS` the first count: Hanko puts the newest in front, and publishes all that it ever had.
 
-    Raises `FetchFailed(content)` when the body is no key set or has not one usable key.
+    Raises `FetchFailed(content)` when there is not one.
     """
-    try:
-        jwks = parse_object(body).get("keys")
-    except ValueError:
-        raise FetchFailed(FetchFailure.CONTENT) from None
+    jwks = key_set.get("keys")
     if not isinstance(jwks, list):
         raise FetchFailed(FetchFailure.CONTENT)
     keys: dict[str, RSAPublicKey] = {}
@@ -242,10 +228,9 @@ def _parse_key(jwk: object) -> tuple[str, RSAPublicKey] | None:
     if not (isinstance(kid, str) and KEY_ID.fullmatch(kid) and isinstance(n, str) and isinstance(e, str)):
         return None
     try:
-        key = _public_key(_parse_integer(n), _parse_integer(e))
+        return kid, _public_key(_parse_integer(n), _parse_integer(e))
     except ValueError:
         return None
-    return None if key.key_size < MIN_KEY_BITS else (kid, key)  # asked of what will verify, too
 
 
 def _is_for_rs256(jwk: dict[str, object]) -> bool:

@@ -9,12 +9,15 @@ import re
 from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeGuard
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
-from authorizer.hanko.keys import KEY_ID, RS256
+from authorizer.hanko.keys import KEY_ID
 from authorizer.hanko.strict import BASE64URL, decode_alphabet, parse_object
 
 MAX_TOKEN_CHARACTERS = 16 * 1024  # API Gateway itself takes 10,240 bytes of headers
@@ -24,6 +27,7 @@ MAX_TIME = 4_102_444_800  # 2100-01-01: whatever lies beyond was meant in millis
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 _NUMBERS = frozenset((int, float))
+_PADDING, _HASH = PKCS1v15(), SHA256()
 _HEADER_MEMBERS = frozenset(("alg", "kid", "typ"))  # all that Hanko ever sends
 
 
@@ -136,10 +140,11 @@ def _unverified_key_id(segment: bytes) -> str:
 
 
 def _verify_signature(signed: bytes, segment: bytes, key: RSAPublicKey) -> None:
+    """RS256: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3), by OpenSSL, which raises what is not right."""
     try:
         signature = decode_alphabet(segment)
-        valid = len(signature) == (key.key_size + 7) // 8 and RS256.verify(signed, key, signature)
-    except ValueError:
+        valid = len(signature) == (key.key_size + 7) // 8 and key.verify(signature, signed, _PADDING, _HASH) is None
+    except (ValueError, InvalidSignature):
         valid = False
     if not valid:
         raise Unauthenticated(Reason.SIGNATURE_INVALID)
