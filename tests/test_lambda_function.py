@@ -200,6 +200,7 @@ def test_bundled_keys_in_a_snapshot_are_replaced_by_a_fetch_of_the_restored_sand
     old = hanko.kids[0]
     hanko.rotate()
     hanko.withdraw(old)
+    hanko.behave("slow", delay_seconds=0.2)  # so that the first token is there before the answer
     handler = start(AWS_LAMBDA_INITIALIZATION_TYPE="snap-start", HANKO_KEYS_FILE=str(keys_file.relative_to(ROOT)))
     assert hanko.jwks_requests == 0
     token, deadline = hanko.mint(key=old), time.monotonic() + HANG_GUARD_SECONDS
