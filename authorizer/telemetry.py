@@ -10,8 +10,9 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import PurePath
 
 from aws_lambda_powertools.logging import Logger
@@ -51,6 +52,11 @@ _LEVEL = {
 }
 _UNIT = {"Duration": "Milliseconds", "KeySetAge": "Seconds"}  # all others are counts
 
+Origin = tuple[str, str, str, str]  # kind, API, stage, method
+_NOWHERE, _WEBHOOK = ("unknown", "", "", ""), ("webhook", "", "", "")
+Metrics = dict[str, float]
+
+_quoted = json.encoder.encode_basestring_ascii
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -106,44 +112,31 @@ class Telemetry:
     def write(self, record: Record, keys: KeyReport, checks: Sequence[CheckReport] = ()) -> None:
         """Write the log line and the metric record of one request."""
         request, decision = record.request, record.decision or Decision(Outcome.UNAVAILABLE, Reason.INTERNAL)
-        duration_ms = record.duration_ms()
-        line = {
-            "kind": request.kind.value if request else "unknown",
-            "api_id": request and request.api_id,
-            "stage": request and request.stage,
-            "method": request and request.method,
-            "request_id": request and request.request_id,
-            "invocation_id": record.invocation_id,
-            "rule": decision.rule,
-            "stale_rules": decision.stale_rules,
-            "user": decision.principal_id and self._user(decision.principal_id),
-            "duration_ms": duration_ms,
-            **_key_fields(keys),
-            **_check_fields(checks),
-            "session_unchecked": decision.session_unchecked or None,
-            "stack": record.stack,
-        }
-        metrics = {"Duration": duration_ms, **_key_metrics(keys), **_check_metrics(checks)}
+        line, metrics = _common(record, keys)
+        origin = _NOWHERE
+        if request is not None:
+            origin = (request.kind.value, request.api_id, request.stage, request.method)
+            _add(line, "request_id", request.request_id)
+        _add(line, "user", decision.principal_id and self._user(decision.principal_id))
+        _add(line, "rule", decision.rule)
+        _add(line, "stale_rules", decision.stale_rules)
+        for check in checks:
+            _add_check(line, metrics, check)
         if decision.stale_rules:
             metrics["StaleRules"] = 1
         if decision.session_unchecked:
+            line.append('"session_unchecked":true')
             metrics["SessionUnchecked"] = 1
-        self._writer.write(decision.outcome, decision.reason, line, metrics)
+        self._writer.write(decision.outcome, decision.reason, origin, line, metrics)
 
     def write_webhook(self, record: WebhookRecord, keys: KeyReport) -> None:
         """Write the log line and the metric record of one webhook: of what it says, the family of its event alone."""
-        duration_ms = record.duration_ms()
-        line = {
-            "kind": "webhook",
-            "event": record.event,
-            "status": record.status,
-            "request_id": record.request_id,
-            "invocation_id": record.invocation_id,
-            "duration_ms": duration_ms,
-            **_key_fields(keys),
-            "stack": record.stack,
-        }
-        self._writer.write(record.outcome, record.reason, line, {"Duration": duration_ms, **_key_metrics(keys)})
+        line, metrics = _common(record, keys)
+        _add(line, "event", record.event)
+        _add(line, "request_id", record.request_id)
+        if record.status is not None:
+            line.append(f'"status":{record.status}')
+        self._writer.write(record.outcome, record.reason, _WEBHOOK, line, metrics)
 
     def _user(self, user_id: str) -> str:
         if self._whole_user_id:
@@ -153,8 +146,8 @@ class Telemetry:
 
 def write_not_started(function_name: str, error: Misconfigured) -> None:
     """Write why the function does not start: its text names the settings and repeats none of their values."""
-    line = {"mistakes": str(error).splitlines()[1:]}
-    _Writer(function_name).write(Outcome.MISCONFIGURED, error.reason, line, {})
+    line = [f'"mistakes":{_compact(str(error).splitlines()[1:])}']
+    _Writer(function_name).write(Outcome.MISCONFIGURED, error.reason, ("", "", "", ""), line, {})
 
 
 class _Writer:
@@ -163,8 +156,7 @@ class _Writer:
     def __init__(self, function_name: str) -> None:
         self._service = function_name
         self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
-        self._heads: dict[tuple[Outcome, Reason], tuple[str, str, str]] = {}
-        self._metric_heads: dict[tuple[str, ...], str] = {}
+        self._templates: dict[tuple[str, ...], str] = {}
         Logger(service=function_name, logger_formatter=_Lines(), sampling_rate=0)  # sets up the logger of that name
         # Handed to the handler as a record of its own, a line costs a quarter of `Logger.info`, which looks for its
         # caller, its levels and filters first; and no AWS_LAMBDA_LOG_LEVEL silences the metrics.
@@ -172,87 +164,88 @@ class _Writer:
         (handler,) = logging.getLogger(function_name).handlers
         self._emit = handler.emit
 
-    def write(self, outcome: Outcome, reason: Reason, line: Mapping[str, object], metrics: Mapping[str, float]) -> None:
-        """Write a log line, without what is None or "" in it, and a metric record with the outcome counted."""
+    def write(self, outcome: Outcome, reason: Reason, origin: Origin, line: Sequence[str], metrics: Metrics) -> None:
+        """Write a log line of these JSON members, and a metric record with the outcome counted."""
         now = datetime.now(UTC)
-        if (outcome, reason) not in self._heads:
-            self._heads[outcome, reason] = self._head(outcome, reason)
-        head, counter, reason_ = self._heads[outcome, reason]
-        tail = _compact({name: value for name, value in line.items() if value is not None and value != ""})
-        kind = f'"kind":"{line["kind"]}",' if "kind" in line else ""
-        self._record.msg = (
-            f'{head}"timestamp":"{now.isoformat(timespec="milliseconds")}",{tail[1:]}',
-            self._metric_record(now, kind + reason_, {counter: 1, **metrics}),
-        )
+        head, counter, properties = _skeleton(self._service, outcome, reason, origin)
+        metrics = {counter: 1, **metrics}
+        record = self._template(tuple(metrics)) % (now.timestamp() * 1000, properties, *metrics.values())
+        tail = ",".join(line)
+        self._record.msg = f'{head}"timestamp":"{now.isoformat(timespec="milliseconds")}",{tail}}}\n{record}'
         self._emit(self._record)
 
-    def _head(self, outcome: Outcome, reason: Reason) -> tuple[str, str, str]:
-        """What all lines of an outcome and reason begin with, the metric that counts them, the reason in its record."""
-        fields = {
-            "level": _LEVEL.get(outcome, "WARNING"),
-            "message": outcome.value,
-            "service": self._service,
-            "outcome": outcome.value,
-            "reason": reason.value,
-        }
-        if fault := _FAULT_BY_REASON.get(reason, _FAULT.get(outcome)):
-            fields["fault"] = fault
-        counter = _METRIC_BY_REASON.get(reason, outcome.value.title())
-        return f"{_compact(fields)[:-1]},", counter, f'"reason":"{reason}"'
+    def _template(self, names: tuple[str, ...]) -> str:
+        """A record of these metrics in EMF, with places for the time stamp, the properties and the values."""
+        if names not in self._templates:
+            metrics = {name: {"Unit": _UNIT.get(name, "Count"), "Value": [0]} for name in names}
+            emf = _compact(self._metrics.serialize_metric_set(metrics=metrics)["_aws"]["CloudWatchMetrics"])
+            values = ",".join(f'"{name}":[%s]' for name in names)  # names of ours, and numbers
+            service = _quoted(self._service).replace("%", "%%")
+            head = f'{{"_aws":{{"Timestamp":%d,"CloudWatchMetrics":{emf}}},"service":{service}'
+            self._templates[names] = f"{head},%s,{values}}}"
+        return self._templates[names]
 
-    def _metric_record(self, now: datetime, properties: str, metrics: Mapping[str, float]) -> str:
-        """The record in EMF. What follows the time stamp is the same for the same metrics, so it is made once."""
-        names = tuple(metrics)
-        if names not in self._metric_heads:
-            self._metric_heads[names] = self._metric_head(names)
-        values = ",".join([f'"{name}":[{value}]' for name, value in metrics.items()])  # names of ours, and numbers
-        milliseconds = int(now.timestamp() * 1000)
-        return f'{{"_aws":{{"Timestamp":{milliseconds},{self._metric_heads[names]},{properties},{values}}}'
 
-    def _metric_head(self, names: tuple[str, ...]) -> str:
-        metrics = {name: {"Unit": _UNIT.get(name, "Count"), "Value": [0]} for name in names}
-        emf = self._metrics.serialize_metric_set(metrics=metrics)
-        return f'"CloudWatchMetrics":{_compact(emf["_aws"]["CloudWatchMetrics"])}}},"service":{_compact(self._service)}'
+@lru_cache(maxsize=64)  # for the routes in use; whatever else callers ask for pushes out what is older
+def _skeleton(service: str, outcome: Outcome, reason: Reason, origin: Origin) -> tuple[str, str, str]:
+    """What such log lines begin with, the metric that counts them, and what their metric records say beside numbers."""
+    kind, api_id, stage, method = origin
+    fields = {
+        "level": _LEVEL.get(outcome, "WARNING"),
+        "message": outcome.value,
+        "service": service,
+        "outcome": outcome.value,
+        "reason": reason.value,
+        "fault": _FAULT_BY_REASON.get(reason, _FAULT.get(outcome)),
+        "kind": kind,
+        "api_id": api_id,
+        "stage": stage,
+        "method": method,
+    }
+    present = {name: value for name, value in fields.items() if value}
+    properties = {name: present[name] for name in ("kind", "reason") if name in present}
+    counter = _METRIC_BY_REASON.get(reason, outcome.value.title())
+    return f"{_compact(present)[:-1]},", counter, _compact(properties)[1:-1]
 
 
 class _Lines(LambdaPowertoolsFormatter):
     """What is logged are lines of JSON, complete, in one write."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(record.msg)
+        return str(record.msg)
 
 
-def _key_fields(keys: KeyReport) -> dict[str, object]:
-    return {
-        "key_set_age_seconds": None if keys.age_seconds is None else round(keys.age_seconds),
-        "key_fetches": keys.fetches,
-        "key_fetch_failure": keys.failure.value if keys.failure else None,
-        "stale_keys": keys.stale,
-    }
-
-
-def _key_metrics(keys: KeyReport) -> dict[str, float]:
-    metrics: dict[str, float] = {}
+def _common(record: _Traced, keys: KeyReport) -> tuple[list[str], Metrics]:
+    """What every record has: the members of its line, and its metrics."""
+    duration_ms = record.duration_ms()
+    line = [
+        f'"duration_ms":{duration_ms},"key_fetches":{keys.fetches},"stale_keys":{"true" if keys.stale else "false"}'
+    ]
+    metrics: Metrics = {"Duration": duration_ms}
+    _add(line, "invocation_id", record.invocation_id)
     if keys.age_seconds is not None:
-        metrics["KeySetAge"] = round(keys.age_seconds)
+        age_seconds = round(keys.age_seconds)
+        line.append(f'"key_set_age_seconds":{age_seconds}')
+        metrics["KeySetAge"] = age_seconds
     if keys.fetches:
         metrics |= {"KeyFetches": keys.fetches, "KeyFetchFailures": int(keys.failure is not None)}
+    _add(line, "key_fetch_failure", keys.failure)
     if keys.stale:
         metrics["StaleKeys"] = 1
-    return metrics
+    if record.stack:
+        line.append(f'"stack":{_compact(record.stack)}')
+    return line, metrics
 
 
-def _check_fields(checks: Sequence[CheckReport]) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    for check in checks:
-        fields |= {f"{check.name}_asks": check.asks, f"{check.name}_failure": check.failure}
-    return fields
+def _add(line: list[str], name: str, text: str | None) -> None:
+    """Add a member to a log line, unless there is nothing to say."""
+    if text:
+        line.append(f'"{name}":{_quoted(text)}')
 
 
-def _check_metrics(checks: Sequence[CheckReport]) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    for check in checks:
-        if check.asks or check.failure:
-            name = check.name.title()
-            metrics |= {f"{name}Asks": check.asks, f"{name}Failures": int(check.failure is not None)}
-    return metrics
+def _add_check(line: list[str], metrics: Metrics, check: CheckReport) -> None:
+    line.append(f'"{check.name}_asks":{check.asks}')
+    _add(line, f"{check.name}_failure", check.failure)
+    if check.asks or check.failure:
+        name = check.name.title()
+        metrics |= {f"{name}Asks": check.asks, f"{name}Failures": int(check.failure is not None)}
