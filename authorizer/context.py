@@ -10,7 +10,6 @@ from authorizer.errors import Misconfigured, Reason
 from authorizer.exchange import MAX_CONTEXT_BYTES, ContextValue
 from authorizer.hanko.claims import Claims
 
-_WORD = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -69,6 +68,7 @@ def _text(value: str) -> str:
 
 
 def _words(items: list[str]) -> str:
-    if not all(_WORD.fullmatch(item) for item in items):
+    text = _text(" ".join(items))
+    if text.split() != items:
         raise Misconfigured(Reason.CONTEXT_INVALID)  # "a b" would read as two words, of which a user could choose one
-    return " ".join(items)
+    return text
