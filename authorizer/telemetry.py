@@ -8,15 +8,16 @@ import hashlib
 import json
 import logging
 import os
+import sys
 import time
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath
+from typing import TextIO
 
 from aws_lambda_powertools.logging import Logger
-from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from authorizer.config import Settings
@@ -157,12 +158,11 @@ class _Writer:
         self._service = function_name
         self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
         self._templates: dict[tuple[str, ...], str] = {}
-        Logger(service=function_name, logger_formatter=_Lines(), sampling_rate=0)  # sets up the logger of that name
         # Handed to the handler as a record of its own, a line costs a quarter of `Logger.info`, which looks for its
         # caller, its levels and filters first; and no AWS_LAMBDA_LOG_LEVEL silences the metrics.
         self._record = logging.LogRecord(function_name, logging.INFO, __file__, 0, (), None, None)
-        (handler,) = logging.getLogger(function_name).handlers
-        self._emit = handler.emit
+        self._lines = _Lines(sys.stdout)
+        Logger(service=function_name, logger_handler=self._lines, sampling_rate=0)
 
     def write(self, outcome: Outcome, reason: Reason, origin: Origin, line: Sequence[str], metrics: Metrics) -> None:
         """Write a log line of these JSON members, and a metric record with the outcome counted."""
@@ -172,7 +172,7 @@ class _Writer:
         record = self._template(tuple(metrics)) % (now.timestamp() * 1000, properties, *metrics.values())
         tail = ",".join(line)
         self._record.msg = f'{head}"timestamp":"{now.isoformat(timespec="milliseconds")}",{tail}}}\n{record}'
-        self._emit(self._record)
+        self._lines.emit(self._record)
 
     def _template(self, names: tuple[str, ...]) -> str:
         """A record of these metrics in EMF, with places for the time stamp, the properties and the values."""
@@ -208,11 +208,15 @@ def _skeleton(service: str, outcome: Outcome, reason: Reason, origin: Origin) ->
     return f"{_compact(present)[:-1]},", counter, _compact(properties)[1:-1]
 
 
-class _Lines(LambdaPowertoolsFormatter):
-    """What is logged are lines of JSON, complete, in one write."""
+class _Lines(logging.StreamHandler[TextIO]):
+    """What is logged are lines of JSON, complete, in one write. No lock: there is one invocation at a time."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        return str(record.msg)
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.stream.write(f"{record.msg}\n")
+            self.stream.flush()
+        except Exception:  # noqa: BLE001 - as in every handler: who cannot log answers all the same
+            self.handleError(record)
 
 
 def _common(record: _Traced, keys: KeyReport) -> tuple[list[str], Metrics]:

@@ -1,6 +1,8 @@
 """One log line and one metric record per request: whole literals, and nothing of the caller but a hash."""
 
+import io
 import json
+import sys
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -256,6 +258,22 @@ def test_one_function_writes_many_records(written: Callable[[], Written]) -> Non
 
 
 # --- unforeseen errors, and the function that does not start
+
+
+def test_a_stream_that_cannot_be_written_to_is_nobodys_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = io.StringIO()
+    broken.close()
+    monkeypatch.setattr(sys, "stdout", broken)
+    Telemetry(settings(), f"function-{uuid.uuid4()}").write(Record("invocation-1", REQUEST, ALLOWED), KeyReport())
+    assert "ValueError" in capsys.readouterr().err
+
+
+def test_a_name_with_a_percent_sign_is_a_name(written: Callable[[], Written]) -> None:
+    name = f"100%s-{uuid.uuid4()}"
+    Telemetry(settings(), name).write(Record("invocation-1", REQUEST, ALLOWED), KeyReport())
+    assert [record["service"] for record in written()] == [name, name]
 
 
 def test_a_trace_tells_where_and_never_what(written: Callable[[], Written]) -> None:
