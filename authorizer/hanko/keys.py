@@ -56,6 +56,9 @@ class KeyReport(NamedTuple):
     stale: bool = False
 
 
+_NOTHING_YET = KeyReport()
+
+
 class KeyCache:
     """Finds the key of a key id. One invocation at a time, as Lambda does it: nothing here is locked."""
 
@@ -75,7 +78,7 @@ class KeyCache:
         self._cooling_since: Instant | None = None
         self._unknown: dict[str, Instant] = {}
         self._withdrawn: set[str] = set()
-        self._report = KeyReport()
+        self._report = _NOTHING_YET
 
     def find(self, kid: str) -> RSAPublicKey:
         """The key whose id is exactly `kid`.
@@ -96,7 +99,7 @@ class KeyCache:
 
     def take_report(self) -> KeyReport:
         """What happened since the last call, and the age of the set now."""
-        report, self._report = self._report, KeyReport()
+        report, self._report = self._report, _NOTHING_YET
         if self._set is None:
             return report
         return KeyReport(self._clock.seconds_since(self._set.fetched_at), report.fetches, report.failure, report.stale)
