@@ -49,11 +49,13 @@ def decide(
     except Forbidden as error:
         return Decision(Outcome.FORBIDDEN, error.reason)
     verdict = rules.judge(request, claims)
+    context = build_context(claims, settings.context_claims, verdict.context_bytes)
+    context.update(verdict.told)
     return Decision(
         Outcome.ALLOWED if verdict.reason is Reason.ALLOWED else Outcome.FORBIDDEN,
         verdict.reason,
         claims.user_id,
-        {**build_context(claims, settings.context_claims, verdict.context_bytes), **verdict.told},
+        context,
         verdict.rule,
         verdict.grant,
         _usage_key(claims, settings),
