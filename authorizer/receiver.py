@@ -37,9 +37,9 @@ class Receiver:
             record.outcome, record.reason = _outcome(error), error.reason
         except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
             record.trace(error)
-        record.status = function_url.status_of(record.outcome, record.reason)
-        self._telemetry.write_webhook(record, self._keys.take_report())
-        return function_url.render(record.status)
+        status = function_url.status_of(record.outcome, record.reason)
+        self._telemetry.write_webhook(record, status, self._keys.take_report())
+        return function_url.render(status)
 
     def _receive(self, event: object, record: WebhookRecord) -> None:
         webhook = self._verifier.verify(function_url.parse_body(event, MAX_BODY_BYTES))

@@ -99,7 +99,6 @@ class WebhookRecord(_Traced):
         super().__init__(invocation_id)
         self.request_id, self.event = request_id, ""
         self.outcome, self.reason = Outcome.UNAVAILABLE, Reason.INTERNAL
-        self.status: int | None = None
 
 
 class Telemetry:
@@ -131,13 +130,15 @@ class Telemetry:
             metrics["SessionUnchecked"] = 1
         self._writer.write(decision.outcome, decision.reason, origin, line, metrics)
 
-    def write_webhook(self, record: WebhookRecord, keys: KeyReport) -> None:
-        """Write the log line and the metric record of one webhook: of what it says, the family of its event alone."""
+    def write_webhook(self, record: WebhookRecord, status: int, keys: KeyReport) -> None:
+        """Write the log line and the metric record of one webhook, answered with this status.
+
+        Of what it says they hold the family of its event alone.
+        """
         line, metrics = _common(record, keys)
         _add(line, "event", record.event)
         _add(line, "request_id", record.request_id)
-        if record.status is not None:
-            line.append(f'"status":{record.status}')
+        line.append(f'"status":{status}')
         self._writer.write(record.outcome, record.reason, _WEBHOOK, line, metrics)
 
     def _user(self, user_id: str) -> str:

@@ -407,6 +407,11 @@ def test_the_deadline_holds_during_the_tls_handshake(*, drips: bool) -> None:
         assert failure_of(f"https://{address}", **SHORT) in (FetchFailure.TIMEOUT, FetchFailure.TLS)
 
 
+def test_a_question_does_not_show_its_token() -> None:
+    question = Question("/sessions/validate", "POST", {"Authorization": "SECRET"}, b"SECRET")
+    assert repr(question) == "Question(POST /sessions/validate)"
+
+
 def test_a_deadline_that_passed_before_the_answer_was_asked_for_is_no_failure(hanko: StandInHanko) -> None:
     fetch = Fetch(client_of(hanko.url), Question(JWKS_PATH, "GET", {}, None), timeout_seconds=0)
     assert ends(fetch)
