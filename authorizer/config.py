@@ -44,6 +44,20 @@ class OnOutage(StrEnum):
     ALLOW = "allow"
 
 
+class Secret:
+    """A text that shows in no repr, no format and no JSON."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        """Keep it."""
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text."""
+        return self._text
+
+
 class ContextClaim(NamedTuple):
     """One extra claim for the backend: its path in the token and its key in the context."""
 
@@ -56,12 +70,7 @@ class Proxy(NamedTuple):
 
     host: str
     port: int
-    username: str | None
-    password: str
-
-    def __repr__(self) -> str:
-        """Without what is secret."""
-        return f"Proxy({self.host}:{self.port})"
+    credentials: Secret | None  # "user:password"
 
 
 class Keys(NamedTuple):
@@ -140,13 +149,9 @@ class Settings(NamedTuple):
     rules_parameter: str | None
     usage_plan_claim: tuple[str, ...] | None
     log_user_id: bool
-    log_hash_key: str | None
+    log_hash_key: Secret | None
     proxy: Proxy | None
     no_proxy: str
-
-    def __repr__(self) -> str:
-        """Without what is secret."""
-        return f"Settings({self.api_url})"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -232,6 +237,10 @@ def _optional(rule: _Rule[T]) -> _Rule[T | None]:
     return _Rule(lambda value: rule.parse(value) if value else None, f"{rule.allowed}, or empty")
 
 
+def _secret(rule: _Rule[str]) -> _Rule[Secret]:
+    return _Rule(lambda value: Secret(rule.parse(value)), rule.allowed)
+
+
 def _choice(options: Mapping[str, T]) -> _Rule[T]:
     def parse(value: str) -> T:
         if value not in options:
@@ -312,7 +321,8 @@ def _parse_proxy(value: str) -> Proxy:
     if not 0 < int(match[4]) <= _MAX_PORT:
         raise ValueError("has a port out of range")
     # What stands for itself in no URL ("@", "/", ":") comes percent-encoded, as every client of a proxy reads it.
-    return Proxy(match[3].strip("[]"), int(match[4]), match[1] and unquote(match[1]), unquote(match[2] or ""))
+    credentials = Secret(f"{unquote(match[1])}:{unquote(match[2])}") if match[1] else None
+    return Proxy(match[3].strip("[]"), int(match[4]), credentials)
 
 
 def _parse_file(value: str) -> str:
@@ -354,6 +364,6 @@ _RULES_PARAMETER = _optional(
 _CLAIM_PATH = _optional(_Rule(_parse_claim_path, "the dotted path of a claim, of at most 64 characters"))
 _HTTP_API_RESPONSE = _choice({response.value: response for response in HttpApiResponse})
 _BOOLEAN = _choice({"false": False, "true": True})
-_HASH_KEY = _optional(_text(r"[!-~]{16,64}", "16 to 64 visible ASCII characters"))
+_HASH_KEY = _optional(_secret(_text(r"[!-~]{16,64}", "16 to 64 visible ASCII characters")))
 _PROXY = _optional(_Rule(_parse_proxy, "http://host:port or http://user:password@host:port"))
 _FILE = _optional(_Rule(_parse_file, "a readable file of CA certificates in PEM form"))

@@ -64,9 +64,11 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 class _Traced:
     """What records have in common."""
 
+    __slots__ = ("_started", "invocation_id", "stack")
+
     def __init__(self, invocation_id: str) -> None:
         """It begins now."""
-        self.invocation_id = invocation_id
+        self.invocation_id = str(invocation_id)
         self.stack: list[str] | None = None
         self._started = time.perf_counter_ns()
 
@@ -85,6 +87,8 @@ class _Traced:
 class Record(_Traced):
     """What is known of one request, filled in as it becomes known."""
 
+    __slots__ = ("decision", "request")
+
     def __init__(self, invocation_id: str, request: Request | None = None, decision: Decision | None = None) -> None:
         """It begins now."""
         super().__init__(invocation_id)
@@ -93,6 +97,8 @@ class Record(_Traced):
 
 class WebhookRecord(_Traced):
     """What is known of one webhook, filled in as it becomes known."""
+
+    __slots__ = ("event", "outcome", "reason", "request_id")
 
     def __init__(self, invocation_id: str, request_id: str) -> None:
         """It begins now, and what nobody has said yet is a failure."""
@@ -107,7 +113,7 @@ class Telemetry:
     def __init__(self, settings: Settings, function_name: str) -> None:
         """`function_name` becomes the `service` of the log lines and the one dimension of the metrics."""
         self._whole_user_id = settings.log_user_id
-        self._hash_key = settings.log_hash_key.encode() if settings.log_hash_key else os.urandom(32)
+        self._hash_key = settings.log_hash_key.reveal().encode() if settings.log_hash_key else os.urandom(32)
         self._writer = _Writer(function_name)
 
     def write(self, record: Record, keys: KeyReport, checks: Sequence[CheckReport] = ()) -> None:
@@ -164,7 +170,7 @@ class _Writer:
         # caller, its levels and filters first; and no AWS_LAMBDA_LOG_LEVEL silences the metrics.
         self._record = logging.LogRecord(function_name, logging.INFO, __file__, 0, (), None, None)
         self._lines = _Lines(sys.stdout)
-        Logger(service=function_name, logger_handler=self._lines, sampling_rate=0)
+        Logger(service=__name__, logger_handler=self._lines, sampling_rate=0)  # a name that nobody else logs under
 
     def write(self, outcome: Outcome, reason: Reason, origin: Origin, line: Sequence[str], metrics: Metrics) -> None:
         """Write a log line of these JSON members, and a metric record with the outcome counted."""

@@ -260,6 +260,15 @@ def test_one_function_writes_many_records(written: Callable[[], Written]) -> Non
 # --- unforeseen errors, and the function that does not start
 
 
+def test_texts_from_outside_stay_texts(write: Write) -> None:
+    hostile = 'a","outcome":"allowed\n{"_aws":1}\\%s\ud800'
+    request = REQUEST._replace(method=hostile, request_id=hostile, api_id=hostile, stage=hostile)
+    line, metrics = write(ALLOWED._replace(rule=hostile, outcome=Outcome.FORBIDDEN), request=request)
+    assert [line[name] for name in ("api_id", "stage", "method", "request_id", "rule")] == [hostile] * 5
+    assert line["outcome"] == "forbidden"
+    assert metrics["Forbidden"] == [1.0]
+
+
 def test_a_stream_that_cannot_be_written_to_is_nobodys_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,17 +53,14 @@ class FetchFailed(Exception):
         self.failure, self.status = failure, status
 
 
-class Question(NamedTuple):
-    """What is asked. Headers and body may hold a token."""
+class Question:
+    """What is asked. Headers and body may hold a token, so it is nothing that prints itself."""
 
-    path: str
-    method: str
-    headers: Mapping[str, str]
-    body: bytes | None
+    __slots__ = ("body", "headers", "method", "path")
 
-    def __repr__(self) -> str:
-        """Without what may be secret."""
-        return f"Question({self.method} {self.path})"
+    def __init__(self, path: str, method: str, headers: Mapping[str, str], body: bytes | None) -> None:
+        """`path` with its leading slash."""
+        self.path, self.method, self.headers, self.body = path, method, headers, body
 
 
 class Answer(NamedTuple):
@@ -71,6 +68,10 @@ class Answer(NamedTuple):
 
     body: bytes
     cache_control: str
+
+    def __repr__(self) -> str:
+        """Without the body: it may be personal."""
+        return "Answer(...)"
 
 
 class Connection(HTTPConnection):
@@ -159,8 +160,8 @@ class HttpsClient:
             return Connection(self, self._host, self._port, self._timeout_seconds, dial)
         connection = Connection(self, self._proxy.host, self._proxy.port, self._timeout_seconds)
         headers = {}
-        if self._proxy.username is not None:
-            credentials = f"{self._proxy.username}:{self._proxy.password}".encode()
+        if self._proxy.credentials is not None:
+            credentials = self._proxy.credentials.reveal().encode()
             headers["Proxy-Authorization"] = "Basic " + base64.b64encode(credentials).decode()
         connection.set_tunnel(self._host, self._port, headers)
         return connection
