@@ -57,7 +57,7 @@ Origin = tuple[str, str, str, str]  # kind, API, stage, method
 _NOWHERE, _WEBHOOK = ("unknown", "", "", ""), ("webhook", "", "", "")
 Metrics = dict[str, int | str]  # as they are written
 
-_quoted = json.encoder.encode_basestring_ascii
+_quoted = json.encoder.encode_basestring_ascii  # what every JSONEncoder writes texts with
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 

@@ -1,8 +1,7 @@
 """`python -m benchmarks [section ...]`: measure, print, and keep the figures in .local/bench/results.json.
 
-Sections: verification, rules, handlers, emulator, cold, storms, footprint, sessions, revocations, scale; all if none is
-named.
-What the others found before stays in the file.
+Sections: verification, rules, handlers, emulator, cold, storms, footprint, sessions, revocations, scale; without one,
+all. What the others found before stays in the file.
 """
 
 import json
