@@ -108,9 +108,6 @@ def _items(headers: object) -> Iterable[tuple[str, object]]:
 
 
 def _strings(values: object) -> list[str]:
-    if not isinstance(values, list):
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise Unauthenticated(Reason.TOKEN_MALFORMED)
-    for value in values:
-        if not isinstance(value, str):
-            raise Unauthenticated(Reason.TOKEN_MALFORMED)
     return values

@@ -86,7 +86,7 @@ class KeyCache:
         Raises `Unauthenticated(key_unknown)` when Hanko's current set has none, `Unavailable(key_unchecked)` when it
         may have one but the cool-down forbids to ask, `Unavailable(keys_unavailable)` when there are no usable keys.
         """
-        if self._meanwhile is not None and (bundled := self._bundled_key(kid, self._meanwhile)) is not None:
+        if (bundled := self._bundled_key(kid)) is not None:
             return bundled
         keys, just_arrived = self._current_keys()
         key = keys.get(kid)
@@ -104,14 +104,16 @@ class KeyCache:
             return report
         return KeyReport(self._clock.seconds_since(self._set.fetched_at), report.fetches, report.failure, report.stale)
 
-    def _bundled_key(self, kid: str, meanwhile: KeySet) -> RSAPublicKey | None:
+    def _bundled_key(self, kid: str) -> RSAPublicKey | None:
         """The key in the bundled set, for as long as the first fetch is under way and can still come to its end."""
+        if self._meanwhile is None:
+            return None
         if self._prefetch is None:  # restored from a snapshot
             self._prefetch = self._client.start(JWKS_PATH)
-        if self._prefetch.done or not self._is_recent(self._prefetch) or self._is_too_old(meanwhile):
+        if self._prefetch.done or not self._is_recent(self._prefetch) or self._is_too_old(self._meanwhile):
             return None
-        self._report = self._report._replace(stale=kid in meanwhile.keys)
-        return meanwhile.keys.get(kid)
+        self._report = self._report._replace(stale=kid in self._meanwhile.keys)
+        return self._meanwhile.keys.get(kid)
 
     def _current_keys(self) -> tuple[dict[str, RSAPublicKey], bool]:
         """The keys to go by, and whether they arrived while the token in hand was already waiting."""
