@@ -12,10 +12,9 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
-from benchmarks.contestants import AGAIN, ISSUER, NODE, OURS, Contestant, Field
+from benchmarks.contestants import AGAIN, ISSUER, NODE, OURS, Contestant, Field, event_of
 from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
 from benchmarks.runtime_api import Sandbox
-from events.sign import event_with
 from local.hanko import StandInHanko
 
 ROUNDS = 30
@@ -57,7 +56,7 @@ def starts(sandbox: Callable[[str], Sandbox], modes: Iterable[str], event: bytes
 def _measure(hanko: StandInHanko, logs: Path, everybody: dict[str, Contestant], latency_ms: int) -> dict[str, object]:
     hanko.accept_delay_seconds = latency_ms / 1000
     hanko.behave("slow", delay_seconds=latency_ms / 1000)
-    event = json.dumps(event_with("http_v2", hanko.mint())).encode()
+    event = event_of(hanko.mint())
     numbers = count()
 
     def start(contestant: Contestant) -> Callable[[], float]:

@@ -1,6 +1,7 @@
 """Who is measured: ours as built for AWS and its variants, the peers, and the floors, each as one function to start."""
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import peers
 from benchmarks.runtime_api import Sandbox
+from events.sign import event_with
 from local.build import ROOT, packed_artifact
 from local.hanko import StandInHanko
 from local.runtime import HANDLER
@@ -30,7 +32,10 @@ PACKAGES = {
     "joserfc": ("joserfc*", *_CRYPTOGRAPHY[:4]),
     "Node aws-jwt-verify": ("aws-jwt-verify",),
     "Node jose": ("jose",),
-    "Node Auth0 sample": ("[!aj@]*", "jsonwebtoken", "jwa", "jws", "jwks-rsa"),
+    "Node Auth0 sample": (
+        *("jsonwebtoken", "jws", "jwa", "buffer-equal-constant-time", "ecdsa-sig-formatter", "safe-buffer", "lodash.*"),
+        *("ms", "semver", "jwks-rsa", "jose", "debug", "limiter", "lru-memoizer", "lru-cache"),
+    ),
 }
 NODE_PEERS = {"Node aws-jwt-verify": "aws-jwt-verify", "Node jose": "jose", "Node Auth0 sample": "auth0"}
 OURS, AGAIN, NODE = "ours", "ours again", "Node aws-jwt-verify"
@@ -80,15 +85,15 @@ class Field:
     def ours(self, artifact: Path, handler: str = HANDLER, **environment: str) -> Contestant:
         """The authorizer out of that folder; the runtime client's packages come from elsewhere, as they do in AWS."""
         path = f"{artifact}:{self._runtime}:{ROOT / 'benchmarks' / 'python'}"
-        command = (*self._python.command, "-S", "-m", "awslambdaric", handler)
-        return Contestant(command, artifact, {"PYTHONPATH": path, **environment})
+        return Contestant(self._client(handler), artifact, {"PYTHONPATH": path, **environment})
 
     def python_peer(self, module: str) -> Contestant:
         """A handler of benchmarks/python, which finds the packages of all peers."""
         path = f"{ROOT / 'benchmarks' / 'python'}:{self._python.packages}"
-        return Contestant(
-            (*self._python.command, "-S", "-m", "awslambdaric", f"{module}.handler"), ROOT, {"PYTHONPATH": path}
-        )
+        return Contestant(self._client(f"{module}.handler"), ROOT, {"PYTHONPATH": path})
+
+    def _client(self, handler: str) -> tuple[str, ...]:
+        return (*self._python.command, "-S", "-m", "awslambdaric", handler)
 
     def artifact_with(self, rules: str) -> Path:
         """A copy of the artifact with these rules."""
@@ -118,6 +123,11 @@ class Field:
             if name in PYTHON_PEERS or self._node:
                 sizes[name] = _zipped_bytes(root, patterns)
         return sizes
+
+
+def event_of(token: str) -> bytes:
+    """What everybody is asked: an HTTP API's event, payload 2.0, with this token."""
+    return json.dumps(event_with("http_v2", token)).encode()
 
 
 def _node_peer(node: peers.Node, module: str) -> Contestant:

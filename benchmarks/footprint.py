@@ -1,13 +1,11 @@
 """What each takes: peak memory after a thousand calls, and the size of its zip file."""
 
-import json
 import tempfile
 from contextlib import ExitStack
 from itertools import cycle, islice
 from pathlib import Path
 
-from benchmarks.contestants import AGAIN, ISSUER, NODE, OURS, Field
-from events.sign import event_with
+from benchmarks.contestants import AGAIN, ISSUER, NODE, OURS, Field, event_of
 from local.hanko import StandInHanko
 
 CALLS = 1000
@@ -20,7 +18,7 @@ def measure(field: Field) -> dict[str, object]:
     with ExitStack() as stack:
         hanko = stack.enter_context(StandInHanko(tls=True, issuer=ISSUER))
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        events = [json.dumps(event_with("http_v2", hanko.mint(session=False))).encode() for _ in range(100)]
+        events = [event_of(hanko.mint(session=False)) for _ in range(100)]
         for number, (name, contestant) in enumerate(field.everybody().items()):
             if name == AGAIN:
                 continue

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from benchmarks.contestants import AGAIN, ISSUER, NODE, OURS, Field
+from benchmarks.contestants import AGAIN, ISSUER, NODE, OURS, Field, event_of
 from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
 from benchmarks.runtime_api import Sandbox
-from events.sign import event_with
 from local.hanko import StandInHanko
 from local.hanko.keys import jwk, unb64
 
@@ -52,9 +51,11 @@ def measure(field: Field) -> list[dict[str, object]]:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         print(f"signing {POOL_SIZE} tokens …", flush=True)
         tokens = [hanko.mint(session=False) for _ in range(POOL_SIZE)]
-        new = [_event(token) for token in tokens]
+        new = [event_of(token) for token in tokens]
         payloads = [unb64(token.split(".")[1]) for token in tokens]
-        new_2048 = [_event(hanko.sign({"alg": "RS256", "kid": "small", "typ": "JWT"}, one, small)) for one in payloads]
+        new_2048 = [
+            event_of(hanko.sign({"alg": "RS256", "kid": "small", "typ": "JWT"}, one, small)) for one in payloads
+        ]
         sandboxes = {
             name: stack.enter_context(one.sandbox(hanko, logs / str(number)))
             for number, (name, one) in enumerate(everybody.items())
@@ -64,10 +65,6 @@ def measure(field: Field) -> list[dict[str, object]]:
             _measure("a token never seen before, RSA-2048", sandboxes, new_2048, {}),
             _measure("one token again and again, RSA-4096", sandboxes, new[:1], {}),
         ]
-
-
-def _event(token: str) -> bytes:
-    return json.dumps(event_with("http_v2", token)).encode()
 
 
 def _measure(

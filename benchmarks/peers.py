@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from benchmarks.debian import optimised_python
 from local.build import LAMBDA_PYTHON, ROOT, find_interpreter
-from local.runtime import RUNTIME_PACKAGES
+from local.runtime import link_runtime_packages
 
 FOLDER = ROOT / ".local" / "bench"
 NODE_SOURCES = Path(__file__).parent / "node"
@@ -118,11 +118,7 @@ def runtime_packages(python: Python) -> Path:
     """A folder with the runtime client of that Python, and with nothing else of its environment."""
     folder = FOLDER / "runtime"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for pattern in RUNTIME_PACKAGES:
-        for path in python.packages.glob(pattern):
-            (folder / path.name).symlink_to(path)
-    return folder
+    return link_runtime_packages(python.packages, folder)
 
 
 def _site_packages_of(python: str) -> Path:

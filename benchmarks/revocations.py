@@ -3,7 +3,6 @@
 DynamoDB is MiniStack's, over loopback: what a question costs there is told as a ratio to a bare one.
 """
 
-import json
 import statistics
 import sys
 import tempfile
@@ -14,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cold import UNTIL, starts
-from benchmarks.contestants import FROM_SOURCE, environment_for
+from benchmarks.contestants import FROM_SOURCE, environment_for, event_of
 from benchmarks.handlers import CALLS_PER_ROUND, invoker
 from benchmarks.paired import Samples, ratio, report, take_turns
 from benchmarks.runtime_api import Sandbox
-from events.sign import event_with
 from local.aws import LocalAws
 from local.build import ROOT
 from local.hanko import StandInHanko
@@ -42,7 +40,7 @@ def measure() -> list[dict[str, object]]:
         aws = stack.enter_context(LocalAws())
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         tokens = [hanko.mint() for _ in range(POOL_SIZE)]
-        events = [json.dumps(event_with("http_v2", token)).encode() for token in tokens]
+        events = [event_of(token) for token in tokens]
         numbers = count()
 
         def sandbox(mode: str) -> Sandbox:

@@ -14,11 +14,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.cold import UNTIL, starts
-from benchmarks.contestants import FROM_SOURCE, environment_for
+from benchmarks.contestants import FROM_SOURCE, environment_for, event_of
 from benchmarks.handlers import CALLS_PER_ROUND, invoker
 from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
 from benchmarks.runtime_api import Sandbox
-from events.sign import event_with
 from local.build import ROOT
 from local.hanko import StandInHanko
 
@@ -40,7 +39,7 @@ def measure() -> list[dict[str, object]]:
         hanko = stack.enter_context(StandInHanko(tls=True))
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         tokens = [hanko.mint() for _ in range(POOL_SIZE)]
-        events = [json.dumps(event_with("http_v2", token)).encode() for token in tokens]
+        events = [event_of(token) for token in tokens]
         numbers = count()
 
         def sandbox(mode: str) -> Sandbox:

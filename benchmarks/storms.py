@@ -10,9 +10,8 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.contestants import AGAIN, ISSUER, OURS, Field
+from benchmarks.contestants import AGAIN, ISSUER, OURS, Field, event_of
 from benchmarks.runtime_api import Sandbox
-from events.sign import event_with
 from local.hanko import StandInHanko
 
 BURST, OUTAGE_CALLS = 1000, 50
@@ -37,27 +36,23 @@ def measure(field: Field) -> dict[str, object]:
 
 
 def _burst(hanko: StandInHanko, sandbox: Sandbox) -> dict[str, int]:
-    good, _ = _event(hanko.mint()), _allowed(sandbox, _event(hanko.mint()))
+    good, _ = event_of(hanko.mint()), _allowed(sandbox, event_of(hanko.mint()))
     before = hanko.jwks_requests
     for number in range(BURST):
-        if _allowed(sandbox, _event(hanko.mint(header={"kid": f"unknown-{number}"}, session=False))):
+        if _allowed(sandbox, event_of(hanko.mint(header={"kid": f"unknown-{number}"}, session=False))):
             raise RuntimeError("an unknown key id was let in")
     fetches = hanko.jwks_requests - before
     return {"burst_fetches": fetches, "good_after_burst": int(_allowed(sandbox, good))}
 
 
 def _outage(hanko: StandInHanko, sandbox: Sandbox) -> dict[str, int]:
-    event = _event(hanko.mint())
+    event = event_of(hanko.mint())
     _allowed(sandbox, event)
     threading.Event().wait(AGEING_SECONDS)
     hanko.behave("status", code=500)
     before = hanko.jwks_requests
     allowed = sum(_allowed(sandbox, event) for _ in range(OUTAGE_CALLS))
     return {"outage_allowed": allowed, "outage_fetches": hanko.jwks_requests - before}
-
-
-def _event(token: str) -> bytes:
-    return json.dumps(event_with("http_v2", token)).encode()
 
 
 def _allowed(sandbox: Sandbox, event: bytes) -> bool:

@@ -16,7 +16,7 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,40 +26,46 @@ HANDLER = "authorizer.lambda_function.lambda_handler"
 PACKAGES = Path(sysconfig.get_path("purelib"))
 # The runtime's own packages, and nothing else of this environment: what the artifact lacks has to be missed here.
 RUNTIME_PACKAGES = ("awslambdaric", "runtime_client*.so", "simplejson", "snapshot_restore_py")
+INVOCATIONS = "/2015-03-31/functions/function/invocations"
 CALL_SECONDS = 30
 
 
-class LambdaRuntime(Background):
+class Emulator(Background):
+    """AWS's emulator with a function behind it: what `client`, a runtime client's command, runs in a folder."""
+
+    def __init__(self, client: Sequence[str], function: Path, environment: Mapping[str, str]) -> None:
+        """`environment` is the function's. The first call starts the runtime client."""
+        super().__init__()
+        self._client, self._function, self._settings = client, function, environment
+        self.port = free_port()
+
+    def _command(self) -> list[str]:
+        command = [str(emulator()), "--runtime-interface-emulator-address", f"127.0.0.1:{self.port}"]
+        command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", "--log-level", "info"]
+        return [*command, *self._client]
+
+    def _environment(self) -> Mapping[str, str]:
+        return self._settings
+
+    def _working_folder(self) -> Path:
+        return self._function
+
+    def _answers(self) -> bool:
+        socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        return True
+
+
+class LambdaRuntime(Emulator):
     """One sandbox for `artifact`, a folder that was built for this interpreter (BUILD_TARGET=host)."""
 
     def __init__(self, artifact: Path, environment: Mapping[str, str]) -> None:
         """`environment` is the function's."""
-        super().__init__()
-        self._artifact, self._settings = artifact, environment
-        self._port = free_port()
-
-    def _command(self) -> list[str]:
-        command = [str(emulator()), "--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"]
-        command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", "--log-level", "info"]
-        return [
-            *command,
-            sys.executable,
-            "-S",
-            "-m",
-            "awslambdaric",
-            HANDLER,
-        ]  # -S: without this environment's packages
-
-    def _working_folder(self) -> Path:
-        return self._artifact
-
-    def _answers(self) -> bool:
-        socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-        return True
+        client = (sys.executable, "-S", "-m", "awslambdaric", HANDLER)  # -S: without this environment's packages
+        super().__init__(client, artifact, environment)
 
     def invoke(self, event: Any) -> Any:  # noqa: ANN401 - any JSON in, any JSON out
         """Call the handler and return its answer, or what the runtime makes of its exception."""
-        url = f"http://127.0.0.1:{self._port}/2015-03-31/functions/function/invocations"
+        url = f"http://127.0.0.1:{self.port}{INVOCATIONS}"
         reports = self._reports()
         try:
             with urllib.request.urlopen(url, json.dumps(event).encode(), timeout=CALL_SECONDS) as response:
@@ -86,14 +92,10 @@ class LambdaRuntime(Background):
         return self.log.count("REPORT RequestId")
 
     def _environment(self) -> dict[str, str]:
-        packages = self.folder / "runtime"
-        packages.mkdir()
-        for pattern in RUNTIME_PACKAGES:
-            for path in PACKAGES.glob(pattern):
-                (packages / path.name).symlink_to(path)
+        packages = link_runtime_packages(PACKAGES, self.folder / "runtime")
         return {
             "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": f"{self._artifact}:{packages}",
+            "PYTHONPATH": f"{self._function}:{packages}",
             "AWS_LAMBDA_FUNCTION_NAME": "authorizer",
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
@@ -101,6 +103,15 @@ class LambdaRuntime(Background):
             "AWS_REGION": "eu-west-1",
             **self._settings,
         }
+
+
+def link_runtime_packages(packages: Path, folder: Path) -> Path:
+    """Make `folder`, with links to what the runtime itself brings of these packages, and to nothing else of them."""
+    folder.mkdir(parents=True)
+    for pattern in RUNTIME_PACKAGES:
+        for path in packages.glob(pattern):
+            (folder / path.name).symlink_to(path)
+    return folder
 
 
 def emulator() -> Path:
