@@ -11,7 +11,7 @@ ENV ?= dev
 RULES ?= rules.toml
 PORT ?= 8700
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
-SOURCES := authorizer events examples local tests $(wildcard benchmarks)
+SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup demo test check format doctor hanko token invoke local bench keys build deploy replay clean
 .PHONY: build-AuthorizerFunction build-WebhookFunction
@@ -58,7 +58,7 @@ hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700]
 
 token: HANKO_API_URL ?= http://127.0.0.1:$(PORT)
 token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=...] [PORT=8700]
-	@$(PYTHON) -m events.sign --token-only --hanko $(HANKO_API_URL) $(if $(DEFECT),--defect $(DEFECT))
+	@$(PYTHON) -m local.sign --token-only --hanko $(HANKO_API_URL) $(if $(DEFECT),--defect $(DEFECT))
 
 invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=... [DEFECT=...] [RULES=rules.toml] [SAM=1]
 	@RULES=$(RULES) $(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)

@@ -1,4 +1,4 @@
-"""What a sandbox remembers lives in dicts of a bounded size: what is newest stays."""
+"""A dict with a maximum size: what a process remembers cannot grow for ever."""
 
 from typing import TypeVar
 
@@ -6,9 +6,16 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def remember(memory: dict[K, V], key: K, value: V, most: int) -> None:
-    """Make this the newest of at most `most` entries; where there are as many already, the oldest goes."""
-    memory.pop(key, None)  # to the end of the line
-    while len(memory) >= most:
-        del memory[next(iter(memory))]
-    memory[key] = value
+class BoundedDict(dict[K, V]):
+    """A dict of at most `max_entries`. The entry that was set longest ago is removed first."""
+
+    def __init__(self, max_entries: int) -> None:
+        """Start empty; `max_entries` is at least 1."""
+        super().__init__()
+        self._max_entries = max_entries
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.pop(key, None)  # an entry that is set again becomes the newest
+        while len(self) >= self._max_entries:
+            del self[next(iter(self))]
+        super().__setitem__(key, value)

@@ -7,8 +7,7 @@ from typing import TypeGuard
 
 from authorizer.config import ContextClaim
 from authorizer.errors import Misconfigured, Reason
-from authorizer.exchange import MAX_CONTEXT_BYTES, ContextValue
-from authorizer.hanko.claims import Claims
+from authorizer.model import MAX_CONTEXT_BYTES, Claims, ContextValue
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
-from authorizer.exchange import EventKind, Offers, Request
+from authorizer.model import CredentialSources, EventKind, Request
 
 # RFC 9110 section 11.4: the scheme in any case, one space or more, one token. Never str.split(): it takes tab, CR, LF,
 # NBSP and others for separators.
@@ -19,32 +19,32 @@ _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._-]+)", re.ASCII)
 _BARE_OR_BEARER = re.compile(r"(?i:bearer +)?([A-Za-z0-9._-]+)", re.ASCII)
 
 
-def the_one_token(request: Request, settings: Settings) -> str:
+def find_token(request: Request, settings: Settings) -> str:
     """The token that the request brings, not yet verified in any way.
 
     Raises `Unauthenticated` with `token_missing`, `token_ambiguous` or `token_malformed`. Sources: RFC 6750 section 2,
     RFC 6265 sections 4.1 and 5.4.
     """
-    offers = request.offers
+    sources = request.sources
     match request.kind:
         case EventKind.REST_TOKEN:
-            tokens = _from_authorization(_strings([offers.token or ""]), _BEARER)
+            tokens = _from_authorization(_strings([sources.token or ""]), _BEARER)
         case EventKind.APPSYNC:  # its own clients send the token alone
-            tokens = _from_authorization(_strings([offers.token or ""]), _BARE_OR_BEARER)
+            tokens = _from_authorization(_strings([sources.token or ""]), _BARE_OR_BEARER)
         case _:
-            tokens = _from_authorization(_header(offers, "authorization"), _BEARER)
-            tokens = tokens or _from_elsewhere(request.kind, offers, settings)
+            tokens = _from_authorization(_header(sources, "authorization"), _BEARER)
+            tokens = tokens or _from_elsewhere(request.kind, sources, settings)
     if not tokens:
         raise Unauthenticated(Reason.TOKEN_MISSING)
     return tokens[0]
 
 
-def _from_elsewhere(kind: EventKind, offers: Offers, settings: Settings) -> list[str]:
+def _from_elsewhere(kind: EventKind, sources: CredentialSources, settings: Settings) -> list[str]:
     """Cookie, and for a WebSocket, whose browsers can send no header, what is switched on: all have to agree."""
-    tokens = _from_cookies(offers, settings.cookie_name)
+    tokens = _from_cookies(sources, settings.cookie_name)
     if kind is EventKind.WEBSOCKET:
-        tokens += _from_subprotocols(offers, settings.websocket_subprotocol)
-        tokens += _from_query(offers, settings.websocket_query_parameter)
+        tokens += _from_subprotocols(sources, settings.websocket_subprotocol)
+        tokens += _from_query(sources, settings.websocket_query_parameter)
     return _at_most_one(list(dict.fromkeys(tokens)))
 
 
@@ -60,37 +60,40 @@ def _from_authorization(values: list[str], form: re.Pattern[str]) -> list[str]:
     return [match[1]]
 
 
-def _from_cookies(offers: Offers, name: str | None) -> list[str]:
+def _from_cookies(sources: CredentialSources, name: str | None) -> list[str]:
     """The value of the cookie `name`, compared byte for byte: no unquoting, no decoding, no prefixes."""
     if name is None:
         return []
     # Payload 2.0 takes the Cookie header apart and away.
-    lines = _strings(offers.cookies) if isinstance(offers.cookies, list) else _header(offers, "cookie")
+    lines = _strings(sources.cookies) if isinstance(sources.cookies, list) else _header(sources, "cookie")
     pairs = (pair.strip(" \t").partition("=") for line in lines for pair in line.split(";"))
     return _at_most_one([value for key, equals, value in pairs if equals and key == name])
 
 
-def _from_subprotocols(offers: Offers, marker: str | None) -> list[str]:
-    """The entry behind `marker` in Sec-WebSocket-Protocol: the client offers `marker, token`."""
+def _from_subprotocols(sources: CredentialSources, marker: str | None) -> list[str]:
+    """The entry behind `marker` in Sec-WebSocket-Protocol: the client sources `marker, token`."""
     if marker is None:
         return []
-    entries = [entry.strip(" \t") for line in _header(offers, "sec-websocket-protocol") for entry in line.split(",")]
+    entries = [entry.strip(" \t") for line in _header(sources, "sec-websocket-protocol") for entry in line.split(",")]
     return _at_most_one([after for entry, after in pairwise(entries) if entry == marker])
 
 
-def _from_query(offers: Offers, parameter: str | None) -> list[str]:
-    if parameter is None or not isinstance(offers.query, dict):
+def _from_query(sources: CredentialSources, parameter: str | None) -> list[str]:
+    if parameter is None or not isinstance(sources.query, dict):
         return []
-    return _at_most_one(_strings(offers.query.get(parameter, [])))
+    return _at_most_one(_strings(sources.query.get(parameter, [])))
 
 
-def _header(offers: Offers, name: str) -> list[str]:
+def _header(sources: CredentialSources, name: str) -> list[str]:
     """All values of a header, in whatever spelling of its name, from both of API Gateway's maps; they have to agree."""
-    single = [value for key, value in _items(offers.headers) if key.lower() == name]
-    if not offers.multi_value_headers:
+    single = [value for key, value in _items(sources.headers) if key.lower() == name]
+    if not sources.multi_value_headers:
         return _strings(single)
     multiple = [
-        value for key, values in _items(offers.multi_value_headers) if key.lower() == name for value in _strings(values)
+        value
+        for key, values in _items(sources.multi_value_headers)
+        if key.lower() == name
+        for value in _strings(values)
     ]
     if bool(single) != bool(multiple) or not set(_strings(single)) <= set(multiple):
         raise Unauthenticated(Reason.TOKEN_AMBIGUOUS)

@@ -6,12 +6,11 @@ from typing import Protocol
 
 from authorizer.config import OnOutage, Settings
 from authorizer.context import build_context
+from authorizer.credentials import find_token
 from authorizer.errors import Forbidden, Reason, Unauthenticated, Unavailable
-from authorizer.exchange import CheckReport, Decision, Outcome, Request
-from authorizer.gateway.credentials import the_one_token
-from authorizer.hanko.claims import Claims
 from authorizer.hanko.tokens import TokenVerifier
-from authorizer.rules_source import RuleBook
+from authorizer.model import CheckReport, Claims, Decision, Outcome, Request
+from authorizer.rules.source import RulesProvider
 
 _USAGE_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
 
@@ -19,8 +18,8 @@ _USAGE_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
 class SessionCheck(Protocol):
     """What knows whether a session still lives: the revocation table, Hanko itself."""
 
-    def verify(self, claims: Claims, token: str) -> Claims:
-        """The claims of a session that lives; `token` is the verified token that they come from.
+    def check(self, claims: Claims, token: str) -> None:
+        """Return if the session lives; `token` is the verified token that the claims come from.
 
         Raises `Unauthenticated` when the session is over, `Unavailable` when that could not be found out.
         """
@@ -33,7 +32,7 @@ def decide(
     request: Request,
     settings: Settings,
     verifier: TokenVerifier,
-    rules: RuleBook,
+    rules: RulesProvider,
     session_checks: Sequence[SessionCheck] = (),
 ) -> Decision:
     """Who asks, and may they?
@@ -41,16 +40,16 @@ def decide(
     What we know to be refused is a denying `Decision`. `Unavailable` and `Misconfigured` pass: they are no answer.
     """
     try:
-        token = the_one_token(request, settings)
+        token = find_token(request, settings)
         claims = verifier.verify(token)
         unchecked = _passes_unchecked(claims, token, session_checks, settings.logout.session_on_outage)
     except Unauthenticated as error:
         return Decision(Outcome.UNAUTHENTICATED, error.reason)
     except Forbidden as error:
         return Decision(Outcome.FORBIDDEN, error.reason)
-    verdict = rules.judge(request, claims)
+    verdict = rules.evaluate(request, claims)
     context = build_context(claims, settings.context_claims, verdict.context_bytes)
-    context.update(verdict.told)
+    context.update(verdict.unmet_rules)
     return Decision(
         Outcome.ALLOWED if verdict.reason is Reason.ALLOWED else Outcome.FORBIDDEN,
         verdict.reason,
@@ -69,7 +68,7 @@ def _passes_unchecked(claims: Claims, token: str, session_checks: Sequence[Sessi
     unchecked = False
     for check in session_checks:
         try:
-            check.verify(claims, token)
+            check.check(claims, token)
         except Unavailable:
             if on_outage is OnOutage.FAIL:
                 raise

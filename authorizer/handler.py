@@ -6,11 +6,11 @@ from authorizer import gateway
 from authorizer.config import Settings
 from authorizer.decision import SessionCheck, decide
 from authorizer.errors import Misconfigured, Reason, Unauthenticated, Unavailable
-from authorizer.exchange import Decision, Outcome
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.tokens import TokenVerifier
-from authorizer.rules_source import RuleBook
+from authorizer.model import Decision, Outcome
+from authorizer.rules.source import RulesProvider
 from authorizer.telemetry import Record, Telemetry
 
 
@@ -22,7 +22,7 @@ class Authorizer:
         settings: Settings,
         keys: KeyCache,
         verifier: TokenVerifier,
-        rules: RuleBook,
+        rules: RulesProvider,
         telemetry: Telemetry,
         *,
         session_checks: Sequence[SessionCheck] = (),

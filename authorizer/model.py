@@ -5,7 +5,7 @@ and without what `dataclasses` imports and generates, which is 8 % of a cold sta
 does: what is secret is none (`Secret`, `Question`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
     MISCONFIGURED = "misconfigured"
 
 
-class Offers(NamedTuple):
+class CredentialSources(NamedTuple):
     """Every place where the caller could have put a token, as it came: unread, unchecked, never to be printed."""
 
     token: object = None
@@ -52,7 +52,7 @@ class Offers(NamedTuple):
 
     def __repr__(self) -> str:
         """Without what is in it."""
-        return "Offers(...)"
+        return "CredentialSources(...)"
 
 
 class Scope(NamedTuple):
@@ -75,7 +75,7 @@ class Request(NamedTuple):
     """
 
     kind: EventKind
-    offers: Offers
+    sources: CredentialSources
     api_id: str
     stage: str
     stage_arn: str
@@ -89,6 +89,27 @@ class Request(NamedTuple):
         return f"Request({self.kind}, {self.stage_arn})"
 
 
+class Claims(NamedTuple):
+    """What a verified session token says. `payload` is all of it; whatever else it holds, the user may have chosen."""
+
+    user_id: str
+    session_id: str
+    issued_at: float
+    expires_at: float
+    payload: Mapping[str, object]
+
+    def at(self, path: Sequence[str]) -> object:
+        """What lies at a path of names in the payload; None where the path leads nowhere."""
+        value: object = self.payload
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def __repr__(self) -> str:
+        """Without what is in it: it is personal."""
+        return "Claims(...)"
+
+
 class Grant(NamedTuple):
     """What a caller may call: `allowed` without `denied`, as IAM patterns behind the stage; AppSync has fields."""
 
@@ -97,7 +118,7 @@ class Grant(NamedTuple):
     denied_fields: tuple[str, ...] = ()
 
 
-class Judgement(NamedTuple):
+class RulesResult(NamedTuple):
     """What the rules say: of the route that was asked for in `reason` and `rule`, of every route in `grant`.
 
     `told` is for the context: the rules that the caller does not meet, the same whatever route was asked for.
@@ -107,7 +128,7 @@ class Judgement(NamedTuple):
     reason: Reason = Reason.ALLOWED
     rule: str = ""
     grant: Grant = Grant()
-    told: Mapping[str, str] = MappingProxyType({})
+    unmet_rules: Mapping[str, str] = MappingProxyType({})
     context_bytes: int = MAX_CONTEXT_BYTES
     stale: str = ""
 
@@ -119,7 +140,7 @@ class CheckReport(NamedTuple):
     """
 
     name: str
-    asks: int = 0
+    checks: int = 0
     failure: str | None = None
 
 

@@ -22,8 +22,8 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
-from authorizer.exchange import CheckReport, Decision, Outcome, Request
 from authorizer.hanko.keys import KeyReport
+from authorizer.model import CheckReport, Decision, Outcome, Request
 
 METRICS_NAMESPACE = "HankoAuthorizer"
 
@@ -256,8 +256,8 @@ def _add(line: list[str], name: str, text: str | None) -> None:
 
 
 def _add_check(line: list[str], metrics: Metrics, check: CheckReport) -> None:
-    line.append(f'"{check.name}_asks":{check.asks}')
+    line.append(f'"{check.name}_checks":{check.checks}')
     _add(line, f"{check.name}_failure", check.failure)
-    if check.asks or check.failure:
+    if check.checks or check.failure:
         name = check.name.title()
-        metrics |= {f"{name}Asks": check.asks, f"{name}Failures": int(check.failure is not None)}
+        metrics |= {f"{name}Checks": check.checks, f"{name}Failures": int(check.failure is not None)}

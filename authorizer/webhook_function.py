@@ -1,41 +1,14 @@
-"""The entry point of the webhooks' receiver, and its only global state: everything that is built once per sandbox."""
+"""The webhook receiver's entry point. Its process state is built once: first startup.py, then the receiver."""
 
 import os
 
-from authorizer.clock import Clock
-from authorizer.config import Settings
-from authorizer.errors import Misconfigured
-from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
+from authorizer.startup import start
 
-_function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "hanko-webhooks")
-try:
-    _settings = Settings.from_env(os.environ)
-    _table, _queue_url = _settings.logout.table_and_queue()
-except Misconfigured as error:
-    from authorizer.telemetry import write_not_started
+_started = start(os.environ)
 
-    write_not_started(_function_name, error)
-    raise
-_clock = Clock()
-_client = HttpsClient(_settings, _clock)
-_prefetch = _client.start(JWKS_PATH)
+from authorizer.revocation.receiver import build_receiver  # noqa: E402 - the keys are on their way during this import
 
-# What takes its time to import: the keys are on their way meanwhile.
-from authorizer.hanko.keys import KeyCache  # noqa: E402 - see above
-from authorizer.hanko.revocations import DeadLetters, RevocationWriter, connect_both  # noqa: E402 - see above
-from authorizer.hanko.webhook import WebhookVerifier  # noqa: E402 - see above
-from authorizer.receiver import Receiver  # noqa: E402 - see above
-from authorizer.telemetry import Telemetry  # noqa: E402 - see above
-
-_dynamodb, _sqs = connect_both()
-_keys = KeyCache(_settings, _client, _clock, _prefetch)
-_receiver = Receiver(
-    _keys,
-    WebhookVerifier(_settings, _keys, _clock),
-    RevocationWriter(_table, _dynamodb, _clock),
-    DeadLetters(_queue_url, _sqs),
-    Telemetry(_settings, _function_name),
-)
+_receiver = build_receiver(_started)
 
 
 def webhook_handler(event: object, context: object) -> dict[str, object]:

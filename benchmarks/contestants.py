@@ -12,10 +12,10 @@ from pathlib import Path
 
 from benchmarks import peers
 from benchmarks.runtime_api import Sandbox
-from events.sign import event_with
 from local.build import ROOT, packed_artifact
 from local.hanko import StandInHanko
 from local.runtime import HANDLER
+from local.sign import event_with
 
 ISSUER = "https://issuer.example.com"  # auth_alpha verifies no token without one
 PYTHON_PEERS = {

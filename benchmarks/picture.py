@@ -82,12 +82,12 @@ def _panel(panel: Panel) -> str:
         y = HEAD_PX + number * ROW_PX
         width = BAR_PX * min(value / widest, 1)
         weight = "600" if name in (OURS, BUNDLED) else "400"
-        told = f"{value:,.0f} {panel.unit}" + (" →" if value > widest else "")
+        label = f"{value:,.0f} {panel.unit}" + (" →" if value > widest else "")
         anchor = f'text-anchor="end" font-weight="{weight}" fill="{INK}"'
         parts += [
             f'<text x="{LABEL_PX - 8}" y="{y + 12}" {anchor}>{escape(name)}</text>',
             f'<rect x="{LABEL_PX}" y="{y + 2}" width="{width:.1f}" height="13" fill="{_ink(name)}"/>',
-            f'<text x="{LABEL_PX + width + 4:.1f}" y="{y + 12}" fill="{INK}">{told}</text>',
+            f'<text x="{LABEL_PX + width + 4:.1f}" y="{y + 12}" fill="{INK}">{label}</text>',
         ]
     return "\n".join(parts)
 

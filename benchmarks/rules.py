@@ -14,11 +14,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from authorizer.errors import Reason
-from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
 from authorizer.gateway.iam import policy
-from authorizer.hanko.claims import Claims
-from authorizer.rules import Rules
-from authorizer.rules_toml import parse_rules
+from authorizer.model import Claims, CredentialSources, Decision, EventKind, Outcome, Request
+from authorizer.rules.evaluation import Rules
+from authorizer.rules.parser import parse_rules
 from benchmarks.paired import ratio, report, take_turns
 from local.hanko.keys import pool_key
 
@@ -28,7 +27,7 @@ ROUNDS = 300
 BAR = 5.0
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
-REQUEST = Request(EventKind.REST_TOKEN, Offers(), "a1b2c3d4e5", "prod", STAGE_ARN, "GET", "id", "/me")
+REQUEST = Request(EventKind.REST_TOKEN, CredentialSources(), "a1b2c3d4e5", "prod", STAGE_ARN, "GET", "id", "/me")
 NOBODY = Claims("user", "session", 0, 1, {"amr": ["pwd"], "role": "user"})
 EVERYBODY = Claims("user", "session", 0, 1, {"amr": ["passkey"], "role": [f"role-{n}" for n in range(10)]})
 
@@ -60,8 +59,8 @@ def _text() -> str:
 
 
 def _policy(rules: Rules, claims: Claims) -> object:
-    judged = rules.judge(REQUEST, claims, 0)
-    return policy(REQUEST, Decision(Outcome.ALLOWED, Reason.ALLOWED, "user", judged.told, grant=judged.grant))
+    judged = rules.evaluate(REQUEST, claims, 0)
+    return policy(REQUEST, Decision(Outcome.ALLOWED, Reason.ALLOWED, "user", judged.unmet_rules, grant=judged.grant))
 
 
 def _timed(run: Callable[[], object]) -> Callable[[], float]:

@@ -21,8 +21,8 @@ from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
 from authorizer.hanko.bundled import read_bundled
-from authorizer.hanko.strict import parse_object
-from authorizer.rules_source import rules_of
+from authorizer.hanko.strict_json import parse_object
+from authorizer.rules.source import rules_of
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYS_FILE = ROOT / "keys.json"

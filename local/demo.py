@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from events.sign import token_with
 from local.calls import Seen
 from local.deployment import Api, Deployment
 from local.permissions import Verdict, verdicts
+from local.sign import token_with
 
 # What AWS answers ...
 APIS = ("REST, TOKEN", "REST, REQUEST", "HTTP API 1.0", "HTTP API 2.0", "WebSocket", "AppSync")

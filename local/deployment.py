@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from events.sign import event_with
 from local.aws import LocalAws
 from local.calls import Headers, Seen, call_graphql, call_http, call_websocket
 from local.hanko import StandInHanko
+from local.sign import event_with
 
 SUBPROTOCOL = "hanko"  # what a WebSocket may carry its token in is switched on here, for show
 QUERY_PARAMETER = "token"

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from authorizer.errors import Misconfigured
-from authorizer.rules import Rule, Rules
-from authorizer.rules_toml import parse_rules
+from authorizer.rules.evaluation import Rule, Rules
+from authorizer.rules.parser import parse_rules
 
 # What Hanko sets itself in every session (backend/session/session.go); anything else comes from the JWT template.
 SET_BY_HANKO = {"sub", "session_id", "aud", "iss", "iat", "exp", "email.is_verified", "email.is_primary"}

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from events.sign import DEFECTS, SHAPES, event_with, token_with
 from local import build
 from local.aws import PROGRAMS
 from local.deployment import QUERY_PARAMETER, SUBPROTOCOL
 from local.hanko import StandInHanko
 from local.runtime import LambdaRuntime
+from local.sign import DEFECTS, SHAPES, event_with, token_with
 
 AUDIENCE, ISSUER = "example.com", "https://hanko.example.com"
 

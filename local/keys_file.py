@@ -14,7 +14,7 @@ from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
 from authorizer.hanko.fetch import JWKS_PATH, FetchFailed, HttpsClient
-from authorizer.hanko.keys import parse_keys
+from authorizer.hanko.jwk import parse_keys
 from local.build import KEYS_FILE, ROOT, parameters_of
 
 

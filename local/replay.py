@@ -14,7 +14,9 @@ import boto3
 
 from authorizer.clock import Clock
 from authorizer.errors import Unavailable
-from authorizer.hanko.revocations import RevocationWriter, connect, parse_revocation
+from authorizer.revocation.entry import parse_revocation
+from authorizer.revocation.table import connect
+from authorizer.revocation.writer import RevocationWriter
 from local.build import ROOT
 
 BATCH = 10  # the most that SQS hands out

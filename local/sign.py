@@ -1,4 +1,4 @@
-"""`python -m events.sign <shape>`: a sample event with a fresh token in it, good or with one defect."""
+"""`python -m local.sign <shape>`: a sample event with a fresh token in it, good or with one defect."""
 
 import argparse
 import base64
@@ -20,7 +20,8 @@ from local.hanko import RemoteHanko
 Claims = Mapping[str, Any]
 Defect = Callable[["Hanko", Claims], str]
 
-SHAPES = sorted(path.stem for path in Path(__file__).parent.glob("*.json"))
+EVENTS = Path(__file__).parent.parent / "events"
+SHAPES = sorted(path.stem for path in EVENTS.glob("*.json"))
 PLACE = re.compile(r"\bTOKEN\b")  # where the token goes in a sample
 HOUR_SECONDS = 3600
 
@@ -43,7 +44,7 @@ def token_with(defect: str, hanko: Hanko, *, audience: str | None = None) -> str
 
 def event_with(shape: str, token: str) -> dict[str, Any]:
     """The sample event of that shape with this token; with an empty one, whatever carried the token is gone."""
-    text = (Path(__file__).parent / f"{shape}.json").read_text()
+    text = (EVENTS / f"{shape}.json").read_text()
     event: dict[str, Any] = _placed(json.loads(text), token)
     if "routeArn" in event:
         event.setdefault("identitySource", None)  # payload 2.0 has the key even when nothing is in it
@@ -166,7 +167,7 @@ def _token(options: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m events.sign", description="A sample event with a fresh token.")
+    parser = argparse.ArgumentParser(prog="python -m local.sign", description="A sample event with a fresh token.")
     parser.add_argument("shape", nargs="?", choices=SHAPES, metavar="shape", help="see --list")
     parser.add_argument("--list", action="store_true", help="print the shapes")
     parser.add_argument("--token-only", action="store_true", help="print the token alone")

@@ -8,7 +8,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 
-from authorizer.hanko.revocations import Revocation, connect_both
+from authorizer.revocation.entry import Revocation
+from authorizer.revocation.table import connect_both
 
 Json = dict[str, Any]
 Fault = Callable[[], object]  # called before each request of an operation: raises, or returns what botocore is to see

@@ -13,9 +13,9 @@ from sandbox import Json, Time
 from authorizer.config import Settings
 from authorizer.hanko.fetch import HttpsClient
 from authorizer.hanko.keys import KeyCache
-from authorizer.hanko.revocations import DeadLetters, RevocationWriter
-from authorizer.hanko.webhook import WebhookVerifier
-from authorizer.receiver import Receiver
+from authorizer.revocation.receiver import Receiver
+from authorizer.revocation.webhook import WebhookVerifier
+from authorizer.revocation.writer import DeadLetterQueue, RevocationWriter
 from authorizer.telemetry import Telemetry
 
 
@@ -55,7 +55,7 @@ class Receiving:
             self.keys,
             WebhookVerifier(self._settings, self.keys, clock),
             RevocationWriter(TABLE, self._aws.dynamodb, clock, self._time.advance),
-            DeadLetters(self._aws.queue_url, self._aws.sqs),
+            DeadLetterQueue(self._aws.queue_url, self._aws.sqs),
             Telemetry(self._settings, f"test-{uuid.uuid4()}"),
         )
 

@@ -17,10 +17,10 @@ from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.handler import Authorizer
 from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 from authorizer.hanko.keys import KeyCache
-from authorizer.hanko.revocations import RevocationCheck
 from authorizer.hanko.sessions import HankoSessions
 from authorizer.hanko.tokens import TokenVerifier
-from authorizer.rules_source import RuleBook, rules_of
+from authorizer.revocation.check import RevocationCheck
+from authorizer.rules.source import RulesProvider, rules_of
 from authorizer.telemetry import Telemetry
 
 Json = dict[str, Any]
@@ -78,7 +78,7 @@ class Sandbox:
         self.keys = KeyCache(settings, client, clock, client.start(JWKS_PATH) if prefetch else None)
         self.verifier = TokenVerifier(settings, self.keys, clock)
         parsed = rules_of(rules)
-        self.rules = RuleBook(lambda: parsed, clock)
+        self.rules = RulesProvider(lambda: parsed, clock)
         off = settings.logout.session_check is SessionMode.OFF
         self.session_checks = [] if off else [HankoSessions(settings, client)]
         self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock)] if aws else []

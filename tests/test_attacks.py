@@ -33,10 +33,10 @@ from authorizer.config import Settings
 from authorizer.errors import Misconfigured
 from authorizer.hanko.fetch import JWKS_PATH
 from authorizer.hanko.tokens import TokenVerifier
-from events.sign import SHAPES, event_with, token_with
 from local.hanko import StandInHanko
 from local.hanko.keys import b64, jwk, pool_key, unb64
 from local.runtime import LambdaRuntime
+from local.sign import SHAPES, event_with, token_with
 
 # A cookie brings any text to the verifier; the header of another kind of API brings what its form lets through.
 PLACES = ("http_v2_cookie", "rest_request")
@@ -2074,7 +2074,7 @@ def test_w9_no_table_no_entry(fault: str, shape: str, make_sandbox: MakeSandbox,
     aws.fail("BatchGetItem", FAULTS[fault])
     assert sandbox.answer(event_with(shape, live_token(hanko))) == "Authorizer unavailable"
     (log,), (metric,) = sandbox.records()
-    assert (log["reason"], log["fault"], log["revocation_asks"]) == ("revocation_unchecked", "aws", 2)
+    assert (log["reason"], log["fault"], log["revocation_checks"]) == ("revocation_unchecked", "aws", 2)
     assert (metric["Unavailable"], metric["RevocationFailures"]) == ([1], [1])
 
 

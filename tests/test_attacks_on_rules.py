@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sandbox import NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
-from authorizer.exchange import METHODS
-from events.sign import event_with
+from authorizer.model import METHODS
 from local.hanko import StandInHanko
+from local.sign import event_with
 
 RULES = """
 default = "allow"

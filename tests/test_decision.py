@@ -7,11 +7,10 @@ from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.decision import decide
 from authorizer.errors import AuthorizerError, Forbidden, Misconfigured, Reason, Unauthenticated, Unavailable
-from authorizer.exchange import CheckReport, Decision, EventKind, Offers, Outcome, Request
-from authorizer.hanko.claims import Claims
 from authorizer.hanko.tokens import TokenVerifier
-from authorizer.rules import Rules
-from authorizer.rules_source import RuleBook
+from authorizer.model import CheckReport, Claims, CredentialSources, Decision, EventKind, Outcome, Request
+from authorizer.rules.evaluation import Rules
+from authorizer.rules.source import RulesProvider
 from local.hanko import StandInHanko
 
 SETTINGS = Settings.from_env({"HANKO_API_URL": "https://tenant.hanko.io", "HANKO_AUDIENCE": "localhost"})
@@ -28,12 +27,12 @@ class Failing:
 
 
 def request(token: str) -> Request:
-    return Request(EventKind.REST_TOKEN, Offers(token=f"Bearer {token}"), "api", "prod", "arn", "GET", "")
+    return Request(EventKind.REST_TOKEN, CredentialSources(token=f"Bearer {token}"), "api", "prod", "arn", "GET", "")
 
 
 def decided(token: str, error: AuthorizerError) -> Decision:
     verifier = TokenVerifier(SETTINGS, Failing(error), Clock())  # type: ignore[arg-type]  # finds nothing
-    return decide(request(token), SETTINGS, verifier, RuleBook(Rules, Clock()))
+    return decide(request(token), SETTINGS, verifier, RulesProvider(Rules, Clock()))
 
 
 def test_a_valid_session_is_allowed_under_its_user_id(sandbox: Sandbox, hanko: StandInHanko) -> None:
@@ -79,11 +78,10 @@ class Check:
     def __init__(self, error: AuthorizerError | None = None) -> None:
         self.error, self.asked = error, list[tuple[Claims, str]]()
 
-    def verify(self, claims: Claims, token: str) -> Claims:
+    def check(self, claims: Claims, token: str) -> None:
         self.asked.append((claims, token))
         if self.error:
             raise self.error
-        return claims
 
     def take_report(self) -> CheckReport:
         return CheckReport("session")
@@ -141,7 +139,7 @@ def test_with_allow_keys_are_still_needed(hanko: StandInHanko, make_settings: Ma
     settings = make_settings(session_on_outage="allow")
     verifier = TokenVerifier(settings, Failing(Unavailable(Reason.KEYS_UNAVAILABLE)), Clock())  # type: ignore[arg-type]  # finds nothing
     with pytest.raises(Unavailable):
-        decide(request(hanko.mint()), settings, verifier, RuleBook(Rules, Clock()), [Check()])
+        decide(request(hanko.mint()), settings, verifier, RulesProvider(Rules, Clock()), [Check()])
 
 
 def test_no_outcome_but_one_allows() -> None:

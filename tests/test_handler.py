@@ -20,14 +20,14 @@ from sandbox import CONTEXT, FUNCTION_ARN, NOW, SESSION, USER, Json, MakeSandbox
 
 from authorizer.clock import Clock
 from authorizer.errors import Reason, Unavailable
-from authorizer.exchange import METHODS
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.hanko.tokens import TokenVerifier
-from authorizer.rules import Rules
-from authorizer.rules_source import RuleBook
-from events.sign import SHAPES, event_with, token_with
+from authorizer.model import METHODS
+from authorizer.rules.evaluation import Rules
+from authorizer.rules.source import RulesProvider
 from local.hanko import StandInHanko
 from local.runtime import LambdaRuntime
+from local.sign import SHAPES, event_with, token_with
 
 ROOT = Path(__file__).parent.parent
 HASH_KEY = "a-hash-key-for-tests"
@@ -220,9 +220,9 @@ def metric_record(kind: str, outcome: str, reason: str, keys: Json) -> Json:
         metrics += [("KeyFetches", "Count", [float(keys["key_fetches"])]), ("KeyFetchFailures", "Count", [failures])]
     if keys["stale_keys"]:
         metrics += [("StaleKeys", "Count", [1.0])]
-    if (asks := keys.get("session_asks", 0)) or "session_failure" in keys:
+    if (asks := keys.get("session_checks", 0)) or "session_failure" in keys:
         failures = float("session_failure" in keys)
-        metrics += [("SessionAsks", "Count", [float(asks)]), ("SessionFailures", "Count", [failures])]
+        metrics += [("SessionChecks", "Count", [float(asks)]), ("SessionFailures", "Count", [failures])]
     if "session_unchecked" in keys:
         metrics += [("SessionUnchecked", "Count", [1.0])]
     definition = {
@@ -364,8 +364,8 @@ def test_internal(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko, ti
     assert_recorded(sandbox, kind.log, "unavailable", "internal", NO_KEYS, **stack)
 
 
-ASKED: Json = {"session_asks": 1}
-ASKED_IN_VAIN: Json = {"session_asks": 1, "session_failure": "status"}
+ASKED: Json = {"session_checks": 1}
+ASKED_IN_VAIN: Json = {"session_checks": 1, "session_failure": "status"}
 
 
 @every_kind
@@ -381,12 +381,12 @@ def test_session_ended(kind: Kind, mode: str, make_sandbox: MakeSandbox, hanko: 
         time_.advance(4.9)
         assert answer_of(sandbox, event) == kind.allowed
         young = {**CACHED, "key_set_age_seconds": 5}
-        assert_recorded(sandbox, kind.log, "allowed", "allowed", young, user=USER_HASH, session_asks=0)
+        assert_recorded(sandbox, kind.log, "allowed", "allowed", young, user=USER_HASH, session_checks=0)
         time_.advance(0.1)
     keys = {**CACHED, "key_set_age_seconds": 5 if mode == "hybrid" else 0}
     for asks in (2, 0):  # on the kept connection and on a new one; then it is remembered
         assert answer_of(sandbox, event) == kind.refused("session_ended")
-        assert_recorded(sandbox, kind.log, "unauthenticated", "session_ended", keys, session_asks=asks)
+        assert_recorded(sandbox, kind.log, "unauthenticated", "session_ended", keys, session_checks=asks)
 
 
 @every_kind
@@ -410,7 +410,7 @@ def test_session_unchecked_and_allowed(kind: Kind, make_sandbox: MakeSandbox, ha
         assert answer_of(sandbox, event) == kind.allowed
         assert_recorded(sandbox, kind.log, "allowed", "allowed", keys, **more, **ASKED_IN_VAIN)
     assert answer_of(sandbox, event) == kind.allowed  # at once: nobody waits for a Hanko that fails
-    left_alone = {"session_asks": 0, "session_failure": "backing_off"}
+    left_alone = {"session_checks": 0, "session_failure": "circuit_open"}
     assert_recorded(sandbox, kind.log, "allowed", "allowed", CACHED, **more, **left_alone)
     hanko.end_session(SESSION)
     hanko.behave("normal", endpoint="validate")
@@ -540,7 +540,7 @@ def test_rules_that_could_not_be_read_again_are_marked(
 ) -> None:
     sandbox = make_sandbox(log_hash_key=HASH_KEY)
     stale = Rules(stale="Wrong rules:\nthe file: x")
-    sandbox.rules = RuleBook(lambda: stale, time_.clock)
+    sandbox.rules = RulesProvider(lambda: stale, time_.clock)
     sandbox.answer(event_with("rest_token", session_token(hanko)))
     (line,), (metrics,) = sandbox.records()
     assert (line["stale_rules"], metrics["StaleRules"]) == ("Wrong rules:\nthe file: x", [1])
@@ -551,7 +551,7 @@ def test_rules_unavailable(make_sandbox: MakeSandbox, hanko: StandInHanko, time_
         raise Unavailable(Reason.RULES_UNAVAILABLE)
 
     sandbox = make_sandbox(log_hash_key=HASH_KEY)
-    sandbox.rules = RuleBook(current, time_.clock)
+    sandbox.rules = RulesProvider(current, time_.clock)
     assert answer_of(sandbox, event_with("rest_token", session_token(hanko))) == UNAVAILABLE
     assert_recorded(sandbox, REST_TOKEN_LOG, "unavailable", "rules_unavailable", FETCHED, fault="aws")
 
@@ -752,7 +752,7 @@ def test_an_internal_error_is_traced_without_its_text(
     logs, _ = sandbox.records()
     *places, error = logs[0]["stack"]
     assert error == "KeyError"
-    files = ["handler.py", "decision.py", "tokens.py", "signed.py", "signed.py", "test_handler.py"]
+    files = ["handler.py", "decision.py", "tokens.py", "jws.py", "jws.py", "test_handler.py"]
     assert [place.split(":")[0] for place in places] == files
     assert places[-1].endswith(" find")
 

@@ -20,73 +20,133 @@ README = (ROOT / "README.md").read_text()
 
 # Who may import whom inside authorizer/: an import that is not here is a design decision, with a commit of its own.
 # "authorizer" itself is the version.
-IMPORTS = {
+IMPORTS: dict[str, set[str]] = {
     "authorizer": set(),
+    "authorizer.assembly": {
+        "config",
+        "decision",
+        "errors",
+        "handler",
+        "hanko.bundled",
+        "hanko.keys",
+        "hanko.sessions",
+        "hanko.tokens",
+        "revocation.check",
+        "revocation.table",
+        "rules.source",
+        "startup",
+        "telemetry",
+    },
+    "authorizer.bounded": set(),
     "authorizer.clock": set(),
-    "authorizer.errors": set(),
     "authorizer.config": {"errors"},
-    "authorizer.exchange": {"errors"},
-    "authorizer.context": {"config", "errors", "exchange", "hanko.claims"},
-    "authorizer.decision": {
-        *("config", "context", "errors", "exchange", "gateway.credentials", "hanko.claims", "hanko.tokens"),
-        "rules_source",
-    },
-    "authorizer.routes": {"exchange"},
-    "authorizer.rules": {"errors", "exchange", "hanko.claims", "routes"},
-    "authorizer.rules_toml": {"errors", "exchange", "routes", "rules"},
-    "authorizer.rules_source": {"clock", "config", "errors", "exchange", "hanko.claims", "rules", "rules_toml"},
-    "authorizer.telemetry": {"config", "errors", "exchange", "hanko.keys"},
+    "authorizer.context": {"config", "errors", "model"},
+    "authorizer.credentials": {"config", "errors", "model"},
+    "authorizer.decision": {"config", "context", "credentials", "errors", "hanko.tokens", "model", "rules.source"},
+    "authorizer.errors": set(),
     "authorizer.handler": {
-        *("config", "decision", "errors", "exchange", "gateway", "gateway.raised", "hanko.keys", "hanko.tokens"),
-        *("rules_source", "telemetry"),
-    },
-    "authorizer.lambda_function": {
-        *("clock", "config", "decision", "errors", "handler", "hanko.bundled", "hanko.dial", "hanko.fetch"),
-        *("hanko.keys", "hanko.sessions", "hanko.tokens", "rules_source", "telemetry"),
-        "hanko.revocations",  # where a table is configured
-    },
-    "authorizer.receiver": {
-        *("errors", "exchange", "gateway.function_url", "hanko.keys", "hanko.revocations", "hanko.webhook"),
+        "config",
+        "decision",
+        "errors",
+        "gateway",
+        "gateway.raised",
+        "hanko.keys",
+        "hanko.tokens",
+        "model",
+        "rules.source",
         "telemetry",
     },
-    "authorizer.webhook_function": {
-        *("clock", "config", "errors", "hanko.fetch", "hanko.keys", "hanko.revocations", "hanko.webhook", "receiver"),
-        "telemetry",
-    },
+    "authorizer.lambda_function": {"assembly", "startup"},
+    "authorizer.model": {"errors"},
+    "authorizer.startup": {"clock", "config", "errors", "hanko.connection", "hanko.fetch", "telemetry"},
+    "authorizer.telemetry": {"config", "errors", "hanko.keys", "model"},
+    "authorizer.webhook_function": {"revocation.receiver", "startup"},
     "authorizer.gateway": {
-        *("config", "errors", "exchange", "gateway.appsync", "gateway.http_api", "gateway.raised", "gateway.rest_api"),
+        "config",
+        "errors",
+        "gateway.appsync",
+        "gateway.http_api",
+        "gateway.raised",
+        "gateway.rest_api",
         "gateway.websocket_api",
+        "model",
     },
+    "authorizer.gateway.appsync": {"errors", "gateway.event", "model"},
+    "authorizer.gateway.event": {"gateway.iam", "model"},
+    "authorizer.gateway.http_api": {"config", "gateway.event", "gateway.iam", "model"},
+    "authorizer.gateway.iam": {"errors", "model"},
     "authorizer.gateway.raised": set(),
-    "authorizer.gateway.iam": {"errors", "exchange"},
-    "authorizer.gateway.event": {"exchange", "gateway.iam"},
-    "authorizer.gateway.credentials": {"config", "errors", "exchange"},
-    "authorizer.gateway.rest_api": {"exchange", "gateway.event", "gateway.iam", "gateway.raised"},
-    "authorizer.gateway.http_api": {"config", "exchange", "gateway.event", "gateway.iam"},
-    "authorizer.gateway.websocket_api": {"exchange", "gateway.event", "gateway.iam"},
-    "authorizer.gateway.function_url": {"errors", "exchange", "gateway.event"},
-    "authorizer.gateway.appsync": {"errors", "exchange", "gateway.event"},
+    "authorizer.gateway.rest_api": {"gateway.event", "gateway.iam", "gateway.raised", "model"},
+    "authorizer.gateway.websocket_api": {"gateway.event", "gateway.iam", "model"},
     "authorizer.hanko": set(),
-    "authorizer.hanko.bundled": {"clock", "config", "errors", "hanko.fetch", "hanko.keys", "hanko.strict"},
-    "authorizer.hanko.claims": set(),
-    "authorizer.hanko.dial": set(),
-    "authorizer.hanko.strict": set(),
-    "authorizer.hanko.fetch": {"", "clock", "config", "hanko.dial"},
-    "authorizer.hanko.back_off": {"clock"},
-    "authorizer.hanko.memory": set(),
-    "authorizer.hanko.keys": {
-        *("clock", "config", "errors", "hanko.back_off", "hanko.fetch", "hanko.memory", "hanko.strict"),
+    "authorizer.hanko.bundled": {
+        "clock",
+        "config",
+        "errors",
+        "hanko.fetch",
+        "hanko.jwk",
+        "hanko.keys",
+        "hanko.strict_json",
     },
+    "authorizer.hanko.connection": set(),
+    "authorizer.hanko.cooldown": {"clock"},
+    "authorizer.hanko.fetch": {"", "clock", "config", "hanko.connection"},
+    "authorizer.hanko.jwk": {"hanko.fetch", "hanko.strict_json"},
+    "authorizer.hanko.jws": {"clock", "config", "errors", "hanko.jwk", "hanko.strict_json"},
+    "authorizer.hanko.keys": {"bounded", "clock", "config", "errors", "hanko.cooldown", "hanko.fetch", "hanko.jwk"},
     "authorizer.hanko.sessions": {
-        *("clock", "config", "errors", "exchange", "hanko.back_off", "hanko.claims", "hanko.fetch", "hanko.memory"),
-        "hanko.strict",
+        "bounded",
+        "clock",
+        "config",
+        "errors",
+        "hanko.cooldown",
+        "hanko.fetch",
+        "hanko.strict_json",
+        "model",
     },
-    "authorizer.hanko.signed": {"clock", "config", "errors", "hanko.keys", "hanko.strict"},
-    "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.claims", "hanko.signed"},
-    "authorizer.hanko.revocations": {
-        *("clock", "config", "errors", "exchange", "hanko.claims", "hanko.memory", "hanko.strict"),
+    "authorizer.hanko.strict_json": set(),
+    "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.jws", "model"},
+    "authorizer.revocation": set(),
+    "authorizer.revocation.check": {
+        "bounded",
+        "clock",
+        "config",
+        "errors",
+        "model",
+        "revocation.entry",
+        "revocation.table",
     },
-    "authorizer.hanko.webhook": {"clock", "config", "errors", "hanko.revocations", "hanko.signed", "hanko.strict"},
+    "authorizer.revocation.entry": {"hanko.strict_json"},
+    "authorizer.revocation.function_url": {"errors", "gateway.event", "model"},
+    "authorizer.revocation.outline": {"hanko.strict_json"},
+    "authorizer.revocation.receiver": {
+        "errors",
+        "hanko.keys",
+        "model",
+        "revocation.entry",
+        "revocation.function_url",
+        "revocation.table",
+        "revocation.webhook",
+        "revocation.writer",
+        "startup",
+        "telemetry",
+    },
+    "authorizer.revocation.table": set(),
+    "authorizer.revocation.webhook": {
+        "clock",
+        "config",
+        "errors",
+        "hanko.jws",
+        "hanko.strict_json",
+        "revocation.entry",
+        "revocation.outline",
+    },
+    "authorizer.revocation.writer": {"clock", "errors", "revocation.entry", "revocation.table"},
+    "authorizer.rules": set(),
+    "authorizer.rules.evaluation": {"errors", "model", "rules.routes"},
+    "authorizer.rules.parser": {"errors", "model", "rules.evaluation", "rules.routes"},
+    "authorizer.rules.routes": {"model"},
+    "authorizer.rules.source": {"clock", "config", "errors", "model", "rules.evaluation", "rules.parser"},
 }
 # What a cold start may load from outside the standard library.
 COLD_START_PACKAGES = {
@@ -97,9 +157,9 @@ COLD_START_PACKAGES = {
 # What costs milliseconds and nothing here needs.
 COLD_START_WITHOUT = {
     "tomllib",
-    "authorizer.routes",
-    "authorizer.rules",
-    "authorizer.rules_toml",
+    "authorizer.rules.routes",
+    "authorizer.rules.evaluation",
+    "authorizer.rules.parser",
     "authorizer.hanko.bundled",
     "authorizer.hanko.sessions",
     "asyncio",
@@ -151,12 +211,12 @@ def test_the_two_sides_do_not_know_each_other() -> None:
 
 def test_powertools_writes_records_and_reads_parameters_and_only_entry_points_know_telemetry() -> None:
     powertools = {module_name(path) for path in SOURCES if "aws_lambda_powertools" in path.read_text()}
-    assert powertools == {"authorizer.telemetry", "authorizer.rules_source"}
+    assert powertools == {"authorizer.telemetry", "authorizer.rules.source"}
     assert {module for module, imports in IMPORTS.items() if "telemetry" in imports} == {
+        "authorizer.assembly",
         "authorizer.handler",
-        "authorizer.lambda_function",
-        "authorizer.receiver",
-        "authorizer.webhook_function",
+        "authorizer.revocation.receiver",
+        "authorizer.startup",
     }
 
 
@@ -165,8 +225,10 @@ def test_who_knows_botocore_and_that_nobody_knows_boto3() -> None:
         module_name(path): re.findall(r"^\s*(?:from|import) (boto\w+)", path.read_text(), re.M) for path in SOURCES
     }
     assert {name: set(found) for name, found in imports.items() if found} == {
-        "authorizer.hanko.revocations": {"botocore"},
-        "authorizer.rules_source": {"botocore"},
+        "authorizer.revocation.check": {"botocore"},
+        "authorizer.revocation.table": {"botocore"},
+        "authorizer.revocation.writer": {"botocore"},
+        "authorizer.rules.source": {"botocore"},
     }
 
 
@@ -193,7 +255,7 @@ def test_a_cold_start_loads_nothing_it_does_not_need() -> None:
 
 
 def test_what_is_switched_off_is_not_even_loaded() -> None:
-    source = (ROOT / "authorizer" / "lambda_function.py").read_text()
+    source = (ROOT / "authorizer" / "assembly.py").read_text()
     assert not re.search(r"^(from|import) authorizer\.hanko\.sessions", source, re.MULTILINE)
     assert "import authorizer.hanko.sessions" not in source
 
@@ -221,9 +283,7 @@ def test_functions_fit_on_a_screen() -> None:
 
 def test_every_exception_to_a_rule_carries_its_reason() -> None:
     files = [
-        path
-        for folder in ("authorizer", "events", "examples", "local", "benchmarks")
-        for path in (ROOT / folder).rglob("*.py")
+        path for folder in ("authorizer", "examples", "local", "benchmarks") for path in (ROOT / folder).rglob("*.py")
     ]
     bare = re.compile(r"# (?:ruff: )?(?:noqa(?:: [A-Z0-9, ]+)?|type: ignore(?:\[[a-z, -]+\])?)\s*$", re.MULTILINE)
     assert {str(path.relative_to(ROOT)) for path in files if bare.search(path.read_text())} == set()

@@ -18,13 +18,12 @@ from sandbox import Json, MakeSandbox, Sandbox, Time
 from authorizer.config import ContextClaim, Settings
 from authorizer.context import build_context
 from authorizer.errors import AuthorizerError, Misconfigured, Reason
-from authorizer.exchange import MAX_CONTEXT_BYTES, Decision, EventKind, Grant, Offers, Outcome, Request
 from authorizer.gateway.iam import parse_arn, policy
-from authorizer.hanko.claims import Claims
-from authorizer.hanko.strict import MAX_INTEGER_DIGITS, MAX_NESTING, decode_base64url, parse_object
-from events.sign import SHAPES, event_with
+from authorizer.hanko.strict_json import MAX_INTEGER_DIGITS, MAX_NESTING, decode_base64url, parse_object
+from authorizer.model import MAX_CONTEXT_BYTES, Claims, CredentialSources, Decision, EventKind, Grant, Outcome, Request
 from local.hanko import StandInHanko
 from local.hanko.keys import b64
+from local.sign import SHAPES, event_with
 
 Path = tuple[str | int, ...]
 
@@ -444,7 +443,7 @@ def test_an_arn_is_taken_apart_exactly_or_refused(text: str) -> None:
 @given(path=any_text)
 def test_a_policy_never_echoes_the_path(path: str) -> None:
     arn = parse_arn(f"{STAGE_ARN}/GET/{path}")
-    request = Request(EventKind.REST_REQUEST, Offers(), arn.api_id, arn.stage, arn.stage_arn, arn.method, "")
+    request = Request(EventKind.REST_REQUEST, CredentialSources(), arn.api_id, arn.stage, arn.stage_arn, arn.method, "")
     document = policy(request, Decision(Outcome.ALLOWED, Reason.ALLOWED, USER_ID, grant=Grant()))["policyDocument"]
     assert document == {
         "Version": "2012-10-17",

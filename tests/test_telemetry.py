@@ -12,14 +12,20 @@ import pytest
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
-from authorizer.exchange import CheckReport, Decision, EventKind, Offers, Outcome, Request
 from authorizer.hanko.fetch import FetchFailure
 from authorizer.hanko.keys import KeyReport
+from authorizer.model import CheckReport, CredentialSources, Decision, EventKind, Outcome, Request
 from authorizer.telemetry import METRICS_NAMESPACE, Record, Telemetry, write_not_started
 
 USER = "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"
 REQUEST = Request(
-    EventKind.HTTP_API_V2, Offers(headers={"authorization": "SECRET"}), "api1", "$default", "arn", "GET", "request-1"
+    EventKind.HTTP_API_V2,
+    CredentialSources(headers={"authorization": "SECRET"}),
+    "api1",
+    "$default",
+    "arn",
+    "GET",
+    "request-1",
 )
 ALLOWED = Decision(Outcome.ALLOWED, Reason.ALLOWED, USER, {"user_id": USER, "email": "SECRET"})
 
@@ -151,7 +157,7 @@ def test_without_a_request_the_kind_is_unknown(write: Write) -> None:
 
 
 def test_what_an_api_kind_does_not_have_is_left_out(write: Write) -> None:
-    line, _ = write(request=Request(EventKind.APPSYNC, Offers(), "api1", "", "", "", ""))
+    line, _ = write(request=Request(EventKind.APPSYNC, CredentialSources(), "api1", "", "", "", ""))
     assert (line["kind"], line["api_id"]) == ("appsync", "api1")
     assert not {"stage", "method", "request_id"} & line.keys()
 
@@ -191,17 +197,17 @@ def test_the_key_set_is_reported(write: Write, keys: KeyReport, fields: Json, ex
     ("checks", "fields", "expected"),
     [
         ([], {}, {}),
-        ([CheckReport("session")], {"session_asks": 0}, {}),
+        ([CheckReport("session")], {"session_checks": 0}, {}),
         (
-            [CheckReport("session", asks=1)],
-            {"session_asks": 1},
-            {"SessionAsks": [1.0], "SessionFailures": [0.0]},
+            [CheckReport("session", checks=1)],
+            {"session_checks": 1},
+            {"SessionChecks": [1.0], "SessionFailures": [0.0]},
         ),
         (
-            [CheckReport("revocation", 1, "throttled"), CheckReport("session", 0, "backing_off")],
-            {"revocation_asks": 1, "revocation_failure": "throttled"}
-            | {"session_asks": 0, "session_failure": "backing_off"},
-            {"RevocationAsks": [1.0], "RevocationFailures": [1.0], "SessionAsks": [0.0], "SessionFailures": [1.0]},
+            [CheckReport("revocation", 1, "throttled"), CheckReport("session", 0, "circuit_open")],
+            {"revocation_checks": 1, "revocation_failure": "throttled"}
+            | {"session_checks": 0, "session_failure": "circuit_open"},
+            {"RevocationChecks": [1.0], "RevocationFailures": [1.0], "SessionChecks": [0.0], "SessionFailures": [1.0]},
         ),
     ],
 )

@@ -11,8 +11,8 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from authorizer import telemetry
 from authorizer.config import Settings
-from authorizer.exchange import Outcome
-from authorizer.hanko import revocations
+from authorizer.model import Outcome
+from authorizer.revocation import check, table, writer
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -143,15 +143,15 @@ def mentioned(value: object) -> set[str]:
 
 def test_the_authorizers_time_is_enough_for_all_that_it_asks() -> None:
     fetch_seconds = template()["Parameters"]["HankoFetchTimeoutSeconds"]["Default"]
-    table_seconds = revocations.READ_ATTEMPTS * (revocations.CONNECT_SECONDS + revocations.READ_SECONDS)
+    table_seconds = check.READ_ATTEMPTS * (table.CONNECT_SECONDS + table.READ_SECONDS)
     assert 2 * fetch_seconds + table_seconds < template()["Resources"]["AuthorizerFunction"]["Properties"]["Timeout"]
 
 
 def test_the_receivers_time_is_hankos_patience() -> None:
     """A fetch of the keys, then the last write that may begin, then the queue."""
-    call_seconds = revocations.CONNECT_SECONDS + revocations.READ_SECONDS
-    writing_seconds = revocations.WRITE_SECONDS + 3 * call_seconds  # both numbers of an item, then each
-    queueing_seconds = revocations.QUEUE_ATTEMPTS * call_seconds
+    call_seconds = table.CONNECT_SECONDS + table.READ_SECONDS
+    writing_seconds = writer.WRITE_SECONDS + 3 * call_seconds  # both numbers of an item, then each
+    queueing_seconds = writer.QUEUE_ATTEMPTS * call_seconds
     receiver = template()["Resources"]["WebhookFunction"]["Properties"]
     fetch_seconds = float(receiver["Environment"]["Variables"]["HANKO_FETCH_TIMEOUT_SECONDS"])
     assert fetch_seconds + writing_seconds + queueing_seconds <= 10
@@ -431,6 +431,6 @@ def test_the_gateways_own_answers_can_be_read_by_a_browser(name: str) -> None:
         challenged = "gatewayresponse.header.WWW-Authenticate" in headers
         assert challenged == (answer["ResponseType"] == "UNAUTHORIZED")
         # Its own texts may quote the token; what the authorizer put into the context does not.
-        told = re.findall(r"\$[\w.]+", json.dumps(answer["ResponseTemplates"]))
+        unmet_rules = re.findall(r"\$[\w.]+", json.dumps(answer["ResponseTemplates"]))
         denied = ["$context.authorizer.rule", "$context.authorizer.reason"]
-        assert told == (denied if answer["ResponseType"] == "ACCESS_DENIED" else [])
+        assert unmet_rules == (denied if answer["ResponseType"] == "ACCESS_DENIED" else [])

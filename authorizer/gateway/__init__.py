@@ -4,9 +4,9 @@ from typing import assert_never
 
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
-from authorizer.exchange import Decision, EventKind, Request
 from authorizer.gateway import appsync, http_api, rest_api, websocket_api
 from authorizer.gateway.raised import Unauthorized
+from authorizer.model import Decision, EventKind, Request
 
 
 def parse(event: object, settings: Settings, function_arn: str = "") -> Request:

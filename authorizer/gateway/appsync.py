@@ -6,8 +6,8 @@ Source: AWS, "AppSync: AWS_LAMBDA authorization".
 import re
 
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
-from authorizer.exchange import Decision, EventKind, Offers, Request
 from authorizer.gateway.event import section, text
+from authorizer.model import CredentialSources, Decision, EventKind, Request
 
 _API_ID = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
@@ -28,12 +28,12 @@ def parse(event: dict[str, object], function_arn: str) -> Request:
     api_id = context.get("apiId")
     if not isinstance(api_id, str) or not _API_ID.fullmatch(api_id):
         raise Unauthenticated(Reason.EVENT_UNKNOWN)
-    offers = Offers(token=event.get("authorizationToken"))
+    sources = CredentialSources(token=event.get("authorizationToken"))
     place, account = _PLACE.match(function_arn), context.get("accountId")
     arn = ""
     if place and isinstance(account, str) and _ACCOUNT.fullmatch(account):
         arn = f"arn:{place[1]}:appsync:{place[2]}:{account}:apis/{api_id}"
-    return Request(EventKind.APPSYNC, offers, api_id, "", arn, "", text(context.get("requestId")))
+    return Request(EventKind.APPSYNC, sources, api_id, "", arn, "", text(context.get("requestId")))
 
 
 def render(request: Request, decision: Decision) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """What the events of several API kinds have in common, read without trusting their shape."""
 
-from authorizer.exchange import EventKind, Offers, Request, Scope
 from authorizer.gateway.iam import Arn
+from authorizer.model import CredentialSources, EventKind, Request, Scope
 
 MAX_TEXT_CHARACTERS = 128
 
@@ -21,16 +21,16 @@ def text(value: object) -> str:
 
 
 def routed_request(
-    kind: EventKind, event: dict[str, object], arn: Arn, offers: Offers, scope: Scope | None = None
+    kind: EventKind, event: dict[str, object], arn: Arn, sources: CredentialSources, scope: Scope | None = None
 ) -> Request:
     """The request of every kind that has an execute-api ARN; a TOKEN event alone has no request id."""
     request_id = text(section(event, "requestContext").get("requestId"))
-    return Request(kind, offers, arn.api_id, arn.stage, arn.stage_arn, arn.method, request_id, arn.path, scope)
+    return Request(kind, sources, arn.api_id, arn.stage, arn.stage_arn, arn.method, request_id, arn.path, scope)
 
 
-def offers_in_v1(event: dict[str, object]) -> Offers:
-    """What a REQUEST event of a REST API, a WebSocket or payload 1.0 offers. Any of its maps can be null."""
-    return Offers(
+def sources_in_v1(event: dict[str, object]) -> CredentialSources:
+    """What a REQUEST event of a REST API, a WebSocket or payload 1.0 sources. Any of its maps can be null."""
+    return CredentialSources(
         headers=event.get("headers"),
         multi_value_headers=event.get("multiValueHeaders"),
         query=event.get("multiValueQueryStringParameters"),

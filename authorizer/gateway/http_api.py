@@ -6,23 +6,23 @@ Source: AWS, "Control access to HTTP APIs with AWS Lambda authorizers".
 from urllib.parse import unquote_plus
 
 from authorizer.config import HttpApiResponse
-from authorizer.exchange import METHODS, Decision, EventKind, Offers, Request, Scope
-from authorizer.gateway.event import offers_in_v1, routed_request, section
+from authorizer.gateway.event import routed_request, section, sources_in_v1
 from authorizer.gateway.iam import parse_arn, policy
+from authorizer.model import METHODS, CredentialSources, Decision, EventKind, Request, Scope
 
 _EVERY_ROUTE = Scope(METHODS, "/", open_ended=True, greedy=True)
 
 
 def parse_v1(event: dict[str, object]) -> Request:
     """Payload 1.0: like a REST API's REQUEST event, with a version."""
-    return routed_request(EventKind.HTTP_API_V1, event, parse_arn(event.get("methodArn")), offers_in_v1(event))
+    return routed_request(EventKind.HTTP_API_V1, event, parse_arn(event.get("methodArn")), sources_in_v1(event))
 
 
 def parse_v2(event: dict[str, object], response: HttpApiResponse) -> Request:
     """Payload 2.0: `routeArn`, lower-case headers joined by commas, and the cookies taken out of them into a list."""
-    offers = Offers(headers=event.get("headers"), cookies=event.get("cookies"))
+    sources = CredentialSources(headers=event.get("headers"), cookies=event.get("cookies"))
     scope = _scope(event) if response is HttpApiResponse.SIMPLE else None
-    return routed_request(EventKind.HTTP_API_V2, event, parse_arn(event.get("routeArn")), offers, scope)
+    return routed_request(EventKind.HTTP_API_V2, event, parse_arn(event.get("routeArn")), sources, scope)
 
 
 def _scope(event: dict[str, object]) -> Scope | None:
@@ -56,5 +56,5 @@ def render(request: Request, decision: Decision, response: HttpApiResponse) -> d
         return policy(request, decision)
     if decision.allowed:
         return {"isAuthorized": True, "context": dict(decision.context)}
-    told = {"reason": decision.reason.value, **({"rule": decision.rule} if decision.rule else {})}
-    return {"isAuthorized": False, "context": {**decision.context, **told}}
+    why = {"reason": decision.reason.value, **({"rule": decision.rule} if decision.rule else {})}
+    return {"isAuthorized": False, "context": {**decision.context, **why}}

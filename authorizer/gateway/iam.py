@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
-from authorizer.exchange import MAX_ANSWER_BYTES, Decision, Grant, Request
+from authorizer.model import MAX_ANSWER_BYTES, Decision, Grant, Request
 
 # arn:{partition}:execute-api:{region}:{account}:{api}/{stage}/..., where the stage of an HTTP API can be $default.
 _STAGE = (

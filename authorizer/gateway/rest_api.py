@@ -3,21 +3,21 @@
 Sources: AWS, "Input to an API Gateway Lambda authorizer" and "Output from an API Gateway Lambda authorizer".
 """
 
-from authorizer.exchange import Decision, EventKind, Offers, Outcome, Request
-from authorizer.gateway.event import offers_in_v1, routed_request
+from authorizer.gateway.event import routed_request, sources_in_v1
 from authorizer.gateway.iam import parse_arn, policy
 from authorizer.gateway.raised import Unauthorized
+from authorizer.model import CredentialSources, Decision, EventKind, Outcome, Request
 
 
 def parse_token(event: dict[str, object]) -> Request:
     """A TOKEN event holds the configured header's value and the ARN, nothing else: no cookie can be seen."""
-    offers = Offers(token=event.get("authorizationToken"))
-    return routed_request(EventKind.REST_TOKEN, event, parse_arn(event.get("methodArn")), offers)
+    sources = CredentialSources(token=event.get("authorizationToken"))
+    return routed_request(EventKind.REST_TOKEN, event, parse_arn(event.get("methodArn")), sources)
 
 
 def parse_request(event: dict[str, object]) -> Request:
     """A REQUEST event, of the console's "Test", too."""
-    return routed_request(EventKind.REST_REQUEST, event, parse_arn(event.get("methodArn")), offers_in_v1(event))
+    return routed_request(EventKind.REST_REQUEST, event, parse_arn(event.get("methodArn")), sources_in_v1(event))
 
 
 def render(request: Request, decision: Decision) -> dict[str, object] | Unauthorized:

@@ -3,9 +3,9 @@
 Source: AWS, "Control access to WebSocket APIs with AWS Lambda REQUEST authorizers".
 """
 
-from authorizer.exchange import EventKind, Request
-from authorizer.gateway.event import offers_in_v1, routed_request, section
+from authorizer.gateway.event import routed_request, section, sources_in_v1
 from authorizer.gateway.iam import CONNECT_ARN, parse_arn
+from authorizer.model import EventKind, Request
 
 
 def is_connect(event: dict[str, object]) -> bool:
@@ -16,4 +16,4 @@ def is_connect(event: dict[str, object]) -> bool:
 def parse(event: dict[str, object]) -> Request:
     """The $connect event: a REQUEST event without a path."""
     arn = parse_arn(event.get("methodArn"), CONNECT_ARN)
-    return routed_request(EventKind.WEBSOCKET, event, arn, offers_in_v1(event))
+    return routed_request(EventKind.WEBSOCKET, event, arn, sources_in_v1(event))

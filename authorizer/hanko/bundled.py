@@ -4,7 +4,7 @@ With it a cold start waits for no network, and an outage of Hanko does not stop 
 lets nobody in:
 
 - The file is as good as the code beside it: it comes with the artifact, nothing in an event or a token names it, and
-  it is read once. Its keys pass the checks of a fetched answer (`usable_keys`). It names the Hanko that it is from;
+  it is read once. Its keys pass the checks of a fetched answer (`parse_jwk_set`). It names the Hanko that it is from;
   another's, of the neighbouring environment or tenant, stops the function.
 - Its set is never fresh, so the first fetch starts with the sandbox as it does without a file, and what Hanko answers
   replaces the set as a whole. What only Hanko can say, it is asked as ever: an unknown key id joins that fetch.
@@ -24,8 +24,9 @@ from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
 from authorizer.hanko.fetch import FetchFailed
-from authorizer.hanko.keys import KeySet, usable_keys
-from authorizer.hanko.strict import parse_object
+from authorizer.hanko.jwk import parse_jwk_set
+from authorizer.hanko.keys import KeySet
+from authorizer.hanko.strict_json import parse_object
 
 
 def read_bundled(settings: Settings, clock: Clock, file: Path) -> KeySet:
@@ -39,7 +40,7 @@ def read_bundled(settings: Settings, clock: Clock, file: Path) -> KeySet:
         raise _wrong("names a file that cannot be read") from None
     try:
         members = parse_object(data)
-        keys = usable_keys(members)
+        keys = parse_jwk_set(members)
     except (FetchFailed, ValueError):
         raise _wrong("names a file that holds no usable key set") from None
     now, fetched_at = clock.now(), members.get("fetched_at")

@@ -5,7 +5,7 @@ import threading
 from urllib.parse import urlsplit
 
 
-class Dial:
+class EarlyConnection:
     """One connection, under way in a thread of its own: a name's look-up knows no time limit."""
 
     def __init__(self, api_url: str, timeout_seconds: float) -> None:

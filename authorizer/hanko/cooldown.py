@@ -5,17 +5,17 @@ from authorizer.clock import Clock, Instant
 MAX_BACK_OFF_SECONDS = 30
 
 
-class BackOff:
-    """Counts failures in a row. From the `patience`-th on each starts a pause, twice as long as the one before."""
+class CircuitBreaker:
+    """Opens after `failure_threshold` failures in a row: for 1 s, then twice as long each time, at most 30 s."""
 
-    def __init__(self, clock: Clock, patience: int) -> None:
-        """`patience` is 1 where already the first failure starts a pause."""
-        self._clock, self._patience = clock, patience
+    def __init__(self, clock: Clock, failure_threshold: int) -> None:
+        """`failure_threshold` is 1 where already the first failure starts a pause."""
+        self._clock, self._patience = clock, failure_threshold
         self._failures = 0
         self._failed_at: Instant | None = None
 
     @property
-    def pausing(self) -> bool:
+    def is_open(self) -> bool:
         """Whether it is too early for another attempt."""
         if self._failed_at is None or self._failures < self._patience:
             return False

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from authorizer import __version__
 from authorizer.clock import Clock, Instant
 from authorizer.config import SessionMode, Settings
-from authorizer.hanko.dial import Dial
+from authorizer.hanko.connection import EarlyConnection
 
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_BODY_BYTES = 256 * 1024
@@ -53,7 +53,7 @@ class FetchFailed(Exception):
         self.failure, self.status = failure, status
 
 
-class Question:
+class HttpRequest:
     """What is asked. Headers and body may hold a token, so it is nothing that prints itself."""
 
     __slots__ = ("body", "headers", "method", "path")
@@ -63,7 +63,7 @@ class Question:
         self.path, self.method, self.headers, self.body = path, method, headers, body
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """A complete 200 answer: its body, at most `MAX_BODY_BYTES`, and its Cache-Control header or ""."""
 
     body: bytes
@@ -71,7 +71,7 @@ class Answer(NamedTuple):
 
     def __repr__(self) -> str:
         """Without the body: it may be personal."""
-        return "Answer(...)"
+        return "HttpResponse(...)"
 
 
 class Connection(HTTPConnection):
@@ -81,7 +81,7 @@ class Connection(HTTPConnection):
     """
 
     def __init__(
-        self, client: "HttpsClient", host: str, port: int, timeout_seconds: float, dial: Dial | None = None
+        self, client: "HttpsClient", host: str, port: int, timeout_seconds: float, dial: EarlyConnection | None = None
     ) -> None:
         """Nothing is opened here; `dial` has done so already."""
         super().__init__(host, port, timeout=timeout_seconds)
@@ -89,34 +89,34 @@ class Connection(HTTPConnection):
         self._create_connection: Callable[..., socket.socket] = dial.answer if dial else socket.create_connection
         self._client = client
         self._plain: socket.socket | None = None
-        self.is_cut = False
+        self.is_cancelled = False
 
     def connect(self) -> None:
         """Open it: name, TCP, the proxy's tunnel, TLS. Raises what these raise."""
         super().connect()
         self._create_connection = socket.create_connection  # a dial is for once
         self._plain = self.sock.dup()
-        if self.is_cut:
+        if self.is_cancelled:
             raise TimeoutError
         self.sock = self._client.secure(self.sock)
 
-    def cut(self) -> None:
+    def cancel(self) -> None:
         """End what another thread is doing with it."""
-        self.is_cut = True
+        self.is_cancelled = True
         # Until the proxy has opened the tunnel, the connection alone knows its socket; then TLS takes that over.
         for opened in (self._plain, self.sock):
             if opened is not None:
                 with contextlib.suppress(OSError):  # it may have been closed this very moment
                     opened.shutdown(socket.SHUT_RDWR)
 
-    def hang_up(self) -> None:
-        """Close it, and what `cut` needs; `close` alone is for http.client, whose answer may still be read then."""
+    def close_sockets(self) -> None:
+        """Close the connection and the second handle that `cancel` needs; `close` alone is for http.client."""
         self.close()
         if self._plain is not None:
             self._plain.close()
 
     @property
-    def is_quiet(self) -> bool:
+    def is_reusable(self) -> bool:
         """Whether there is nothing to read: neither its end nor an answer that nobody asked for."""
         buffered = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
         return not buffered and not select.select([self.sock], [], [], 0)[0]
@@ -125,7 +125,7 @@ class Connection(HTTPConnection):
 class HttpsClient:
     """Asks below `HANKO_API_URL`. Plain http happens for the loopback hosts that the settings allow, only."""
 
-    def __init__(self, settings: Settings, clock: Clock, dial: Dial | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock, dial: EarlyConnection | None = None) -> None:
         """Nothing is opened or read here; the TLS context is made by the first fetch, in its thread.
 
         A `dial` to Hanko is for that fetch, too; behind a proxy there must be none.
@@ -146,15 +146,15 @@ class HttpsClient:
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> "Fetch":
         """Begin to ask for `path` (with its leading slash) in the background."""
-        return Fetch(self, Question(path, method, headers or {}, body), self._timeout_seconds)
+        return Fetch(self, HttpRequest(path, method, headers or {}, body), self._timeout_seconds)
 
     def connection(self) -> Connection:
         """The kept connection, if it can still be alive, else a new one, unopened."""
         if self._kept is not None:
             (kept, used_at), self._kept = self._kept, None
-            if self.clock.seconds_since(used_at) < MAX_IDLE_SECONDS and kept.is_quiet:
+            if self.clock.seconds_since(used_at) < MAX_IDLE_SECONDS and kept.is_reusable:
                 return kept
-            kept.hang_up()
+            kept.close_sockets()
         if self._proxy is None:
             dial, self._dial = self._dial, None
             return Connection(self, self._host, self._port, self._timeout_seconds, dial)
@@ -177,35 +177,35 @@ class HttpsClient:
 
     def may_keep(self, connection: Connection) -> bool:
         """Whether the connection, its last answer read to the end, may be kept: if it is open and that is wanted."""
-        return self._keeps and connection.sock is not None and not connection.is_cut
+        return self._keeps and connection.sock is not None and not connection.is_cancelled
 
     def keep(self, connection: Connection, used_at: Instant) -> None:
         """Keep this connection, and no other."""
         if self._kept is not None and self._kept[0] is not connection:
-            self.hang_up()
+            self.close()
         self._kept = connection, used_at
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """Close the kept connection."""
         if self._kept is not None:
             (kept, _), self._kept = self._kept, None
-            kept.hang_up()
+            kept.close_sockets()
 
-    def ask(self, connection: Connection, question: Question) -> Answer:
+    def ask(self, connection: Connection, question: HttpRequest) -> HttpResponse:
         """Send the question and read the answer. Raises `FetchFailed`, or what http raises."""
         was_kept = connection.sock is not None
         try:
             response = self._send(connection, question)
         except (ConnectionError, ssl.SSLEOFError):  # the one that http.client raises for "no answer" is among them
-            if not was_kept or connection.is_cut:
+            if not was_kept or connection.is_cancelled:
                 raise
             # Asking twice is as good as once: GET changes nothing, and POST /sessions/validate sets a time to now.
-            connection.hang_up()
+            connection.close_sockets()
             response = self._send(connection, question)
         with response:  # an answer that is refused would keep its socket open
             return _read(response)
 
-    def _send(self, connection: Connection, question: Question) -> HTTPResponse:
+    def _send(self, connection: Connection, question: HttpRequest) -> HTTPResponse:
         headers = {
             "Host": self._netloc,
             "Accept": "application/json",
@@ -222,12 +222,12 @@ class HttpsClient:
 class Fetch:
     """One fetch under way; `on_kept` is whether it began on a connection that others had used before."""
 
-    def __init__(self, client: HttpsClient, question: Question, timeout_seconds: float) -> None:
+    def __init__(self, client: HttpsClient, question: HttpRequest, timeout_seconds: float) -> None:
         """Start the thread at once."""
         self.began = client.clock.now()
         self._client, self._question = client, question
         self._deadline = time.monotonic() + timeout_seconds
-        self._outcome: Answer | FetchFailed = FetchFailed(FetchFailure.TIMEOUT)
+        self._outcome: HttpResponse | FetchFailed = FetchFailed(FetchFailure.TIMEOUT)
         self._connection = client.connection()
         self.on_kept = self._connection.sock is not None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -238,14 +238,14 @@ class Fetch:
         """Whether `result` would answer at once."""
         return not self._thread.is_alive()
 
-    def result(self) -> Answer:
+    def result(self) -> HttpResponse:
         """Wait for the end, but not beyond the deadline.
 
         Raises `FetchFailed` for whatever went wrong.
         """
         self._thread.join(max(0.0, self._deadline - time.monotonic()))
         if not self.done:
-            self.abandon()
+            self.cancel()
             raise FetchFailed(FetchFailure.TIMEOUT)
         if isinstance(self._outcome, FetchFailed):
             raise self._outcome
@@ -255,7 +255,7 @@ class Fetch:
 
     def again(self) -> "Fetch":
         """Ask the same once more, on a new connection, until the same deadline."""
-        self._client.hang_up()
+        self._client.close()
         return Fetch(self._client, self._question, self._deadline - time.monotonic())
 
     def _run(self) -> None:
@@ -272,11 +272,11 @@ class Fetch:
         except (HTTPException, ValueError):
             self._outcome = FetchFailed(FetchFailure.PROTOCOL)
         if isinstance(self._outcome, FetchFailed) or not self._client.may_keep(self._connection):
-            self._connection.hang_up()
+            self._connection.close_sockets()
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """Wait for it no longer; cutting the connection ends the thread."""
-        self._connection.cut()
+        self._connection.cancel()
 
 
 def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:
@@ -288,7 +288,7 @@ def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:
     return bool(urllib.request.proxy_bypass_environment(netloc, {"no": no_proxy}))  # type: ignore[attr-defined]  # no typeshed
 
 
-def _read(response: HTTPResponse) -> Answer:
+def _read(response: HTTPResponse) -> HttpResponse:
     if response.status != HTTPStatus.OK:  # so no redirect is followed, and 206 is not a whole
         raise FetchFailed(FetchFailure.STATUS, response.status)
     if response.getheader("Content-Encoding", "identity") != "identity":
@@ -298,4 +298,4 @@ def _read(response: HTTPResponse) -> Answer:
         raise FetchFailed(FetchFailure.TOO_LARGE)
     if response.length:  # fewer bytes came than Content-Length promised
         raise FetchFailed(FetchFailure.PROTOCOL)
-    return Answer(body, response.getheader("Cache-Control") or "")
+    return HttpResponse(body, response.getheader("Cache-Control") or "")

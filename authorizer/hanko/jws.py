@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
-from authorizer.hanko.keys import KEY_ID
-from authorizer.hanko.strict import BASE64URL, decode_alphabet, parse_object
+from authorizer.hanko.jwk import KEY_ID
+from authorizer.hanko.strict_json import BASE64URL, decode_unchecked, parse_object
 
 MAX_TOKEN_CHARACTERS = 16 * 1024  # API Gateway itself takes 10,240 bytes of headers
 MAX_HEADER_CHARACTERS = 4 * 1024
@@ -39,11 +39,11 @@ class KeySource(Protocol):
 
 
 class Payload(NamedTuple):
-    """What Hanko signed for us and what is valid now. Times are seconds since 1970; `members` is all of it."""
+    """What Hanko signed for us and what is valid now. Times are seconds since 1970; `claims` is all of it."""
 
     issued_at: float
     expires_at: float
-    members: dict[str, object]
+    claims: dict[str, object]
 
     def __repr__(self) -> str:
         """Without what is in it: it is personal."""
@@ -68,7 +68,7 @@ class SignatureVerifier:
         """
         payload = self.verify_signature(token)
         try:
-            members = parse_object(decode_alphabet(payload))
+            members = parse_object(decode_unchecked(payload))
         except ValueError:
             raise Unauthenticated(Reason.CLAIMS_MALFORMED) from None
         return self.verify_members(members)
@@ -126,7 +126,7 @@ def _unverified_key_id(segment: bytes) -> str:
     if len(segment) > MAX_HEADER_CHARACTERS:
         raise Unauthenticated(Reason.TOKEN_MALFORMED)
     try:
-        header = parse_object(decode_alphabet(segment))
+        header = parse_object(decode_unchecked(segment))
     except ValueError:
         raise Unauthenticated(Reason.TOKEN_MALFORMED) from None
     if header.get("alg") != "RS256":
@@ -142,7 +142,7 @@ def _unverified_key_id(segment: bytes) -> str:
 def _verify_signature(signed: bytes, segment: bytes, key: RSAPublicKey) -> None:
     """RS256: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3), by OpenSSL, which raises what is not right."""
     try:
-        signature = decode_alphabet(segment)
+        signature = decode_unchecked(segment)
         valid = len(signature) == (key.key_size + 7) // 8 and key.verify(signature, signed, _PADDING, _HASH) is None
     except (ValueError, InvalidSignature):
         valid = False

@@ -9,29 +9,21 @@ A set that came with the artifact (bundled.py) is the first: nobody waits for th
 """
 
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from authorizer.bounded import BoundedDict
 from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
-from authorizer.hanko.back_off import BackOff
-from authorizer.hanko.fetch import JWKS_PATH, Answer, Fetch, FetchFailed, FetchFailure, HttpsClient
-from authorizer.hanko.memory import remember
-from authorizer.hanko.strict import decode_base64url, parse_object
+from authorizer.hanko.cooldown import CircuitBreaker
+from authorizer.hanko.fetch import JWKS_PATH, Fetch, FetchFailed, FetchFailure, HttpResponse, HttpsClient
+from authorizer.hanko.jwk import parse_keys
 
-# A UUID, or with AWS KMS as key store a key id, an ARN or an alias (Hanko: backend/crypto/jwk).
-KEY_ID = re.compile(r"[A-Za-z0-9._:/@+=-]{1,256}", re.ASCII)
-
-MAX_KEYS = 64
-MIN_KEY_BITS, MAX_KEY_BITS = 2048, 8192  # RFC 7518 section 3.3; above, verifying costs too much
-MIN_EXPONENT, MAX_EXPONENT_BITS = 65537, 64  # NIST SP 800-56B; OpenSSL's own limit for long keys
 MIN_MAX_AGE_SECONDS = 60  # a server that says no-cache shall not have a fetch for every request
 MAX_REMEMBERED = 128
 
-_PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 _LIMIT = re.compile(r"(?:^|[\s,])(?:max-age\s*=\s*\"?([0-9]{1,9})?|no-cache|no-store)", re.ASCII | re.IGNORECASE)
 
 
@@ -74,9 +66,9 @@ class KeyCache:
         self._settings, self._client, self._clock = settings, client, clock
         self._set = self._meanwhile = bundled
         self._prefetch = prefetch
-        self._back_off = BackOff(clock, patience=1)
+        self._breaker = CircuitBreaker(clock, failure_threshold=1)
         self._cooling_since: Instant | None = None
-        self._unknown: dict[str, Instant] = {}
+        self._unknown: BoundedDict[str, Instant] = BoundedDict(MAX_REMEMBERED)
         self._withdrawn: set[str] = set()
         self._report = _NOTHING_YET
 
@@ -93,7 +85,7 @@ class KeyCache:
         if key is None and not just_arrived:
             key = self._forced_refresh(kid).get(kid)
         if key is None:
-            remember(self._unknown, kid, self._clock.now(), MAX_REMEMBERED)
+            self._unknown[kid] = self._clock.now()
             raise Unauthenticated(Reason.KEY_UNKNOWN)
         return key
 
@@ -120,7 +112,7 @@ class KeyCache:
         just_arrived = self._prefetch is not None and self._adopt(self._prefetch)
         if self._set is not None and self._overdue_seconds(self._set) <= 0:
             return self._set.keys, just_arrived
-        if not self._back_off.pausing:
+        if not self._breaker.is_open:
             just_arrived = self._refresh()
         if self._set is None or self._is_too_old(self._set):
             raise Unavailable(Reason.KEYS_UNAVAILABLE)
@@ -154,7 +146,7 @@ class KeyCache:
         had_to_wait = not fetch.done
         is_recent = self._is_recent(fetch)
         if had_to_wait and not is_recent:
-            fetch.abandon()
+            fetch.cancel()
             return False
         return self._load(fetch, failure_counts=is_recent) and had_to_wait
 
@@ -174,10 +166,10 @@ class KeyCache:
         except FetchFailed as failed:
             self._report = self._report._replace(failure=failed.failure)
             if failure_counts:
-                self._back_off.failed()
+                self._breaker.failed()
                 self._cooling_since = self._clock.now()
             return False
-        self._back_off.succeeded()
+        self._breaker.succeeded()
         if self._set is not None:
             gone = self._set.keys.keys() - keys.keys()
             self._withdrawn = gone | (self._withdrawn - keys.keys() if len(self._withdrawn) < MAX_REMEMBERED else set())
@@ -185,78 +177,7 @@ class KeyCache:
         self._set = KeySet(keys, fetch.began, max_age_seconds, self._settings.keys.keys_max_stale_seconds)
         return True
 
-    def _max_age_seconds(self, answer: Answer) -> int:
+    def _max_age_seconds(self, answer: HttpResponse) -> int:
         """Ours; Hanko's Cache-Control may shorten it, to `MIN_MAX_AGE_SECONDS` at the least, never lengthen it."""
         stated = (int(seconds or 0) for seconds in _LIMIT.findall(answer.cache_control))
         return max(MIN_MAX_AGE_SECONDS, min([self._settings.keys.keys_max_age_seconds, *stated]))
-
-
-def parse_keys(body: bytes) -> dict[str, RSAPublicKey]:
-    """The usable keys of a body that is a JWK set.
-
-    Raises `FetchFailed(content)` when it is none, or has not one usable key.
-    """
-    try:
-        return usable_keys(parse_object(body))
-    except ValueError:
-        raise FetchFailed(FetchFailure.CONTENT) from None
-
-
-def usable_keys(key_set: Mapping[str, object]) -> dict[str, RSAPublicKey]:
-    """The usable RS256 keys of a JWK set (RFC 7517), by key id. A bad key is passed over, the others stay.
-
-    Of more than `MAX_KEYS` the first count: Hanko puts the newest in front, and publishes all that it ever had.
-
-    Raises `FetchFailed(content)` when there is not one.
-    """
-    jwks = key_set.get("keys")
-    if not isinstance(jwks, list):
-        raise FetchFailed(FetchFailure.CONTENT)
-    keys: dict[str, RSAPublicKey] = {}
-    ambiguous = set()
-    for kid, key in filter(None, map(_parse_key, jwks[:MAX_KEYS])):
-        if keys.setdefault(kid, key) != key:
-            ambiguous.add(kid)  # one key id, two keys: neither is to be trusted
-    usable = {kid: key for kid, key in keys.items() if kid not in ambiguous}
-    if not usable:
-        raise FetchFailed(FetchFailure.CONTENT)
-    return usable
-
-
-def _parse_key(jwk: object) -> tuple[str, RSAPublicKey] | None:
-    """The key id and key of one JWK, built from `n` and `e` alone; None unless it is a public RS256 signature key."""
-    if not isinstance(jwk, dict) or not _is_for_rs256(jwk):
-        return None
-    kid, n, e = jwk.get("kid"), jwk.get("n"), jwk.get("e")
-    if not (isinstance(kid, str) and KEY_ID.fullmatch(kid) and isinstance(n, str) and isinstance(e, str)):
-        return None
-    try:
-        return kid, _public_key(_parse_integer(n), _parse_integer(e))
-    except ValueError:
-        return None
-
-
-def _is_for_rs256(jwk: dict[str, object]) -> bool:
-    return (
-        jwk.get("kty") == "RSA"
-        and jwk.get("alg") == "RS256"
-        and jwk.get("use", "sig") == "sig"
-        and jwk.get("key_ops", ["verify"]) == ["verify"]
-        and not _PRIVATE_MEMBERS & jwk.keys()
-    )
-
-
-def _public_key(modulus: int, exponent: int) -> RSAPublicKey:
-    if not MIN_KEY_BITS <= modulus.bit_length() <= MAX_KEY_BITS or modulus % 2 == 0:
-        raise ValueError("modulus")
-    if exponent < MIN_EXPONENT or exponent.bit_length() > MAX_EXPONENT_BITS or exponent % 2 == 0:
-        raise ValueError("exponent")
-    return RSAPublicNumbers(exponent, modulus).public_key()
-
-
-def _parse_integer(text: str) -> int:
-    """A Base64urlUInt (RFC 7518 section 2): big-endian, the fewest bytes possible."""
-    data = decode_base64url(text.encode("ascii"))
-    if data[:1] == b"\0":
-        raise ValueError("padded")
-    return int.from_bytes(data, "big")

@@ -10,19 +10,18 @@ once.
 import json
 from typing import NamedTuple
 
+from authorizer.bounded import BoundedDict
 from authorizer.clock import Instant
 from authorizer.config import SessionMode, Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
-from authorizer.exchange import CheckReport
-from authorizer.hanko.back_off import BackOff
-from authorizer.hanko.claims import Claims
+from authorizer.hanko.cooldown import CircuitBreaker
 from authorizer.hanko.fetch import Fetch, FetchFailed, FetchFailure, HttpsClient
-from authorizer.hanko.memory import remember
-from authorizer.hanko.strict import parse_object
+from authorizer.hanko.strict_json import parse_object
+from authorizer.model import CheckReport, Claims
 
 VALIDATE_PATH = "/sessions/validate"
 MAX_REMEMBERED = 4096  # some 2 MB; with more sessions in a sandbox at a time, the oldest answers are asked for again
-PATIENCE = 3  # failures in a row: a single lost connection is no outage
+FAILURE_THRESHOLD = 3  # failures in a row: a single lost connection is no outage
 
 # An answer that is there but refused is about one token, and its owner could send it all day: only what says that
 # Hanko itself is in trouble may keep others from asking.
@@ -55,13 +54,13 @@ class HankoSessions:
         # No answer is younger than 0 s, so `strict` finds none young enough.
         self._max_age_seconds = logout.session_max_age_seconds if logout.session_check is SessionMode.HYBRID else 0
         self._touch = logout.session_touch
-        self._answers: dict[_Session, _Answer] = {}
-        self._back_off = BackOff(client.clock, PATIENCE)
-        self._asks = 0
+        self._answers: BoundedDict[_Session, _Answer] = BoundedDict(MAX_REMEMBERED)
+        self._breaker = CircuitBreaker(client.clock, FAILURE_THRESHOLD)
+        self._checks = 0
         self._failure: str | None = None
 
-    def verify(self, claims: Claims, token: str) -> Claims:
-        """The claims of a session that lives. `token` must have been verified: it goes to Hanko.
+    def check(self, claims: Claims, token: str) -> None:
+        """Return if the session lives. `token` must have been verified: it goes to Hanko.
 
         An answer is as old as its question. It needs no look at `exp`: a token beyond it never gets here.
 
@@ -74,17 +73,16 @@ class HankoSessions:
             answer = self._ask(session, token)
         if not answer.lives:
             raise Unauthenticated(Reason.SESSION_ENDED)
-        return claims
 
     def take_report(self) -> CheckReport:
         """What happened since the last call."""
-        report = CheckReport("session", self._asks, self._failure)
-        self._asks, self._failure = 0, None
+        report = CheckReport("session", self._checks, self._failure)
+        self._checks, self._failure = 0, None
         return report
 
     def _ask(self, session: _Session, token: str) -> _Answer:
-        if self._back_off.pausing:
-            self._failure = "backing_off"
+        if self._breaker.is_open:
+            self._failure = "circuit_open"
             raise Unavailable(Reason.SESSION_UNCHECKED)
         fetch = self._start(token)
         try:
@@ -93,20 +91,20 @@ class HankoSessions:
                 fetch = fetch.again()
                 lives = self._verdict(fetch, session)
         except FetchFailed as failed:
-            self._client.hang_up()  # what came was no answer to this question, so what comes next may be none either
+            self._client.close()  # what came was no answer to this question, so what comes next may be none either
             self._failure = failed.failure.value
             if failed.failure in _OUTAGES or failed.status in _OUTAGE_STATUSES:
-                self._back_off.failed()
+                self._breaker.failed()
             raise Unavailable(Reason.SESSION_UNCHECKED) from None
-        self._back_off.succeeded()
+        self._breaker.succeeded()
         answer = _Answer(lives, fetch.began)
         # By the clock of another of Hanko's machines, a token that was issued just now is not valid yet.
         if lives or fetch.began.wall - session.issued_at >= self._skew_seconds:
-            remember(self._answers, session, answer, MAX_REMEMBERED)
+            self._answers[session] = answer
         return answer
 
     def _verdict(self, fetch: Fetch, session: _Session) -> bool:
-        self._asks += 1
+        self._checks += 1
         return read_verdict(fetch.result().body, session.session_id, session.user_id)
 
     def _start(self, token: str) -> Fetch:

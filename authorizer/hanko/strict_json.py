@@ -7,7 +7,6 @@ import re
 
 MAX_NESTING = 32
 MAX_INTEGER_DIGITS = 40
-OUTLINE_LEVELS = 2
 
 BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -15,10 +14,8 @@ _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 # can be the last one, those whose unused bits are zero. One character beyond is no base64.
 _PADDING = (b"", b"", b"==", b"=")
 _LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # one without an end reaches to the end: never tried twice
-_BRACKET = re.compile(r"[\[\]{}]")
-_PART = re.compile(rf"{_STRING.pattern}|{_BRACKET.pattern}|[^\[\]{{}}\"]+", re.DOTALL)
-_OPENING, _CLOSING = ("[", "{"), ("]", "}")
+JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # one without an end reaches to the end: never tried twice
+BRACKET = re.compile(r"[\[\]{}]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -26,10 +23,10 @@ def decode_base64url(text: bytes) -> bytes:
     """Decode canonical base64url without padding (RFC 7515 section 2): one text for one value, nothing else."""
     if text.translate(None, BASE64URL):
         raise ValueError("not base64url")
-    return decode_alphabet(text)
+    return decode_unchecked(text)
 
 
-def decode_alphabet(text: bytes) -> bytes:
+def decode_unchecked(text: bytes) -> bytes:
     """Decode what is known to hold the characters of `BASE64URL` alone: any other would be passed over here."""
     beyond = len(text) % 4
     if beyond and text[-1] not in _LAST[beyond]:
@@ -54,51 +51,15 @@ def parse_object(data: bytes) -> dict[str, object]:
     return value
 
 
-def parse_outline(data: bytes) -> dict[str, object]:
-    """Parse the outermost two levels of a JSON object whose depths somebody else has written; those are null here.
-
-    On the first level every name is there once. An object on the second is the tuple of its members, with names that
-    may repeat; for what must be clear there, see `sole_member`. Numbers are floats, some infinite.
-
-    No parser gets to see the depths: Python's own fails on some thousand levels, and whatever else it may find wrong
-    there must not keep what is above from being read.
-    """
-    members = _OUTLINE_DECODER.decode(_without_depths(data.decode("utf-8", "replace")))
-    if not isinstance(members, tuple):
-        raise ValueError("not an object")  # noqa: TRY004 - what is refused is a ValueError
-    return _unique_members(list(members))
-
-
-def sole_member(value: object, name: str) -> object:
-    """The member of that name of an object on the second level; None where there is none, or more than one."""
-    values = [one for key, one in value if key == name] if isinstance(value, tuple) else []
-    return values[0] if len(values) == 1 else None
-
-
-def _without_depths(text: str) -> str:
-    """The text with null for each array and object that lies deeper than `OUTLINE_LEVELS`."""
-    kept, depth = [], 0
-    for part in _PART.findall(text):
-        if part in _OPENING:
-            depth += 1
-            if depth == OUTLINE_LEVELS + 1:
-                kept.append("null")
-        if depth <= OUTLINE_LEVELS:
-            kept.append(part)
-        if part in _CLOSING:
-            depth -= 1
-    return "".join(kept)
-
-
 def _nesting(text: str) -> int:
     depth = deepest = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+    for bracket in BRACKET.findall(JSON_STRING.sub("", text)):
         depth += 1 if bracket in "[{" else -1
         deepest = max(deepest, depth)
     return deepest
 
 
-def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("a name stands twice")
@@ -123,7 +84,5 @@ def _no_constant(_name: str) -> None:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique_members, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
+    object_pairs_hook=unique_members, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
 )
-# An integer of thousands of digits would be an error, the largest of floats is none.
-_OUTLINE_DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_int=float)

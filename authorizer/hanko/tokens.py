@@ -3,8 +3,8 @@
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
-from authorizer.hanko.claims import Claims
-from authorizer.hanko.signed import KeySource, Payload, SignatureVerifier, is_uuid
+from authorizer.hanko.jws import KeySource, Payload, SignatureVerifier, is_uuid
+from authorizer.model import Claims
 
 
 class TokenVerifier:

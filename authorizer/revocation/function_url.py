@@ -3,8 +3,8 @@
 import base64
 
 from authorizer.errors import Reason, Unauthenticated
-from authorizer.exchange import Outcome
 from authorizer.gateway.event import section, text
+from authorizer.model import Outcome
 
 _STATUS_BY_REASON = {
     Reason.WEBHOOK_MALFORMED: 400,

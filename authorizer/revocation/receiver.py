@@ -5,11 +5,14 @@ that fails, in the queue of dead letters. Nothing that comes twice, late or in a
 """
 
 from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unauthenticated, Unavailable
-from authorizer.exchange import Outcome
-from authorizer.gateway import function_url
 from authorizer.hanko.keys import KeyCache
-from authorizer.hanko.revocations import DeadLetters, Revocation, RevocationWriter
-from authorizer.hanko.webhook import MAX_BODY_BYTES, WebhookVerifier
+from authorizer.model import Outcome
+from authorizer.revocation import function_url
+from authorizer.revocation.entry import Revocation
+from authorizer.revocation.table import connect_both
+from authorizer.revocation.webhook import MAX_BODY_BYTES, WebhookVerifier
+from authorizer.revocation.writer import DeadLetterQueue, RevocationWriter
+from authorizer.startup import Startup, report_not_started
 from authorizer.telemetry import Telemetry, WebhookRecord
 
 
@@ -21,7 +24,7 @@ class Receiver:
         keys: KeyCache,
         verifier: WebhookVerifier,
         writer: RevocationWriter,
-        dead_letters: DeadLetters,
+        dead_letters: DeadLetterQueue,
         telemetry: Telemetry,
     ) -> None:
         """Everything that lives as long as the sandbox."""
@@ -62,3 +65,26 @@ def _outcome(error: AuthorizerError) -> Outcome:
     if isinstance(error, Unauthenticated):
         return Outcome.UNAUTHENTICATED
     return Outcome.MISCONFIGURED if isinstance(error, Misconfigured) else Outcome.UNAVAILABLE
+
+
+def build_receiver(started: Startup) -> Receiver:
+    """Build the receiver of this process.
+
+    Raises `Misconfigured(settings_invalid)` without a table and a queue, after it has written why the function does
+    not start.
+    """
+    settings, clock = started.settings, started.clock
+    try:
+        table, queue_url = settings.logout.table_and_queue()
+    except Misconfigured as error:
+        report_not_started(started.function_name, error)
+        raise
+    dynamodb, sqs = connect_both()
+    keys = KeyCache(settings, started.client, clock, started.prefetch)
+    return Receiver(
+        keys,
+        WebhookVerifier(settings, keys, clock),
+        RevocationWriter(table, dynamodb, clock),
+        DeadLetterQueue(queue_url, sqs),
+        Telemetry(settings, started.function_name),
+    )

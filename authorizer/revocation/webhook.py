@@ -11,9 +11,10 @@ from typing import NamedTuple
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
-from authorizer.hanko.revocations import Revocation, session_subject, user_subject
-from authorizer.hanko.signed import MAX_TIME, KeySource, Payload, SignatureVerifier, is_uuid
-from authorizer.hanko.strict import decode_alphabet, parse_object, parse_outline, sole_member
+from authorizer.hanko.jws import MAX_TIME, KeySource, Payload, SignatureVerifier, is_uuid
+from authorizer.hanko.strict_json import decode_unchecked, parse_object
+from authorizer.revocation.entry import Revocation, session_subject, user_subject
+from authorizer.revocation.outline import parse_outline, sole_member
 
 MAX_BODY_BYTES = 256 * 1024  # in it are headers of a user's request, and the metadata that he writes himself
 MARGIN_SECONDS = 3600  # tokens live on for HANKO_CLOCK_SKEW_SECONDS; far more than that costs nothing
@@ -52,9 +53,9 @@ class WebhookVerifier:
         """
         event, token = _parse(body)
         verified = self._verify_payload(self._signatures.verify_signature(token))
-        if not isinstance(verified.members["evt"], str):
+        if not isinstance(verified.claims["evt"], str):
             raise Misconfigured(Reason.WEBHOOK_UNREADABLE)
-        if verified.members["evt"] != event:  # the event outside the token is anybody's to change
+        if verified.claims["evt"] != event:  # the event outside the token is anybody's to change
             raise Unauthenticated(Reason.WEBHOOK_MALFORMED)
         return self._read(event, verified)
 
@@ -64,7 +65,7 @@ class WebhookVerifier:
         One from the future has been signed all the same, by a Hanko whose clock is ahead.
         """
         try:
-            members = parse_outline(decode_alphabet(encoded))
+            members = parse_outline(decode_unchecked(encoded))
         except ValueError:
             raise Misconfigured(Reason.WEBHOOK_UNREADABLE) from None
         if members.get("sub") != _SENDER or "session_id" in members or "evt" not in members or "data" not in members:
@@ -78,7 +79,7 @@ class WebhookVerifier:
 
     def _read(self, event: str, verified: Payload) -> Webhook:
         """What it revokes. The data of an event that revokes nothing are not read."""
-        data, issued_until = verified.members["data"], math.ceil(verified.issued_at)
+        data, issued_until = verified.claims["data"], math.ceil(verified.issued_at)
         expires_at = self._last_expiry(issued_until)
         if event.startswith(f"{_SESSION_ENDED}.") and not event.endswith("."):
             ended = Revocation(session_subject(_id_of(data)), MAX_TIME, _session_expiry(data) or expires_at)

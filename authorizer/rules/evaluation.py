@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from authorizer.errors import Reason
-from authorizer.exchange import MAX_CONTEXT_BYTES, METHODS, EventKind, Grant, Judgement, Request
-from authorizer.hanko.claims import Claims
-from authorizer.routes import CONNECT, UNUSUAL_PATHS, Patterns, Route, is_unusual
+from authorizer.model import MAX_CONTEXT_BYTES, METHODS, Claims, EventKind, Grant, Request, RulesResult
+from authorizer.rules.routes import CONNECT, UNUSUAL_PATHS, Patterns, Route, is_unusual
 
-MAX_TOLD_CHARACTERS = 500
+MAX_UNMET_RULES_CHARACTERS = 500
 
 _SEPARATOR = "; "  # a rule's name holds none
 
@@ -114,7 +113,7 @@ class Rules:
     def _by_kind(self) -> dict[EventKind, list[Rule]]:
         return {kind: [rule for rule in self.rules if rule.concerns(kind)] for kind in EventKind}
 
-    def judge(self, request: Request, claims: Claims, now: float) -> Judgement:
+    def evaluate(self, request: Request, claims: Claims, now: float) -> RulesResult:
         """Judge one caller, `now` (seconds since 1970). Never raises."""
         met: list[Rule] = []
         unmet: list[tuple[Rule, Reason]] = []
@@ -128,7 +127,7 @@ class Rules:
             self._appsync_verdict if request.kind is EventKind.APPSYNC else self._verdict(request, met, unmet)
         )
         grant = self._grant(request.kind, reason, met, unmet)
-        return Judgement(reason, name, grant, _told(unmet), self.context_bytes, self.stale)
+        return RulesResult(reason, name, grant, _unmet_rules(unmet), self.context_bytes, self.stale)
 
     @property
     def _appsync_verdict(self) -> tuple[Reason, str]:
@@ -163,18 +162,18 @@ class Rules:
         if self.default_allows:
             allowed = [f"{method}/*" for method in METHODS] if unmet else ["*"]
         else:
-            allowed = [one for rule in met for one in rule.granted.every if one != CONNECT]
-        denied = [one for rule, _ in unmet for one in rule.guarded.every if one != CONNECT] if allowed else ["*"]
+            allowed = [one for rule in met for one in rule.granted.patterns if one != CONNECT]
+        denied = [one for rule, _ in unmet for one in rule.guarded.patterns if one != CONNECT] if allowed else ["*"]
         if allowed and (unmet or not self.default_allows) and not self.allow_unusual_paths:
             denied += UNUSUAL_PATHS
         return Grant(tuple(dict.fromkeys(allowed)), tuple(dict.fromkeys(denied)))
 
 
-def _told(unmet: Unmet) -> dict[str, str]:
-    """The names and reasons in the same order; beyond `MAX_TOLD_CHARACTERS` how many more there are."""
+def _unmet_rules(unmet: Unmet) -> dict[str, str]:
+    """The names and reasons in the same order; beyond `MAX_UNMET_RULES_CHARACTERS` how many more there are."""
     names: list[str] = []
     reasons: list[str] = []
-    room = MAX_TOLD_CHARACTERS
+    room = MAX_UNMET_RULES_CHARACTERS
     for rule, reason in unmet:
         room -= len(rule.name) + len(reason) + 2 * len(_SEPARATOR)
         if room < 0:

@@ -11,16 +11,16 @@ from functools import partial
 from typing import TypeVar, cast
 
 from authorizer.errors import Misconfigured, Reason
-from authorizer.exchange import MAX_ANSWER_BYTES, MAX_CONTEXT_BYTES, METHODS
-from authorizer.routes import CONNECT, UNUSUAL_PATHS, Route
-from authorizer.rules import MAX_TOLD_CHARACTERS, Requirement, Rule, Rules, Scalar
+from authorizer.model import MAX_ANSWER_BYTES, MAX_CONTEXT_BYTES, METHODS
+from authorizer.rules.evaluation import MAX_UNMET_RULES_CHARACTERS, Requirement, Rule, Rules, Scalar
+from authorizer.rules.routes import CONNECT, UNUSUAL_PATHS, Route
 
 MAX_PATH_CHARACTERS = 200  # behind the longest stage, a Resource is still below API Gateway's 512 characters
 MIN_CONTEXT_BYTES = 1024
 MAX_AGE_SECONDS = 31_536_000
 
 # What an answer needs beside policy and claims, and what each pattern costs, with a stage's name of ten characters.
-_SKELETON_BYTES = 600 + MAX_TOLD_CHARACTERS
+_SKELETON_BYTES = 600 + MAX_UNMET_RULES_CHARACTERS
 _ALLOWED_BYTES = len('"arn:aws-us-gov:execute-api:ap-southeast-1:123456789012:a1b2c3d4e5/production/", ')
 _DENIED_BYTES = len('"arn:aws-us-gov:execute-api:*:*:a1b2c3d4e5/production/", ')
 _FIELD_BYTES = len(
@@ -216,8 +216,8 @@ def _context_bytes(rules: tuple[Rule, ...], default_allows: object) -> int:
     either, size = 0, MAX_ANSWER_BYTES - MAX_CONTEXT_BYTES
     for rule in rules:
         can_be_unmet = bool(rule.requirements) or rule.max_age_seconds is not None
-        denies = {one: _DENIED_BYTES + len(one) for one in rule.guarded.every if can_be_unmet}
-        grants = {one: _ALLOWED_BYTES + len(one) for one in rule.granted.every if not default_allows}
+        denies = {one: _DENIED_BYTES + len(one) for one in rule.guarded.patterns if can_be_unmet}
+        grants = {one: _ALLOWED_BYTES + len(one) for one in rule.granted.patterns if not default_allows}
         denied, granted = denied | denies, granted | grants
         either += max(sum(denies.values()), sum(grants.values()))  # the same caller meets a rule or does not
         fields |= {one: _FIELD_BYTES + len(one) for one in rule.fields}

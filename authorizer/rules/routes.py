@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from authorizer.exchange import Scope
+from authorizer.model import Scope
 
 CONNECT = "$connect"
 
@@ -42,9 +42,9 @@ class Patterns:
         """Sort them: answers are short of room, and every request is compared with them."""
         every = dict.fromkeys(patterns)
         beginnings = [one[:-1] for one in every if one.endswith("*")]
-        self.every = tuple(one for one in every if not any(one.startswith(b) and one != f"{b}*" for b in beginnings))
-        self._exact = frozenset(one for one in self.every if not one.endswith("*"))
-        self._beginnings = tuple(one[:-1] for one in self.every if one.endswith("*"))
+        self.patterns = tuple(one for one in every if not any(one.startswith(b) and one != f"{b}*" for b in beginnings))
+        self._exact = frozenset(one for one in self.patterns if not one.endswith("*"))
+        self._beginnings = tuple(one[:-1] for one in self.patterns if one.endswith("*"))
 
     def match(self, route: str) -> bool:
         """Whether they match this one: its method and path."""
@@ -58,4 +58,6 @@ class Patterns:
     def match_any_of(self, scope: Scope) -> bool:
         """Whether they match anything in the scope."""
         routes = tuple(f"{method}{scope.path}" for method in scope.methods)
-        return any(map(self.match, routes)) or (scope.open_ended and any(one.startswith(routes) for one in self.every))
+        return any(map(self.match, routes)) or (
+            scope.open_ended and any(one.startswith(routes) for one in self.patterns)
+        )

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason, Unavailable
-from authorizer.exchange import Judgement, Request
-from authorizer.hanko.claims import Claims
+from authorizer.model import Claims, Request, RulesResult
 
 if TYPE_CHECKING:
-    from authorizer.rules import Rules
+    from authorizer.rules.evaluation import Rules
 
 MAX_AGE_SECONDS = 300  # of the parameter's text
 RETRY_SECONDS = 10  # after a failed attempt: meanwhile nobody waits for the next one
@@ -22,34 +21,34 @@ MAX_STALE_CHARACTERS = 500  # of the reason, in every log line meanwhile
 CALL_SECONDS = 1  # to connect, and again to read
 
 
-_NO_RULES = Judgement()
+_NO_RULES = RulesResult()
 
 
-class RuleBook:
+class RulesProvider:
     """The rules in force, and the clock that they are judged by."""
 
     def __init__(self, current: "Callable[[], Rules | None]", clock: Clock) -> None:
         """`current` returns the rules to go by at this moment, None for none, or raises an error of ours."""
         self._current, self._clock = current, clock
 
-    def judge(self, request: Request, claims: Claims) -> Judgement:
+    def evaluate(self, request: Request, claims: Claims) -> RulesResult:
         """What the rules say of this caller.
 
         Raises `Unavailable(rules_unavailable)` while there are none, `Misconfigured(rules_invalid)` for wrong ones.
         """
         rules = self._current()
-        return _NO_RULES if rules is None else rules.judge(request, claims, self._clock.wall())
+        return _NO_RULES if rules is None else rules.evaluate(request, claims, self._clock.wall())
 
 
-def open_rules(settings: Settings, clock: Clock, file: Path) -> RuleBook:
+def open_rules(settings: Settings, clock: Clock, file: Path) -> RulesProvider:
     """The parameter that the settings name, else the file, which the build puts there, with rules or without.
 
     Raises `Misconfigured(rules_invalid)`. A parameter that cannot be read now is read with a later request.
     """
     if settings.rules_parameter is not None:
-        return RuleBook(ParameterRules(read_parameter(settings.rules_parameter), clock).current, clock)
+        return RulesProvider(ParameterRules(read_parameter(settings.rules_parameter), clock).current, clock)
     rules = rules_of(_text_of(file))
-    return RuleBook(lambda: rules, clock)
+    return RulesProvider(lambda: rules, clock)
 
 
 def _text_of(file: Path) -> str:
@@ -63,7 +62,7 @@ def rules_of(text: str) -> "Rules | None":
     """The rules of a text; None of one that holds comments alone. Raises `Misconfigured(rules_invalid)`."""
     if all(line.lstrip().startswith("#") or not line.strip() for line in text.splitlines()):
         return None
-    from authorizer.rules_toml import parse_rules  # noqa: PLC0415 - see above
+    from authorizer.rules.parser import parse_rules  # noqa: PLC0415 - see above
 
     return parse_rules(text)
 
@@ -94,7 +93,7 @@ class ParameterRules:
         except (Unavailable, Misconfigured) as error:
             self._failed_at = self._clock.now()
             if self._rules is not None:
-                from dataclasses import replace  # noqa: PLC0415 - see exchange.py
+                from dataclasses import replace  # noqa: PLC0415 - see model.py
 
                 self._rules = replace(self._rules, stale=str(error)[:MAX_STALE_CHARACTERS])
             elif isinstance(error, Misconfigured):

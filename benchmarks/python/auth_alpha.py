@@ -18,7 +18,7 @@ _verifier.prefetch()
 
 
 def handler(event: dict[str, dict[str, str]], _context: object) -> dict[str, object]:
-    """Answer an HTTP API's event, payload 2.0, with a simple response."""
+    """HttpResponse an HTTP API's event, payload 2.0, with a simple response."""
     try:
         claims = _verifier.verify(event["headers"]["authorization"].removeprefix("Bearer "))
     except (KeyError, AuthError) as error:

@@ -20,7 +20,7 @@ _registry = jwt.JWTClaimsRegistry(
 
 
 def handler(event: dict[str, dict[str, str]], _context: object) -> dict[str, object]:
-    """Answer an HTTP API's event, payload 2.0, with a simple response."""
+    """HttpResponse an HTTP API's event, payload 2.0, with a simple response."""
     try:
         token = jwt.decode(event["headers"]["authorization"].removeprefix("Bearer "), _keys, algorithms=["RS256"])
         _registry.validate(token.claims)

@@ -41,7 +41,7 @@ def usage(hanko: StandInHanko) -> str:
         f'curl -d \'{{"mode":"status","code":500}}\' {admin}/behave  # until {{"mode":"normal"}}',
         f'curl -d \'{{"url":"http://127.0.0.1:9000","events":["session"]}}\' {admin}/webhooks/subscribe',
         f"curl {admin}/state",
-        ".venv/bin/python -m events.sign http_v2                 # a sample event with a fresh token",
+        ".venv/bin/python -m local.sign http_v2                 # a sample event with a fresh token",
     ]
     return "\n".join(lines)
 

@@ -70,7 +70,7 @@ class Server(ThreadingHTTPServer):
         self.server_close()
         self._end_connections(socket.SHUT_RD)
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """End every open connection and wait until their threads have noticed."""
         self.closing.set()
         self._end_connections(socket.SHUT_RDWR)

@@ -89,7 +89,7 @@ class StandInHanko:
     def close(self) -> None:
         """Stop at once, whatever is being answered."""
         self._closed.set()
-        self._stop_listening(hang_up=True)
+        self._stop_listening(close=True)
         self._cleanup.close()
 
     def _listen(self) -> None:
@@ -99,13 +99,13 @@ class StandInHanko:
                 self.port = self._server.server_address[1]
                 threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def _stop_listening(self, *, hang_up: bool) -> None:
+    def _stop_listening(self, *, close: bool) -> None:
         with self._lock:
             server, self._server = self._server, None
         if server:
             server.stop_listening()
-            if hang_up:
-                server.hang_up()
+            if close:
+                server.close()
 
     @property
     def origin(self) -> str:
@@ -308,7 +308,7 @@ class StandInHanko:
             return self._modes[endpoint]
 
     def _go_down(self, seconds: float | None = None) -> None:
-        self._stop_listening(hang_up=False)
+        self._stop_listening(close=False)
         if seconds is not None:
             threading.Thread(target=self._come_back_after, args=(seconds,), daemon=True).start()
 

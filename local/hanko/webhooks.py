@@ -1,4 +1,4 @@
-"""Webhooks, as Hanko sends them: signed, to whoever subscribed, in the background, once, with ten seconds of patience.
+"""Webhooks, as Hanko sends them: signed, to whoever subscribed, in the background, once, with a timeout of ten seconds.
 
 And as they can arrive all the same: lost, twice, the last one first.
 """

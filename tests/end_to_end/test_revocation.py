@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from authorizer.hanko.revocations import DeadLetters, Revocation
+from authorizer.revocation.entry import Revocation
+from authorizer.revocation.writer import DeadLetterQueue
 from local import replay
 from local.aws import LocalAws
 from local.calls import call_http
@@ -130,7 +131,7 @@ def test_the_replay_drains_the_queue(
 ) -> None:
     token = protected.hanko.mint()
     entry = Revocation(f"session#{claims_of(token)['session_id']}", 4_102_444_800, 4_102_444_800)
-    DeadLetters(protected.outputs["DeadLetterQueueUrl"], protected.aws.client("sqs")).put(entry)
+    DeadLetterQueue(protected.outputs["DeadLetterQueueUrl"], protected.aws.client("sqs")).put(entry)
     assert protected.call(token) == 200
     for name, value in protected.aws.environment.items():
         if name.startswith("AWS_"):

@@ -3,14 +3,14 @@
 import pytest
 
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
-from authorizer.exchange import Decision, EventKind, Grant, Offers, Outcome, Request
 from authorizer.gateway.iam import CONNECT_ARN, Arn, parse_arn, policy
+from authorizer.model import CredentialSources, Decision, EventKind, Grant, Outcome, Request
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
 
 
 def request(stage_arn: str = STAGE_ARN) -> Request:
-    return Request(EventKind.REST_REQUEST, Offers(), "a1b2c3d4e5", "prod", stage_arn, "GET", "id")
+    return Request(EventKind.REST_REQUEST, CredentialSources(), "a1b2c3d4e5", "prod", stage_arn, "GET", "id")
 
 
 def refused(arn: object) -> Reason:

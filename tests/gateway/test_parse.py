@@ -7,8 +7,8 @@ import pytest
 from authorizer import gateway
 from authorizer.config import Settings
 from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unauthenticated
-from authorizer.exchange import METHODS, Decision, EventKind, Offers, Outcome, Request, Scope
-from events.sign import SHAPES, event_with
+from authorizer.model import METHODS, CredentialSources, Decision, EventKind, Outcome, Request, Scope
+from local.sign import SHAPES, event_with
 
 SETTINGS = Settings.from_env({"HANKO_API_URL": "https://tenant.hanko.io", "HANKO_AUDIENCE": "example.com"})
 REST_ID, HTTP_ID = "5e0b8b7c-3f1a-4c59-9d0e-2a6c1f4b7d80", "EXqgWgXxDoEFSkEg="
@@ -45,16 +45,16 @@ def path_in(sample: dict[str, Any]) -> str:
     return "".join(f"/{part}" for part in arn.split("/", 3)[3:])
 
 
-def in_maps(sample: dict[str, Any]) -> Offers:
+def in_maps(sample: dict[str, Any]) -> CredentialSources:
     headers, multi_value_headers, query = (sample[name] for name in V1_MAPS)
-    return Offers(headers=headers, multi_value_headers=multi_value_headers, query=query)
+    return CredentialSources(headers=headers, multi_value_headers=multi_value_headers, query=query)
 
 
 # --- every kind
 
 
 def test_a_rest_token_event() -> None:
-    expected = Request(EventKind.REST_TOKEN, Offers(token="Bearer tok"), *REST, "GET", "", "/items/42")
+    expected = Request(EventKind.REST_TOKEN, CredentialSources(token="Bearer tok"), *REST, "GET", "", "/items/42")
     assert parse(event("rest_token")) == expected
 
 
@@ -83,12 +83,12 @@ def test_an_event_with_maps_of_headers(
 )
 def test_an_http_api_event_of_format_2(shape: str, method: str, scope: Scope | None) -> None:
     sample = event(shape)
-    offers = Offers(headers=sample["headers"], cookies=sample.get("cookies"))
-    assert parse(sample) == Request(EventKind.HTTP_API_V2, offers, *HTTP, method, HTTP_ID, path_in(sample), scope)
+    sources = CredentialSources(headers=sample["headers"], cookies=sample.get("cookies"))
+    assert parse(sample) == Request(EventKind.HTTP_API_V2, sources, *HTTP, method, HTTP_ID, path_in(sample), scope)
 
 
 def test_an_appsync_event() -> None:
-    expected = Request(EventKind.APPSYNC, Offers(token="tok"), *APPSYNC, "", REST_ID)
+    expected = Request(EventKind.APPSYNC, CredentialSources(token="tok"), *APPSYNC, "", REST_ID)
     assert parse(event("appsync")) == expected
 
 
@@ -101,7 +101,7 @@ def test_the_consoles_test_is_a_request_like_any_other() -> None:
 def test_what_the_caller_offers_is_not_printed() -> None:
     for shape in SHAPES:
         request = parse(event_with(shape, "SECRET"))
-        assert "SECRET" not in f"{request!r} {request.offers!r}"
+        assert "SECRET" not in f"{request!r} {request.sources!r}"
 
 
 # --- maps and ids that are missing
@@ -111,7 +111,7 @@ def test_what_the_caller_offers_is_not_printed() -> None:
 @pytest.mark.parametrize("shape", ["rest_request", "http_v1", "websocket", "http_v2", "http_v2_cookie"])
 def test_any_map_may_be_null_or_absent(shape: str, absent: object) -> None:
     sample = event(shape, **dict.fromkeys([*V1_MAPS, "cookies", "identitySource", "pathParameters"], absent))
-    assert parse(sample).offers == Offers()
+    assert parse(sample).sources == CredentialSources()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_an_appsync_event_holds_a_graphql_document() -> None:
 
 @pytest.mark.parametrize("token", [None, ..., "", 7])
 def test_an_appsync_event_without_a_token_is_still_one(token: object) -> None:
-    offered = parse(event("appsync", authorizationToken=token)).offers.token
+    offered = parse(event("appsync", authorizationToken=token)).sources.token
     assert offered == (None if token is ... else token)
 
 

@@ -21,16 +21,16 @@ import pytest
 from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.config import Settings
-from authorizer.hanko.dial import Dial
+from authorizer.hanko.connection import EarlyConnection
 from authorizer.hanko.fetch import (
     JWKS_PATH,
     MAX_BODY_BYTES,
-    Answer,
     Fetch,
     FetchFailed,
     FetchFailure,
+    HttpRequest,
+    HttpResponse,
     HttpsClient,
-    Question,
 )
 from local.hanko import StandInHanko
 from local.hanko.certificates import write_certificates
@@ -47,7 +47,7 @@ def client_of(url: str, **environ: str) -> HttpsClient:
     return HttpsClient(Settings.from_env(variables), Clock())
 
 
-def fetched(url: str, **environ: str) -> Answer:
+def fetched(url: str, **environ: str) -> HttpResponse:
     return client_of(url, **environ).start(JWKS_PATH).result()
 
 
@@ -123,7 +123,7 @@ def answering(data: bytes) -> Handle:
 
 def test_the_answer_is_the_body_and_its_cache_control(hanko: StandInHanko) -> None:
     hanko.behave("body", data=b'{"keys": []}', headers={"Cache-Control": "max-age=77, private"})
-    assert fetched(hanko.url) == Answer(b'{"keys": []}', "max-age=77, private")
+    assert fetched(hanko.url) == HttpResponse(b'{"keys": []}', "max-age=77, private")
 
 
 def test_several_cache_control_headers_are_one_and_none_is_empty() -> None:
@@ -409,12 +409,12 @@ def test_the_deadline_holds_during_the_tls_handshake(*, drips: bool) -> None:
 
 
 def test_a_question_does_not_show_its_token() -> None:
-    question = Question("/sessions/validate", "POST", {"Authorization": "SECRET"}, b"SECRET")
-    assert "SECRET" not in json.dumps([question, f"{question!r}", repr(Answer(b"SECRET", ""))], default=str)
+    question = HttpRequest("/sessions/validate", "POST", {"Authorization": "SECRET"}, b"SECRET")
+    assert "SECRET" not in json.dumps([question, f"{question!r}", repr(HttpResponse(b"SECRET", ""))], default=str)
 
 
 def test_a_deadline_that_passed_before_the_answer_was_asked_for_is_no_failure(hanko: StandInHanko) -> None:
-    fetch = Fetch(client_of(hanko.url), Question(JWKS_PATH, "GET", {}, None), timeout_seconds=0)
+    fetch = Fetch(client_of(hanko.url), HttpRequest(JWKS_PATH, "GET", {}, None), timeout_seconds=0)
     assert ends(fetch)
     assert fetch.result().body
 
@@ -625,7 +625,7 @@ def test_a_failure_says_nothing_from_outside() -> None:
 def dialled(url: str, **environ: str) -> HttpsClient:
     variables = {"HANKO_API_URL": url, "HANKO_AUDIENCE": "localhost", "HANKO_FETCH_TIMEOUT_SECONDS": "5", **environ}
     settings = Settings.from_env(variables)
-    return HttpsClient(settings, Clock(), Dial(settings.api_url, settings.fetch_timeout_seconds))
+    return HttpsClient(settings, Clock(), EarlyConnection(settings.api_url, settings.fetch_timeout_seconds))
 
 
 def test_the_first_fetch_goes_over_the_connection_that_is_open_and_the_next_one_over_its_own() -> None:
@@ -678,7 +678,7 @@ def test_a_kept_connection_that_was_dialled_is_replaced_by_a_new_one() -> None:
         client = dialled(f"http://{address}", **KEEPING)
         assert client.start(JWKS_PATH).result().body == b"1"
         assert client.start(*VALIDATE).result().body == b"2"
-        client.hang_up()
+        client.close()
     assert script.connections == 2
 
 
@@ -718,7 +718,7 @@ class Script:
 
 
 def saying(*answers: bytes, then: Handle | None = None) -> Act:
-    """Answer as many questions; what happens with the next one is `then`, by default nothing but the end."""
+    """HttpResponse as many questions; what happens with the next one is `then`, by default nothing but the end."""
 
     def act(script: Script, connection: socket.socket) -> None:
         for answer in answers:
@@ -758,7 +758,7 @@ def keeping(url: str, **environ: str) -> Iterator[HttpsClient]:
     try:
         yield client
     finally:
-        client.hang_up()
+        client.close()
 
 
 @pytest.mark.parametrize(
@@ -909,7 +909,7 @@ def test_an_abandoned_fetch_does_not_start_again() -> None:
         client.start(JWKS_PATH).result()
         fetch = client.start(*VALIDATE)
         assert becomes(lambda: len(script.asked) == 2)
-        fetch.abandon()
+        fetch.cancel()
         assert ends(fetch)
     assert script.connections == 1
 

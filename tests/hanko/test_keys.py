@@ -12,7 +12,8 @@ from sandbox import MakeSettings, Time
 
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
 from authorizer.hanko.fetch import JWKS_PATH, Fetch, FetchFailed, FetchFailure, HttpsClient
-from authorizer.hanko.keys import MAX_KEYS, MAX_REMEMBERED, KeyCache, KeyReport, parse_keys
+from authorizer.hanko.jwk import MAX_KEYS, parse_keys
+from authorizer.hanko.keys import MAX_REMEMBERED, KeyCache, KeyReport
 from local.hanko import StandInHanko, pool_key
 from local.hanko.keys import b64, jwk
 

@@ -5,14 +5,8 @@ import time
 
 import pytest
 
-from authorizer.hanko.strict import (
-    MAX_INTEGER_DIGITS,
-    MAX_NESTING,
-    decode_base64url,
-    parse_object,
-    parse_outline,
-    sole_member,
-)
+from authorizer.hanko.strict_json import MAX_INTEGER_DIGITS, MAX_NESTING, decode_base64url, parse_object
+from authorizer.revocation.outline import parse_outline, sole_member
 
 HANG_GUARD_SECONDS = 1.0
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
-from authorizer.hanko.claims import Claims
 from authorizer.hanko.tokens import TokenVerifier
+from authorizer.model import Claims
 from local.hanko import pool_key
 from local.hanko.keys import b64, sign, unb64
 

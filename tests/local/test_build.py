@@ -13,11 +13,11 @@ from types import CodeType
 import pytest
 
 from authorizer.clock import Clock
-from events.sign import event_with
 from local import build
 from local.hanko import StandInHanko
 from local.keys_file import fetch_keys
 from local.runtime import LambdaRuntime
+from local.sign import event_with
 
 UNCHECKED_HASH = 0b01  # PEP 552: the flags of bytecode whose source is never looked at
 AUDIENCE = "example.com"

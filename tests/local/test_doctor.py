@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from authorizer.rules_toml import parse_rules
+from authorizer.rules.parser import parse_rules
 from local import doctor
 
 RULES = """

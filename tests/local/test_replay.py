@@ -7,7 +7,8 @@ import pytest
 from aws import FAULTS, TABLE, Aws, every
 from sandbox import Json, Time
 
-from authorizer.hanko.revocations import WRITE_PAUSES_SECONDS, DeadLetters, Revocation, RevocationWriter
+from authorizer.revocation.entry import Revocation
+from authorizer.revocation.writer import WRITE_PAUSES_SECONDS, DeadLetterQueue, RevocationWriter
 from local import replay
 
 ITEMS = [Revocation(f"user#{number}", 10 + number, 20 + number) for number in range(25)]
@@ -20,7 +21,7 @@ def writer(aws: Aws, time_: Time) -> RevocationWriter:
 
 def queue_all(aws: Aws) -> None:
     for item in ITEMS:
-        DeadLetters(aws.queue_url, aws.sqs).put(item)
+        DeadLetterQueue(aws.queue_url, aws.sqs).put(item)
 
 
 def test_all_that_waits_is_written_and_the_queue_is_empty(aws: Aws, writer: RevocationWriter) -> None:
@@ -90,7 +91,7 @@ def test_what_sqs_hands_out_twice_is_written_twice(aws: Aws, writer: RevocationW
 
 
 def test_an_entry_that_was_overtaken_shortens_nothing(aws: Aws, writer: RevocationWriter) -> None:
-    DeadLetters(aws.queue_url, aws.sqs).put(Revocation("user#1", 10, 20))
+    DeadLetterQueue(aws.queue_url, aws.sqs).put(Revocation("user#1", 10, 20))
     writer.write(Revocation("user#1", 11, 21))
     assert replay.replay(aws.sqs, aws.queue_url, writer, wait_seconds=0) == (1, 0)
     assert aws.items == {"user#1": (11, 21)}

@@ -12,8 +12,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from events.sign import DEFECTS, SHAPES, event_with, main, token_with
 from local.hanko import RemoteHanko, StandInHanko
+from local.sign import DEFECTS, SHAPES, event_with, main, token_with
 
 
 @pytest.fixture(scope="module")

@@ -11,19 +11,11 @@ from aws import FAULTS, TABLE, Aws, Fault, answers, every
 from sandbox import NOW, SESSION, USER, Json, MakeSettings, Time
 
 from authorizer.errors import Reason, Unauthenticated, Unavailable
-from authorizer.exchange import CheckReport
-from authorizer.hanko import revocations
-from authorizer.hanko.claims import Claims
-from authorizer.hanko.revocations import (
-    DeadLetters,
-    Revocation,
-    RevocationCheck,
-    RevocationWriter,
-    connect,
-    parse_revocation,
-    session_subject,
-    user_subject,
-)
+from authorizer.model import CheckReport, Claims
+from authorizer.revocation.check import MAX_REMEMBERED, READ_ATTEMPTS, RevocationCheck
+from authorizer.revocation.entry import Revocation, parse_revocation, session_subject, user_subject
+from authorizer.revocation.table import READ_SECONDS, connect
+from authorizer.revocation.writer import WRITE_PAUSES_SECONDS, DeadLetterQueue, RevocationWriter
 
 CLAIMS = Claims(USER, SESSION, NOW, NOW + 43_200, {})
 ITEM = Revocation(session_subject(SESSION), NOW + 1, NOW + 43_200)
@@ -54,12 +46,13 @@ def writer(aws: Aws, time_: Time, pauses: list[float]) -> RevocationWriter:
 
 
 def passes(check: RevocationCheck, claims: Claims = CLAIMS) -> bool:
-    return check.verify(claims, "token") is claims
+    check.check(claims, "token")
+    return True
 
 
 def revoked(check: RevocationCheck, claims: Claims = CLAIMS) -> bool:
     with pytest.raises(Unauthenticated) as caught:
-        check.verify(claims, "token")
+        check.check(claims, "token")
     return caught.value.reason is Reason.SESSION_REVOKED
 
 
@@ -116,7 +109,7 @@ def test_what_cannot_be_written_is_said_in_time(
         writer.write(ITEM)
     assert caught.value.reason is Reason.REVOCATION_UNWRITTEN
     assert aws.items == {}
-    assert tuple(pauses) == revocations.WRITE_PAUSES_SECONDS
+    assert tuple(pauses) == WRITE_PAUSES_SECONDS
 
 
 def test_no_attempt_begins_when_the_time_is_over(
@@ -186,7 +179,7 @@ def test_half_an_item_stays_and_lets_nobody_in(aws: Aws, writer: RevocationWrite
         writer.write(Revocation(user, NOW - 200, NOW + 43_300))
     aws.fail("UpdateItem", None)
     with pytest.raises(Unavailable) as caught:
-        check.verify(CLAIMS, "token")
+        check.check(CLAIMS, "token")
     assert caught.value.reason is Reason.REVOCATION_UNCHECKED
     writer.write(ITEM)
     assert revoked(check)
@@ -207,7 +200,7 @@ def iter_faults(*faults: Fault | None) -> Fault:
 
 
 def test_a_dead_letter_holds_the_entry_and_no_more(aws: Aws) -> None:
-    DeadLetters(aws.queue_url, aws.sqs).put(ITEM)
+    DeadLetterQueue(aws.queue_url, aws.sqs).put(ITEM)
     (message,) = aws.sqs.receive_message(QueueUrl=aws.queue_url)["Messages"]
     assert message["Body"] == (
         f'{{"subject": "session#{SESSION}", "issued_until": {NOW + 1}, "expires_at": {NOW + 43_200}}}'
@@ -217,7 +210,7 @@ def test_a_dead_letter_holds_the_entry_and_no_more(aws: Aws) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_queue_that_fails_once_is_asked_again(aws: Aws, fault: str) -> None:
-    letters = DeadLetters(aws.queue_url, aws.sqs)
+    letters = DeadLetterQueue(aws.queue_url, aws.sqs)
     aws.fail("SendMessage", iter_faults(FAULTS[fault], None))
     letters.put(ITEM)
     assert aws.queued == [ITEM]
@@ -305,7 +298,7 @@ def test_one_request_asks_for_both_and_consistently(aws: Aws, check: RevocationC
 def test_a_table_that_cannot_be_read_is_no_answer(aws: Aws, check: RevocationCheck, fault: str, failure: str) -> None:
     aws.fail("BatchGetItem", FAULTS[fault])
     with pytest.raises(Unavailable) as caught:
-        check.verify(CLAIMS, "token")
+        check.check(CLAIMS, "token")
     assert caught.value.reason is Reason.REVOCATION_UNCHECKED
     assert check.take_report() == CheckReport("revocation", 2, failure)
 
@@ -332,7 +325,7 @@ def test_where_the_first_attempt_took_long_there_is_no_second(aws: Aws, check: R
     for seconds, asks in ((0.9, 2), (1.1, 1)):
         aws.fail("BatchGetItem", slow(seconds))
         with pytest.raises(Unavailable):
-            check.verify(CLAIMS, "token")
+            check.check(CLAIMS, "token")
         assert check.take_report() == CheckReport("revocation", asks, "connection")
 
 
@@ -348,7 +341,7 @@ def test_without_credentials_there_is_no_answer(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     check = RevocationCheck(make_settings(), TABLE, connect("dynamodb"), time_.clock)
     with pytest.raises(Unavailable):
-        check.verify(CLAIMS, "token")
+        check.check(CLAIMS, "token")
     assert check.take_report() == CheckReport("revocation", 2, "credentials")
 
 
@@ -373,7 +366,7 @@ def test_keys_that_were_not_read_are_asked_for_again(
 def test_keys_that_stay_unread_are_no_answer(aws: Aws, check: RevocationCheck) -> None:
     aws.fail("BatchGetItem", unprocessed(user_subject(USER)))
     with pytest.raises(Unavailable):
-        check.verify(CLAIMS, "token")
+        check.check(CLAIMS, "token")
     assert check.take_report() == CheckReport("revocation", 2, "throttled")
 
 
@@ -393,7 +386,7 @@ def test_one_item_is_enough_whatever_was_not_read(aws: Aws, check: RevocationChe
 def test_what_is_no_item_is_no_answer(answer: Json, aws: Aws, check: RevocationCheck) -> None:
     aws.fail("BatchGetItem", answers(200, answer))
     with pytest.raises(Unavailable) as caught:
-        check.verify(CLAIMS, "token")
+        check.check(CLAIMS, "token")
     assert caught.value.reason is Reason.REVOCATION_UNCHECKED
     assert check.take_report() == CheckReport("revocation", 1, "malformed")
 
@@ -410,7 +403,7 @@ def test_not_revoked_is_asked_anew_unless_it_may_be_remembered(
     assert revoked(check)
     time_.advance(29.9)
     assert passes(caching)
-    assert caching.take_report().asks == 1
+    assert caching.take_report().checks == 1
     time_.advance(0.1)
     assert revoked(caching)
 
@@ -444,7 +437,7 @@ def test_revoked_is_remembered_for_good(
 def test_a_failure_is_not_remembered(aws: Aws, caching: RevocationCheck) -> None:
     aws.fail("BatchGetItem", FAULTS["down"])
     with pytest.raises(Unavailable):
-        caching.verify(CLAIMS, "token")
+        caching.check(CLAIMS, "token")
     aws.fail("BatchGetItem", None)
     assert passes(caching)
 
@@ -466,16 +459,16 @@ def test_what_is_remembered_belongs_to_one_user(writer: RevocationWriter, cachin
 def test_memory_has_an_end_and_forgetting_means_asking(aws: Aws, caching: RevocationCheck) -> None:
     item = {"subject": {"S": user_subject(USER)}, "issued_until": {"N": str(NOW)}}
     aws.fail("BatchGetItem", answers(200, {"Responses": {TABLE: [item]}, "UnprocessedKeys": {}}))
-    for number in range(revocations.MAX_REMEMBERED + 1):
+    for number in range(MAX_REMEMBERED + 1):
         assert revoked(caching, CLAIMS._replace(session_id=str(number)))
         assert passes(caching, CLAIMS._replace(session_id=str(number), issued_at=NOW + 1))
     caching.take_report()
     assert revoked(caching, CLAIMS._replace(session_id="1"))
     assert passes(caching, CLAIMS._replace(session_id="1", issued_at=NOW + 1))
-    assert caching.take_report().asks == 0
+    assert caching.take_report().checks == 0
     assert revoked(caching, CLAIMS._replace(session_id="0"))
     assert passes(caching, CLAIMS._replace(session_id="0", issued_at=NOW + 1))
-    assert caching.take_report().asks == 2
+    assert caching.take_report().checks == 2
 
 
 # --- the client
@@ -499,6 +492,6 @@ def test_a_real_connection_that_does_not_serve_ends_in_time(
     check = RevocationCheck(make_settings(), TABLE, connect("dynamodb"), time_.clock)
     began = time.monotonic()
     with pytest.raises(Unavailable):
-        check.verify(CLAIMS, "token")
-    assert time.monotonic() - began < revocations.READ_ATTEMPTS * 1.5 * revocations.READ_SECONDS + 0.5
+        check.check(CLAIMS, "token")
+    assert time.monotonic() - began < READ_ATTEMPTS * 1.5 * READ_SECONDS + 0.5
     assert check.take_report() == CheckReport("revocation", 2, "connection")

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
-from authorizer.hanko.revocations import Revocation
-from authorizer.hanko.signed import MAX_TIME, Payload
-from authorizer.hanko.webhook import MARGIN_SECONDS, MAX_BODY_BYTES, Webhook, WebhookVerifier
+from authorizer.hanko.jws import MAX_TIME, Payload
+from authorizer.revocation.entry import Revocation
+from authorizer.revocation.webhook import MARGIN_SECONDS, MAX_BODY_BYTES, Webhook, WebhookVerifier
 from local.hanko import pool_key
 from local.hanko.keys import b64, sign
 

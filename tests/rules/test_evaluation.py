@@ -9,12 +9,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from authorizer.errors import Reason
-from authorizer.exchange import METHODS, Decision, EventKind, Grant, Judgement, Offers, Outcome, Request, Scope
 from authorizer.gateway.iam import policy
-from authorizer.hanko.claims import Claims
-from authorizer.routes import Route
-from authorizer.rules import MAX_TOLD_CHARACTERS, Caller, Requirement, Rule, Rules
-from authorizer.rules_toml import parse_rules
+from authorizer.model import (
+    METHODS,
+    Claims,
+    CredentialSources,
+    Decision,
+    EventKind,
+    Grant,
+    Outcome,
+    Request,
+    RulesResult,
+    Scope,
+)
+from authorizer.rules.evaluation import MAX_UNMET_RULES_CHARACTERS, Caller, Requirement, Rule, Rules
+from authorizer.rules.parser import parse_rules
+from authorizer.rules.routes import Route
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
 NOW = 1_800_000_000.0
@@ -60,15 +70,15 @@ ADMIN = caller(role="admin", amr=["passkey"], email={"is_verified": True})
 
 
 def request(method: str = "GET", path: str = "/me", kind: EventKind = EventKind.REST_TOKEN) -> Request:
-    return Request(kind, Offers(), "a1b2c3d4e5", "prod", STAGE_ARN, method, "id", path)
+    return Request(kind, CredentialSources(), "a1b2c3d4e5", "prod", STAGE_ARN, method, "id", path)
 
 
 CONNECT = request("$connect", "", EventKind.WEBSOCKET)
 GRAPHQL = request("", "", EventKind.APPSYNC)
 
 
-def judged(rules: str, claims: Claims, one: Request) -> Judgement:
-    return parse_rules(rules).judge(one, claims, NOW)
+def judged(rules: str, claims: Claims, one: Request) -> RulesResult:
+    return parse_rules(rules).evaluate(one, claims, NOW)
 
 
 def verdict(rules: str, claims: Claims, method: str, path: str) -> tuple[Reason, str]:
@@ -275,7 +285,10 @@ def test_connect_is_a_route_of_its_own() -> None:
     assert judged(ADMINS, USER, CONNECT).grant == Grant(("*",))
     refused = judged(ADMINS, nobody, CONNECT)
     assert (refused.reason, refused.rule, refused.grant) == (Reason.LOGIN_TOO_WEAK, "people only", Grant((), ("*",)))
-    assert refused.told == {"rule": "people only", "reason": "login_too_weak"}  # the other rules do not concern it
+    assert refused.unmet_rules == {
+        "rule": "people only",
+        "reason": "login_too_weak",
+    }  # the other rules do not concern it
     assert judged(GRANTS, USER, CONNECT).reason is Reason.ALLOWED
     assert judged('default = "deny"', USER, CONNECT).reason is Reason.NO_RULE_GRANTS
 
@@ -297,21 +310,21 @@ def test_appsync_knows_no_other_way_to_deny_what_no_rule_grants() -> None:
 
 def test_the_same_is_told_whatever_route_was_asked_for() -> None:
     paths = ("/me", "/admin/x", "/payments", "/%61")
-    told = [judged(ADMINS, USER, request("POST", path)) for path in paths]
-    assert {str(one.told) for one in told} == {
+    unmet_rules = [judged(ADMINS, USER, request("POST", path)) for path in paths]
+    assert {str(one.unmet_rules) for one in unmet_rules} == {
         "{'rule': 'admins only; payments want a fresh, strong login', 'reason': 'rule_not_met; login_too_weak'}"
     }
-    assert len({one.grant for one in told}) == 1
-    assert judged(ADMINS, ADMIN, request()).told == {}
+    assert len({one.grant for one in unmet_rules}) == 1
+    assert judged(ADMINS, ADMIN, request()).unmet_rules == {}
 
 
 def test_more_than_fits_is_counted() -> None:
     rule = Rule("x" * 64, (Route(METHODS, "/", open_ended=True),), (), (Requirement(("role",), ("admin",)),), None)
     rules = Rules(tuple(replace(rule, name=f"{'x' * 60}{number}") for number in range(100)))
-    told = rules.judge(request(), USER, NOW).told
-    assert told["rule"].endswith("; and 94 more")
-    assert told["reason"] == "; ".join(["rule_not_met"] * 6 + ["and 94 more"])
-    assert sum(map(len, told.values())) < MAX_TOLD_CHARACTERS + 40
+    unmet_rules = rules.evaluate(request(), USER, NOW).unmet_rules
+    assert unmet_rules["rule"].endswith("; and 94 more")
+    assert unmet_rules["reason"] == "; ".join(["rule_not_met"] * 6 + ["and 94 more"])
+    assert sum(map(len, unmet_rules.values())) < MAX_UNMET_RULES_CHARACTERS + 40
 
 
 # --- an HTTP API's simple response, which may be taken for other routes
@@ -415,11 +428,11 @@ def test_a_policy_gives_the_rules_verdict_on_every_route_whatever_route_it_was_i
     rules: Rules, payload: dict[str, Any], issued_for: tuple[str, str], asked_for: list[tuple[str, str]]
 ) -> None:
     claims = caller(**payload)
-    judgement = rules.judge(request(*issued_for), claims, NOW)
+    judgement = rules.evaluate(request(*issued_for), claims, NOW)
     decision = Decision(Outcome.ALLOWED, judgement.reason, "user", {}, grant=judgement.grant)
     document: Any = policy(request(*issued_for), decision)["policyDocument"]
     for method, path in [issued_for, *asked_for]:
-        expected = rules.judge(request(method, path), claims, NOW).reason is Reason.ALLOWED
+        expected = rules.evaluate(request(method, path), claims, NOW).reason is Reason.ALLOWED
         assert iam_allows(document, f"{STAGE_ARN}/{method}{path}") is expected, (method, path)
 
 
@@ -442,7 +455,7 @@ def test_a_simple_response_never_allows_what_the_rules_refuse_elsewhere_in_its_s
     scope = Scope(methods, path, open_ended)
     claims = caller(**payload)
     one = request("GET", path, EventKind.HTTP_API_V2)._replace(scope=scope)
-    if rules.judge(one, claims, NOW).reason is Reason.ALLOWED:
+    if rules.evaluate(one, claims, NOW).reason is Reason.ALLOWED:
         usual = replace(rules, allow_unusual_paths=True)  # what no scope can see: the README says so
         other = path + rest if open_ended else path
-        assert all(usual.judge(request(method, other), claims, NOW).reason is Reason.ALLOWED for method in methods)
+        assert all(usual.evaluate(request(method, other), claims, NOW).reason is Reason.ALLOWED for method in methods)

@@ -3,11 +3,11 @@
 import pytest
 
 from authorizer.errors import Misconfigured, Reason
-from authorizer.exchange import MAX_CONTEXT_BYTES, METHODS
-from authorizer.routes import Route
-from authorizer.rules import Requirement, Rule, Rules
-from authorizer.rules_source import rules_of
-from authorizer.rules_toml import parse_rules
+from authorizer.model import MAX_CONTEXT_BYTES, METHODS
+from authorizer.rules.evaluation import Requirement, Rule, Rules
+from authorizer.rules.parser import parse_rules
+from authorizer.rules.routes import Route
+from authorizer.rules.source import rules_of
 
 DOCUMENTED = """
 default = "allow"                      # or "deny": only what a rule grants; required as soon as there is a rule

@@ -12,12 +12,11 @@ from moto import mock_aws
 from sandbox import MakeSettings, Time
 
 from authorizer.errors import Misconfigured, Reason, Unavailable
-from authorizer.exchange import EventKind, Offers, Request
-from authorizer.hanko.claims import Claims
-from authorizer.rules import Rules
-from authorizer.rules_source import MAX_AGE_SECONDS, RETRY_SECONDS, ParameterRules, open_rules, read_parameter, rules_of
+from authorizer.model import Claims, CredentialSources, EventKind, Request
+from authorizer.rules.evaluation import Rules
+from authorizer.rules.source import MAX_AGE_SECONDS, RETRY_SECONDS, ParameterRules, open_rules, read_parameter, rules_of
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 DENY = 'default = "deny"'
 RULES = 'default = "allow"\n[[rule]]\nname = "a"\nroutes = ["GET /a"]\nmax_age_seconds = 60\n'
 NAME = "/hanko/rules"
@@ -39,15 +38,15 @@ class Text:
 def test_the_file_beside_the_code(tmp_path: Path, make_settings: MakeSettings, time_: Time) -> None:
     file = tmp_path / "rules.toml"
     file.write_text("# nothing")
-    request = Request(EventKind.REST_TOKEN, Offers(), "api", "prod", "arn", "GET", "id", "/a")
+    request = Request(EventKind.REST_TOKEN, CredentialSources(), "api", "prod", "arn", "GET", "id", "/a")
     old, young = (Claims("u", "s", time_.wall - age, time_.wall + 60, {}) for age in (61, 60))
-    assert open_rules(make_settings(), time_.clock, file).judge(request, old).reason is Reason.ALLOWED
+    assert open_rules(make_settings(), time_.clock, file).evaluate(request, old).reason is Reason.ALLOWED
     file.write_text(RULES)
     book = open_rules(make_settings(), time_.clock, file)
-    assert book.judge(request, young).reason is Reason.ALLOWED
-    assert book.judge(request, old).reason is Reason.LOGIN_TOO_OLD
+    assert book.evaluate(request, young).reason is Reason.ALLOWED
+    assert book.evaluate(request, old).reason is Reason.LOGIN_TOO_OLD
     time_.advance(1)
-    assert book.judge(request, young).reason is Reason.LOGIN_TOO_OLD
+    assert book.evaluate(request, young).reason is Reason.LOGIN_TOO_OLD
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"default = 'maybe'", None])
@@ -152,8 +151,8 @@ def test_a_parameter_of_systems_manager(ssm: Any, make_settings: MakeSettings, t
     ssm.put_parameter(Name=NAME, Type="String", Value=RULES, Overwrite=True)
     assert read() == RULES  # nothing was kept
     book = open_rules(make_settings(rules_parameter=NAME), time_.clock, file)
-    request = Request(EventKind.REST_TOKEN, Offers(), "api", "prod", "arn", "GET", "id", "/a")
-    assert book.judge(request, Claims("u", "s", 0, 1, {})).reason is Reason.LOGIN_TOO_OLD
+    request = Request(EventKind.REST_TOKEN, CredentialSources(), "api", "prod", "arn", "GET", "id", "/a")
+    assert book.evaluate(request, Claims("u", "s", 0, 1, {})).reason is Reason.LOGIN_TOO_OLD
     ssm.delete_parameter(Name=NAME)
     with pytest.raises(Unavailable):
         read()
@@ -171,12 +170,14 @@ def test_an_address_where_nobody_answers_is_no_more_than_unavailable(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     book = open_rules(make_settings(rules_parameter=NAME), time_.clock, tmp_path / "rules.toml")
     with pytest.raises(Unavailable):
-        book.judge(Request(EventKind.APPSYNC, Offers(), "api", "", "", "", ""), Claims("u", "s", 0, 1, {}))
+        book.evaluate(
+            Request(EventKind.APPSYNC, CredentialSources(), "api", "", "", "", ""), Claims("u", "s", 0, 1, {})
+        )
 
 
 @pytest.mark.parametrize(("text", "loaded"), [("# nothing\n", False), (RULES, True)])
 def test_a_toml_parser_is_loaded_for_rules_alone_and_boto3_for_a_parameter_alone(text: str, loaded: bool) -> None:  # noqa: FBT001 - pytest passes it by name
-    program = f"import sys, authorizer.rules_source as source; source.rules_of({text!r}); print(*sys.modules)"
+    program = f"import sys, authorizer.rules.source as source; source.rules_of({text!r}); print(*sys.modules)"
     command = [sys.executable, "-c", program]
     modules = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603 - our own interpreter
     assert ("tomllib" in modules) is loaded

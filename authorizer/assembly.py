@@ -1,0 +1,67 @@
+"""What a handler is built of. Each optional part has a function named after its setting."""
+
+from pathlib import Path
+
+from authorizer.config import SessionMode
+from authorizer.decision import SessionCheck
+from authorizer.errors import Misconfigured
+from authorizer.handler import Authorizer
+from authorizer.hanko.keys import KeyCache, KeySet
+from authorizer.hanko.tokens import TokenVerifier
+from authorizer.rules.source import open_rules
+from authorizer.startup import Startup, report_not_started
+from authorizer.telemetry import Telemetry
+
+ARTIFACT = Path(__file__).parent.parent
+
+
+def build_authorizer(started: Startup) -> Authorizer:
+    """Build the authorizer of this process.
+
+    Raises `Misconfigured` for wrong rules and a wrong keys file, after it has written why the function does not start.
+    """
+    settings, clock = started.settings, started.clock
+    try:
+        rules = open_rules(settings, clock, ARTIFACT / "rules.toml")
+        keys = KeyCache(settings, started.client, clock, started.prefetch, keys_file(started))
+    except Misconfigured as error:
+        report_not_started(started.function_name, error)
+        raise
+    return Authorizer(
+        settings,
+        keys,
+        TokenVerifier(settings, keys, clock),
+        rules,
+        Telemetry(settings, started.function_name),
+        session_checks=[*revocation_table(started), *session_check(started)],  # the table is nearer than Hanko
+    )
+
+
+def keys_file(started: Startup) -> KeySet | None:
+    """HANKO_KEYS_FILE: the key set that is part of the artifact."""
+    name = started.settings.keys.keys_file
+    if name is None:
+        return None
+    from authorizer.hanko.bundled import read_bundled  # noqa: PLC0415 - imported only when the setting asks for it
+
+    return read_bundled(started.settings, started.clock, ARTIFACT / name)
+
+
+def revocation_table(started: Startup) -> list[SessionCheck]:
+    """HANKO_REVOCATION_TABLE: the check of the table that Hanko's webhooks fill."""
+    name = started.settings.logout.revocation_table
+    if name is None:
+        return []
+    from authorizer.revocation.check import RevocationCheck  # noqa: PLC0415 - imports botocore: see revocation/table.py
+    from authorizer.revocation.table import connect  # noqa: PLC0415 - the same
+
+    return [RevocationCheck(started.settings, name, connect("dynamodb"), started.clock)]
+
+
+def session_check(started: Startup) -> list[SessionCheck]:
+    """HANKO_SESSION_CHECK: asking Hanko whether the session lives."""
+    if started.settings.logout.session_check is SessionMode.OFF:
+        return []
+    from authorizer.hanko.sessions import HankoSessions  # noqa: PLC0415 - imported only when the setting asks for it
+
+    return [HankoSessions(started.settings, started.client)]

@@ -1,0 +1,1 @@
+"""Revocation: Hanko's webhooks end sessions before their tokens expire."""

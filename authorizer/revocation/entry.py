@@ -1,0 +1,35 @@
+"""One entry of the revocation table."""
+
+from dataclasses import dataclass
+
+from authorizer.hanko.strict_json import parse_object
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What an item says: tokens of `subject` issued up to `issued_until` are revoked; none lives after `expires_at`.
+
+    Both are whole seconds since 1970.
+    """
+
+    subject: str
+    issued_until: int
+    expires_at: int
+
+
+def session_subject(session_id: str) -> str:
+    """The key of a session's item."""
+    return f"session#{session_id}"
+
+
+def user_subject(user_id: str) -> str:
+    """The key of a user's item."""
+    return f"user#{user_id}"
+
+
+def parse_revocation(body: str) -> Revocation:
+    """What `DeadLetterQueue.put` has queued. Raises ValueError for anything else."""
+    match parse_object(body.encode()):
+        case {"subject": str(subject), "issued_until": int(issued_until), "expires_at": int(expires_at)}:
+            return Revocation(subject, issued_until, expires_at)
+    raise ValueError("not an entry of the revocation table")

@@ -1,0 +1,1 @@
+"""Rules: who may call what."""
