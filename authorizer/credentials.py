@@ -1,8 +1,7 @@
-"""Header, cookie, subprotocol, query string → the one credential.
+"""Finds the one token of a request: Authorization header, cookie, subprotocol or query string.
 
-An Authorization header decides wherever there is one: no falling back to the cookie, since API Gateway caches answers
-by the header. Everything else must agree: two values in one place, or two tokens in two places, are ambiguous, and
-what is ambiguous is refused.
+If there is an Authorization header, it decides alone, because API Gateway may cache the answer by that header. All
+other places must agree. Two values in one place, or different tokens in two places, are refused as ambiguous.
 """
 
 import re
@@ -13,14 +12,14 @@ from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
 from authorizer.model import CredentialSources, EventKind, Request
 
-# RFC 9110 section 11.4: the scheme in any case, one space or more, one token. Never str.split(): it takes tab, CR, LF,
-# NBSP and others for separators.
+# RFC 9110 section 11.4: the scheme in any case, one space or more, one token. str.split() would also split at tab, CR,
+# LF and NBSP.
 _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._-]+)", re.ASCII)
 _BARE_OR_BEARER = re.compile(r"(?i:bearer +)?([A-Za-z0-9._-]+)", re.ASCII)
 
 
 def find_token(request: Request, settings: Settings) -> str:
-    """The token that the request brings, not yet verified in any way.
+    """The request's token, not yet verified.
 
     Raises `Unauthenticated` with `token_missing`, `token_ambiguous` or `token_malformed`. Sources: RFC 6750 section 2,
     RFC 6265 sections 4.1 and 5.4.
@@ -29,7 +28,7 @@ def find_token(request: Request, settings: Settings) -> str:
     match request.kind:
         case EventKind.REST_TOKEN:
             tokens = _from_authorization(_strings([sources.token or ""]), _BEARER)
-        case EventKind.APPSYNC:  # its own clients send the token alone
+        case EventKind.APPSYNC:  # AppSync's own clients send the bare token
             tokens = _from_authorization(_strings([sources.token or ""]), _BARE_OR_BEARER)
         case _:
             tokens = _from_authorization(_header(sources, "authorization"), _BEARER)
@@ -40,7 +39,7 @@ def find_token(request: Request, settings: Settings) -> str:
 
 
 def _from_elsewhere(kind: EventKind, sources: CredentialSources, settings: Settings) -> list[str]:
-    """Cookie, and for a WebSocket, whose browsers can send no header, what is switched on: all have to agree."""
+    """Cookie, and for a WebSocket the sources that are switched on, since browsers cannot send headers there."""
     tokens = _from_cookies(sources, settings.cookie_name)
     if kind is EventKind.WEBSOCKET:
         tokens += _from_subprotocols(sources, settings.websocket_subprotocol)
@@ -52,7 +51,7 @@ def _from_authorization(values: list[str], form: re.Pattern[str]) -> list[str]:
     values = _at_most_one(values)
     if not values:
         return []
-    if "," in values[0]:  # payload 2.0 joins repeated headers so
+    if "," in values[0]:  # payload 2.0 joins repeated headers with commas
         raise Unauthenticated(Reason.TOKEN_AMBIGUOUS)
     match = form.fullmatch(values[0])
     if match is None:
@@ -61,17 +60,17 @@ def _from_authorization(values: list[str], form: re.Pattern[str]) -> list[str]:
 
 
 def _from_cookies(sources: CredentialSources, name: str | None) -> list[str]:
-    """The value of the cookie `name`, compared byte for byte: no unquoting, no decoding, no prefixes."""
+    """The value of the cookie `name`, byte for byte: no unquoting, no decoding, no prefixes."""
     if name is None:
         return []
-    # Payload 2.0 takes the Cookie header apart and away.
+    # Payload 2.0 removes the Cookie header and has a list instead.
     lines = _strings(sources.cookies) if isinstance(sources.cookies, list) else _header(sources, "cookie")
     pairs = (pair.strip(" \t").partition("=") for line in lines for pair in line.split(";"))
     return _at_most_one([value for key, equals, value in pairs if equals and key == name])
 
 
 def _from_subprotocols(sources: CredentialSources, marker: str | None) -> list[str]:
-    """The entry behind `marker` in Sec-WebSocket-Protocol: the client sources `marker, token`."""
+    """The entry after `marker` in Sec-WebSocket-Protocol: the client offers `marker, token`."""
     if marker is None:
         return []
     entries = [entry.strip(" \t") for line in _header(sources, "sec-websocket-protocol") for entry in line.split(",")]
@@ -85,7 +84,7 @@ def _from_query(sources: CredentialSources, parameter: str | None) -> list[str]:
 
 
 def _header(sources: CredentialSources, name: str) -> list[str]:
-    """All values of a header, in whatever spelling of its name, from both of API Gateway's maps; they have to agree."""
+    """All values of a header, its name in any case. API Gateway's two maps must agree."""
     single = [value for key, value in _items(sources.headers) if key.lower() == name]
     if not sources.multi_value_headers:
         return _strings(single)

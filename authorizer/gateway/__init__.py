@@ -1,4 +1,4 @@
-"""The AWS side: events in, answers out. It knows nothing of Hanko."""
+"""The AWS side: parses events and renders answers. It does not know Hanko."""
 
 from typing import assert_never
 
@@ -10,11 +10,11 @@ from authorizer.model import Decision, EventKind, Request
 
 
 def parse(event: object, settings: Settings, function_arn: str = "") -> Request:
-    """Recognise the event by what AWS documents to be in it, exactly, and read it. No token is looked at.
+    """Tell the API kind by the members that AWS documents, and read the event. Tokens are not looked at.
 
-    `function_arn` is our own, as Lambda tells it.
+    `function_arn` is the ARN that this function was invoked by.
 
-    Raises `Unauthenticated(event_unknown)` for anything else, `Misconfigured(arn_invalid)` for an impossible ARN.
+    Raises `Unauthenticated(event_unknown)` for every other event, `Misconfigured(arn_invalid)` for an impossible ARN.
     """
     if not isinstance(event, dict):
         raise Unauthenticated(Reason.EVENT_UNKNOWN)
@@ -35,7 +35,7 @@ def parse(event: object, settings: Settings, function_arn: str = "") -> Request:
 
 
 def render(request: Request, decision: Decision, settings: Settings) -> dict[str, object] | Unauthorized:
-    """The answer in the shape of the API kind that asked; `Unauthorized` is to be raised."""
+    """The answer in the form that this API kind expects. The caller raises `Unauthorized`."""
     match request.kind:
         case EventKind.REST_TOKEN | EventKind.REST_REQUEST | EventKind.WEBSOCKET:
             return rest_api.render(request, decision)

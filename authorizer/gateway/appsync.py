@@ -15,14 +15,14 @@ _PLACE = re.compile(r"arn:(aws(?:-[a-z]+)*):lambda:([a-z0-9-]{1,32}):", re.ASCII
 
 
 def is_graphql(event: dict[str, object]) -> bool:
-    """Whether an event without type and version is AppSync's: its context holds the GraphQL document."""
+    """Whether an event without type and version comes from a GraphQL API: its context holds the query."""
     return "queryString" in section(event, "requestContext")
 
 
 def parse(event: dict[str, object], function_arn: str) -> Request:
-    """The event: authorizationToken and a request context with the API, the query and its variables; no ARN.
+    """Read authorizationToken and request context. The event has no ARN.
 
-    Partition and region are those of the function, which stands beside the API.
+    Partition and region of the API's ARN come from the function's: AppSync invokes functions of its own region.
     """
     context = section(event, "requestContext")
     api_id = context.get("apiId")
@@ -37,9 +37,9 @@ def parse(event: dict[str, object], function_arn: str) -> Request:
 
 
 def render(request: Request, decision: Decision) -> dict[str, object]:
-    """`isAuthorized`, for the resolvers the same context as everywhere, and the ARNs of the fields that rules deny.
+    """`isAuthorized`, the context for the resolvers, and the ARNs of the fields that rules deny.
 
-    Raises `Misconfigured(arn_invalid)` where the event was without the parts of these ARNs.
+    Raises `Misconfigured(arn_invalid)` if fields are denied and the event lacks the parts of their ARNs.
     """
     if not decision.allowed:
         return {"isAuthorized": False}

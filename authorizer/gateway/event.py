@@ -1,4 +1,4 @@
-"""What the events of several API kinds have in common, read without trusting their shape."""
+"""Readers that several API kinds share. They trust no type in the event."""
 
 from authorizer.gateway.iam import Arn
 from authorizer.model import CredentialSources, EventKind, Request, Scope
@@ -7,15 +7,15 @@ MAX_TEXT_CHARACTERS = 128
 
 
 def section(event: dict[str, object], name: str) -> dict[str, object]:
-    """The object called `name`, or an empty one."""
+    """The member `name` if it is an object, else an empty one."""
     value = event.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def text(value: object) -> str:
-    """An id of AWS's own, for the log, in ASCII and cut to a sane length; "" where there is none.
+    """An id that AWS sets, for the log: ASCII, at most `MAX_TEXT_CHARACTERS`; "" if it is no string.
 
-    Whoever invokes the function can put a lone surrogate there, which no log line could be written with.
+    A direct invocation can put a lone surrogate there, and no stream can write one.
     """
     return value.encode("ascii", "backslashreplace")[:MAX_TEXT_CHARACTERS].decode() if isinstance(value, str) else ""
 
@@ -23,13 +23,13 @@ def text(value: object) -> str:
 def routed_request(
     kind: EventKind, event: dict[str, object], arn: Arn, sources: CredentialSources, scope: Scope | None = None
 ) -> Request:
-    """The request of every kind that has an execute-api ARN; a TOKEN event alone has no request id."""
+    """The request of a kind with an execute-api ARN. Only a TOKEN event has no request id."""
     request_id = text(section(event, "requestContext").get("requestId"))
     return Request(kind, sources, arn.api_id, arn.stage, arn.stage_arn, arn.method, request_id, arn.path, scope)
 
 
 def sources_in_v1(event: dict[str, object]) -> CredentialSources:
-    """What a REQUEST event of a REST API, a WebSocket or payload 1.0 sources. Any of its maps can be null."""
+    """The credential sources of REST APIs, WebSocket APIs and payload 1.0. Each map can be null."""
     return CredentialSources(
         headers=event.get("headers"),
         multi_value_headers=event.get("multiValueHeaders"),

@@ -1,4 +1,4 @@
-"""HTTP APIs, payload formats 1.0 and 2.0. No documented way leads from an authorizer to a 401: a refusal is a 403.
+"""HTTP APIs, payload formats 1.0 and 2.0. AWS documents no way to a 401 from an authorizer: a refusal is a 403.
 
 Source: AWS, "Control access to HTTP APIs with AWS Lambda authorizers".
 """
@@ -14,12 +14,12 @@ _EVERY_ROUTE = Scope(METHODS, "/", open_ended=True, greedy=True)
 
 
 def parse_v1(event: dict[str, object]) -> Request:
-    """Payload 1.0: like a REST API's REQUEST event, with a version."""
+    """Payload 1.0: a REST API's REQUEST event with a version."""
     return routed_request(EventKind.HTTP_API_V1, event, parse_arn(event.get("methodArn")), sources_in_v1(event))
 
 
 def parse_v2(event: dict[str, object], response: HttpApiResponse) -> Request:
-    """Payload 2.0: `routeArn`, lower-case headers joined by commas, and the cookies taken out of them into a list."""
+    """Payload 2.0: `routeArn`, lower-case header names, repeated headers joined by commas, cookies in a list."""
     sources = CredentialSources(headers=event.get("headers"), cookies=event.get("cookies"))
     scope = _scope(event) if response is HttpApiResponse.SIMPLE else None
     return routed_request(EventKind.HTTP_API_V2, event, parse_arn(event.get("routeArn")), sources, scope)
@@ -51,7 +51,7 @@ def _was_sent(text: str, event: dict[str, object]) -> bool:
 
 
 def render(request: Request, decision: Decision, response: HttpApiResponse) -> dict[str, object]:
-    """A simple response where payload 2.0 asks for one, else a policy for the whole stage."""
+    """A simple response if payload 2.0 is set to expect one, else a policy for the whole stage."""
     if request.kind is EventKind.HTTP_API_V1 or response is HttpApiResponse.POLICY:
         return policy(request, decision)
     if decision.allowed:

@@ -1,6 +1,6 @@
-"""execute-api ARNs and policy documents, written by hand: libraries echo the path, forget partitions, split at colons.
+"""execute-api ARNs and policy documents. Written by hand: libraries echo the path, drop the partition, split at colons.
 
-The path of an incoming ARN is the caller's text: rules look at it, and it never reaches a policy.
+The path of an incoming ARN is the caller's text. Rules read it, and it never gets into a policy.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
 from authorizer.model import MAX_ANSWER_BYTES, Decision, Grant, Request
 
-# arn:{partition}:execute-api:{region}:{account}:{api}/{stage}/..., where the stage of an HTTP API can be $default.
+# arn:{partition}:execute-api:{region}:{account}:{api}/{stage}/...; an HTTP API's stage can be $default.
 _STAGE = (
     r"(arn:aws(?:-[a-z]+)*:execute-api:[a-z0-9-]{1,32}:[0-9]{12}:([A-Za-z0-9]{1,64})/([A-Za-z0-9_-]{1,128}|\$default))"
 )
@@ -20,12 +20,12 @@ ROUTE_ARN = re.compile(_STAGE + r"/([!#$%&'+.^_`|~0-9A-Za-z-]{1,32})(/.*)", re.A
 CONNECT_ARN = re.compile(_STAGE + r"/(\$connect)()", re.ASCII)
 
 _REGION_AND_ACCOUNT = re.compile(r":[a-z0-9-]+:[0-9]{12}:", re.ASCII)
-MAX_POLICY_BYTES = MAX_ANSWER_BYTES - 160  # which leaves room for the API key of a usage plan
+MAX_POLICY_BYTES = MAX_ANSWER_BYTES - 160  # leaves room for the API key of a usage plan
 _NOBODY = Grant((), ("*",))
 
 
 class Arn(NamedTuple):
-    """The parts of an execute-api ARN. `stage_arn` is all up to the stage; a WebSocket's method is $connect."""
+    """The parts of an execute-api ARN. `stage_arn` ends behind the stage; a WebSocket's method is $connect."""
 
     stage_arn: str
     api_id: str
@@ -35,9 +35,9 @@ class Arn(NamedTuple):
 
 
 def parse_arn(arn: object, form: re.Pattern[str] = ROUTE_ARN) -> Arn:
-    """Take an execute-api ARN apart.
+    """Split an execute-api ARN into its parts.
 
-    Raises `Unauthenticated(event_unknown)` where there is none, `Misconfigured(arn_invalid)` for what is unlike one.
+    Raises `Unauthenticated(event_unknown)` if it is no string, `Misconfigured(arn_invalid)` if it is no such ARN.
     Source: AWS, "Amazon API Gateway Amazon Resource Name (ARN) reference".
     """
     if not isinstance(arn, str):
@@ -54,12 +54,12 @@ def _parts(arn: str, form: re.Pattern[str]) -> Arn:
 
 
 def policy(request: Request, decision: Decision) -> dict[str, object]:
-    """What the caller may call of the whole stage: API Gateway caches it and goes by it for every route of the API.
+    """A policy for the whole stage: API Gateway caches it and applies it to every route of the API.
 
-    Raises `Misconfigured(answer_too_large)` where a long stage name makes it larger than the rules could know.
+    Raises `Misconfigured(answer_too_large)`: the rules are measured with a stage name of ten characters.
     """
     grant, everywhere = decision.grant or _NOBODY, request.stage_arn
-    if len(grant.denied) > 1:  # within one API that changes nothing, and the answer is a quarter shorter
+    if len(grant.denied) > 1:  # same meaning within one API, and a quarter shorter
         everywhere = _REGION_AND_ACCOUNT.sub(":*:*:", everywhere, count=1)
     statements = [
         *_statement("Allow", [f"{request.stage_arn}/{one}" for one in grant.allowed]),

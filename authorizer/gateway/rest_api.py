@@ -10,21 +10,21 @@ from authorizer.model import CredentialSources, Decision, EventKind, Outcome, Re
 
 
 def parse_token(event: dict[str, object]) -> Request:
-    """A TOKEN event holds the configured header's value and the ARN, nothing else: no cookie can be seen."""
+    """A TOKEN event holds the configured header's value and the ARN. Cookies are not in it."""
     sources = CredentialSources(token=event.get("authorizationToken"))
     return routed_request(EventKind.REST_TOKEN, event, parse_arn(event.get("methodArn")), sources)
 
 
 def parse_request(event: dict[str, object]) -> Request:
-    """A REQUEST event, of the console's "Test", too."""
+    """A REQUEST event, also that of the console's "Test" button."""
     return routed_request(EventKind.REST_REQUEST, event, parse_arn(event.get("methodArn")), sources_in_v1(event))
 
 
 def render(request: Request, decision: Decision) -> dict[str, object] | Unauthorized:
-    """A policy for the whole stage; 401 by raising."""
+    """A policy for the whole stage; a 401 is raised."""
     if decision.outcome is Outcome.UNAUTHENTICATED:
         return Unauthorized()
     answer = policy(request, decision)
-    if decision.usage_key and request.kind is not EventKind.WEBSOCKET:  # a REST API alone knows usage plans
+    if decision.usage_key and request.kind is not EventKind.WEBSOCKET:  # only REST APIs have usage plans
         answer["usageIdentifierKey"] = decision.usage_key
     return answer

@@ -1,4 +1,4 @@
-"""WebSocket APIs: a REQUEST authorizer on $connect, the only route that can have one. Answered like a REST API.
+"""WebSocket APIs: a REQUEST authorizer on $connect, the only route that can have one. The answer is a REST API's.
 
 Source: AWS, "Control access to WebSocket APIs with AWS Lambda REQUEST authorizers".
 """
@@ -9,11 +9,11 @@ from authorizer.model import EventKind, Request
 
 
 def is_connect(event: dict[str, object]) -> bool:
-    """Whether a REQUEST event without a version is a WebSocket's: REST APIs' have no event type."""
+    """Whether a REQUEST event without a version comes from a WebSocket API. A REST API's has no event type."""
     return section(event, "requestContext").get("eventType") == "CONNECT"
 
 
 def parse(event: dict[str, object]) -> Request:
-    """The $connect event: a REQUEST event without a path."""
+    """The $connect event. It has no path."""
     arn = parse_arn(event.get("methodArn"), CONNECT_ARN)
     return routed_request(EventKind.WEBSOCKET, event, arn, sources_in_v1(event))
