@@ -10,6 +10,7 @@ answer that nobody asked for), and where it turns out dead all the same, the que
 
 import base64
 import contextlib
+import re
 import select
 import socket
 import ssl
@@ -29,7 +30,10 @@ from authorizer.hanko.connection import EarlyConnection
 
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_BODY_BYTES = 256 * 1024
+MAX_AGE_DIGITS = 10  # above what RFC 9111 section 1.2.2 asks a cache to count to
 MAX_IDLE_SECONDS = 30  # half of what the usual load balancer waits: ELB 60 s, nginx 75 s
+
+_AGE = re.compile(r"[ \t]*([0-9]+)[ \t]*(?:,|$)", re.ASCII)
 
 
 class FetchFailure(StrEnum):
@@ -64,10 +68,14 @@ class HttpRequest:
 
 
 class HttpResponse(NamedTuple):
-    """A complete 200 answer: its body, at most `MAX_BODY_BYTES`, and its Cache-Control header or ""."""
+    """A complete 200 answer: its body, at most `MAX_BODY_BYTES`, and its Cache-Control header or "".
+
+    `age_seconds` is how long a shared cache has kept it (RFC 9111 section 5.1); 0 for an answer of Hanko's own.
+    """
 
     body: bytes
     cache_control: str
+    age_seconds: int = 0
 
     def __repr__(self) -> str:
         """Without the body: it may be personal."""
@@ -298,4 +306,10 @@ def _read(response: HTTPResponse) -> HttpResponse:
         raise FetchFailed(FetchFailure.TOO_LARGE)
     if response.length:  # fewer bytes came than Content-Length promised
         raise FetchFailed(FetchFailure.PROTOCOL)
-    return HttpResponse(body, response.getheader("Cache-Control") or "")
+    return HttpResponse(body, response.getheader("Cache-Control") or "", _age_seconds(response.getheader("Age") or ""))
+
+
+def _age_seconds(header: str) -> int:
+    """The first member of an Age header; 0 for one that is no number, which RFC 9111 tells to ignore."""
+    found = _AGE.match(header)
+    return int(found[1][:MAX_AGE_DIGITS]) if found else 0

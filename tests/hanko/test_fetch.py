@@ -126,6 +126,25 @@ def test_the_answer_is_the_body_and_its_cache_control(hanko: StandInHanko) -> No
     assert fetched(hanko.url) == HttpResponse(b'{"keys": []}', "max-age=77, private")
 
 
+@pytest.mark.parametrize(
+    ("age", "age_seconds"),
+    [
+        (None, 0),
+        ("0", 0),
+        ("100", 100),
+        (" 100\t", 100),
+        ("100, 7", 100),
+        ("9" * 5000, 9_999_999_999),
+        *[(invalid, 0) for invalid in ("", "-1", "1.5", "soon", "x, 100", "100x", "\u0663")],
+    ],
+)
+def test_an_answer_from_a_shared_cache_tells_its_age(hanko: StandInHanko, age: str | None, age_seconds: int) -> None:
+    """RFC 9111 section 5.1: the first member counts, an invalid one is ignored."""
+    raw = age and age.encode().decode("latin-1")
+    hanko.behave("normal", headers={"Age": raw})
+    assert fetched(hanko.url).age_seconds == age_seconds
+
+
 def test_several_cache_control_headers_are_one_and_none_is_empty() -> None:
     head = b"HTTP/1.1 200 OK\r\nCache-Control: private\r\nCache-Control: max-age=9\r\nContent-Length: 2\r\n\r\n{}"
     with serving(answering(head)) as address:
