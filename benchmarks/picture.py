@@ -1,4 +1,4 @@
-"""Draws the README's picture, an SVG by hand: cold start, warm handler and memory of everybody, side by side.
+"""Draws benchmarks/speed.svg, an SVG by hand: cold start, warm handler and memory of everybody, side by side.
 
 python -m benchmarks.picture      draws .local/bench/results.json anew, into benchmarks/speed.svg
 """

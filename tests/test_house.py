@@ -1,4 +1,4 @@
-"""What the house promises and no tool checks: who imports whom, what a cold start loads, one truth per setting."""
+"""What the house promises and no tool checks: who imports whom, and what a cold start loads."""
 
 import ast
 import json
@@ -9,14 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
-
-from authorizer.config import Settings
-from authorizer.errors import Misconfigured, Reason
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "authorizer").rglob("*.py"))
-README = (ROOT / "README.md").read_text()
 
 # Who may import whom inside authorizer/: an import that is not here is a design decision, with a commit of its own.
 # "authorizer" itself is the version.
@@ -287,132 +282,6 @@ def test_every_exception_to_a_rule_carries_its_reason() -> None:
     ]
     bare = re.compile(r"# (?:ruff: )?(?:noqa(?:: [A-Z0-9, ]+)?|type: ignore(?:\[[a-z, -]+\])?)\s*$", re.MULTILINE)
     assert {str(path.relative_to(ROOT)) for path in files if bare.search(path.read_text())} == set()
-
-
-# --- settings: the code, the README and the template say the same
-
-
-class Recorder(dict[str, str]):
-    """An environment that remembers what was asked of it."""
-
-    def __init__(self) -> None:
-        super().__init__(HANKO_API_URL="https://hanko.example.com", HANKO_AUDIENCE="example.com")
-        self.asked: list[str] = []
-
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # dict's has overloads
-        self.asked.append(name)
-        return super().get(name, default)
-
-
-def hanko_settings() -> list[str]:
-    recorder = Recorder()
-    Settings.from_env(recorder)
-    return list(dict.fromkeys(name for name in recorder.asked if name.startswith("HANKO_")))
-
-
-def allowed(name: str) -> str:
-    """What the message about a wrong value says would be right."""
-    with pytest.raises(Misconfigured) as raised:
-        Settings.from_env({**Recorder(), name: "\N{SNOWMAN} \n"})
-    assert raised.value.reason is Reason.SETTINGS_INVALID
-    line = next(line for line in str(raised.value).splitlines() if line.startswith(name))
-    return line.split(": it must be ", 1)[1]
-
-
-def readme_rows() -> dict[str, list[str]]:
-    rows = re.findall(r"^\| `(HANKO_[A-Z_]+)` \|(.+)\|$", README, re.MULTILINE)
-    return {name: [cell.strip() for cell in cells.split(" | ")] for name, cells in rows}
-
-
-class Template(yaml.SafeLoader):
-    """CloudFormation's short forms, read as plain values."""
-
-
-Template.add_multi_constructor("!", lambda loader, _, node: getattr(loader, f"construct_{node.id}")(node))
-TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), Template)  # noqa: S506 - a SafeLoader, with "!Ref" as text
-
-
-# What no parameter says: EnableRevocation makes the table and the queue, and the template hands them on.
-MADE_BY_THE_TEMPLATE: dict[str, dict[str, object]] = {
-    "HANKO_REVOCATION_TABLE": {
-        "AuthorizerFunction": ["HasRevocation", "RevocationTable", ""],
-        "WebhookFunction": "RevocationTable",
-    },
-    "HANKO_REVOCATION_QUEUE_URL": {"WebhookFunction": "DeadLetterQueue"},
-}
-# What is fixed for the receiver, whatever the parameter says for the authorizer: see there, and test_template.py.
-FIXED_FOR_THE_RECEIVER = {"HANKO_KEYS_COOLDOWN_SECONDS": "2", "HANKO_FETCH_TIMEOUT_SECONDS": "3"}
-
-
-def parameter_of(name: str) -> str:
-    return "".join(word.title() for word in name.split("_"))
-
-
-def test_the_readme_describes_exactly_the_settings_that_exist() -> None:
-    assert list(readme_rows()) == hanko_settings()
-
-
-@pytest.mark.parametrize("name", hanko_settings())
-def test_the_readme_says_what_a_setting_may_be(name: str) -> None:
-    assert readme_rows()[name][1] == allowed(name)
-
-
-@pytest.mark.parametrize("name", hanko_settings())
-def test_the_readme_and_the_template_say_the_default(name: str) -> None:
-    stated = readme_rows()[name][0]
-    if name in MADE_BY_THE_TEMPLATE:
-        assert stated == "off"
-        return
-    parameter = TEMPLATE["Parameters"][parameter_of(name)]
-    if stated == "required":
-        assert "Default" not in parameter
-        return
-    default = "" if stated in ("off", "empty", "random") else stated.strip("`")
-    assert str(parameter["Default"]) == default
-    explicit = Settings.from_env({**Recorder(), name: default})
-    assert explicit == Settings.from_env(Recorder())
-
-
-@pytest.mark.parametrize("name", hanko_settings())
-def test_the_template_hands_every_setting_to_the_function(name: str) -> None:
-    shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-    functions = {k: one for k, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"}
-    assert functions.keys() == {"AuthorizerFunction", "WebhookFunction"}
-    for function, resource in functions.items():
-        of_its_own = resource["Properties"]["Environment"]["Variables"]
-        if name in MADE_BY_THE_TEMPLATE:
-            assert of_its_own.get(name) == MADE_BY_THE_TEMPLATE[name].get(function), function
-        else:
-            assert name in shared
-            fixed = FIXED_FOR_THE_RECEIVER if function == "WebhookFunction" else {}
-            assert of_its_own.get(name) == fixed.get(name), function
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name in hanko_settings()
-        if allowed(name).startswith(("a number", "a whole number")) and not allowed(name).endswith("empty")
-    ],
-)
-def test_the_template_knows_the_ranges(name: str) -> None:
-    low, high = re.findall(r"[0-9.]+", allowed(name))
-    parameter = TEMPLATE["Parameters"][parameter_of(name)]
-    assert (str(parameter["MinValue"]), str(parameter["MaxValue"])) == (low, high)
-
-
-def test_every_reason_has_its_row_in_the_readme() -> None:
-    table = README.split("| Reason |", 1)[1].split("\n\n", 1)[0]
-    rows = re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)
-    assert [reason.value for reason in Reason if reason is not Reason.ALLOWED] == rows
-
-
-def test_the_tests_that_the_readme_names_exist() -> None:
-    written = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    named = re.findall(r"`(test_\w+)(…?)`", README)
-    assert len(named) > 10
-    assert [name for name, cut in named if f"def {name}" + ("" if cut else "(") not in written] == []
 
 
 def test_the_environment_of_this_process_is_not_read_by_anyone_but_the_entry_point() -> None:

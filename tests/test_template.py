@@ -386,11 +386,6 @@ def test_a_cookie_leads_to_nothing_that_changes_anything(name: str) -> None:
     assert either == ["GET"]
 
 
-def test_the_readme_shows_the_rules_of_the_examples() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert f"```toml\n{(ROOT / 'examples' / 'rules.toml').read_text()}```" in readme
-
-
 def access_log_formats(example: Json) -> list[Json]:
     """Each stage's, switched on where that is an option; a format is JSON text."""
     stages = of_type(example, "AWS::ApiGateway::Stage") + of_type(example, "AWS::ApiGatewayV2::Stage")

@@ -186,7 +186,7 @@ def test_a_guarded_route_is_refused_to_whom_the_rule_is_not_met_alone(method: st
     "path", ["/", "/me", "/administrator", "/x/admin", "/x/admin/y", "/Admin", "/ADMIN/x", "/adminx/y"]
 )
 def test_other_routes_are_not(path: str) -> None:
-    """/Admin is another path to API Gateway, see the README; /x/admin must not be swallowed by a method's *."""
+    """/Admin is another path to API Gateway, see docs/rules.md; /x/admin must not be swallowed by a method's *."""
     assert verdict(ADMINS, USER, "GET", path) == (Reason.ALLOWED, "")
 
 
@@ -456,6 +456,6 @@ def test_a_simple_response_never_allows_what_the_rules_refuse_elsewhere_in_its_s
     claims = caller(**payload)
     one = request("GET", path, EventKind.HTTP_API_V2)._replace(scope=scope)
     if rules.evaluate(one, claims, NOW).reason is Reason.ALLOWED:
-        usual = replace(rules, allow_unusual_paths=True)  # what no scope can see: the README says so
+        usual = replace(rules, allow_unusual_paths=True)  # what no scope can see: docs/rules.md says so
         other = path + rest if open_ended else path
         assert all(usual.evaluate(request(method, other), claims, NOW).reason is Reason.ALLOWED for method in methods)
