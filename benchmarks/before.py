@@ -1,0 +1,132 @@
+"""An earlier build beside this one, in one paired run: warm, cold, and the bytes written for an allowed request.
+
+BEFORE names the earlier revision. Its artifact is built from its own sources, with its own build script.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cold import starts
+from benchmarks.contestants import ISSUER, NODE, Contestant, Field, event_of
+from benchmarks.handlers import SIGNATURE, WARM_UP_ROUNDS, invoker
+from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
+from benchmarks.peers import FOLDER
+from local.build import ROOT, find_interpreter
+from local.hanko import StandInHanko
+
+REVISION = os.environ.get("BEFORE", "f449938")
+NEW, OLD, NEW_AGAIN, OLD_AGAIN, EMPTY = (
+    "this build",
+    "before",
+    "this build again",
+    "before again",
+    "empty Python handler",
+)
+WARM_ROUNDS, COLD_ROUNDS, POOL_SIZE = 150, 40, 1000
+LATENCIES_MS = (0, 30)
+LAMBDA = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}  # without it the runtime client works another way
+
+
+def measure(field: Field) -> list[dict[str, object]]:
+    """One report for the warm handler, one for each kind of cold start."""
+    old = field.ours(_earlier_artifact(REVISION))
+    new = field.ours(field.artifact)
+    everybody = {NEW: new, OLD: old, NEW_AGAIN: new, OLD_AGAIN: old}
+    others = {name: one for name, one in field.everybody().items() if name in (NODE, EMPTY, "empty Node handler")}
+    others[SIGNATURE] = field.python_peer("signature")
+    with ExitStack() as stack:
+        hanko = stack.enter_context(StandInHanko(tls=True, issuer=ISSUER))
+        logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        warm = _warm(everybody | others, hanko, logs)
+        starting = everybody | ({NODE: others[NODE]} if NODE in others else {})
+        cold = [_cold(starting, hanko, logs, latency_ms) for latency_ms in LATENCIES_MS]
+        return [warm, *cold, _cold_with_bundled_keys(field, starting, hanko, logs)]
+
+
+def _earlier_artifact(revision: str) -> Path:
+    """The artifact of that revision, built for the same Python and machine."""
+    sources, artifact = FOLDER / "before-sources", FOLDER / "before"
+    for folder in (sources, artifact):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    archive = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout  # noqa: S603, S607 - their git
+    subprocess.run(["tar", "-x"], cwd=sources, input=archive, check=True)  # noqa: S607 - the developer's tar
+    machine = "x86_64" if platform.machine() == "x86_64" else "arm64"
+    own = {**os.environ, "BUILD_TARGET": "host" if find_interpreter() is None else machine}
+    command = [sys.executable, "-m", "local.build", str(artifact)]
+    subprocess.run(command, cwd=sources, check=True, stdout=subprocess.DEVNULL, env=own)  # noqa: S603 - an earlier build of ours
+    return artifact
+
+
+def _warm(contestants: dict[str, Contestant], hanko: StandInHanko, logs: Path) -> dict[str, object]:
+    events = [event_of(hanko.mint(session=False)) for _ in range(POOL_SIZE)]
+    with ExitStack() as stack:
+        sandboxes = {
+            name: stack.enter_context(one.sandbox(hanko, logs / f"warm-{number}", **LAMBDA))
+            for number, (name, one) in enumerate(contestants.items())
+        }
+        invokers = {name: invoker(sandbox.invoke, cycle(events)) for name, sandbox in sandboxes.items()}
+        take_turns(invokers, WARM_UP_ROUNDS)
+        sizes = {name: (logs / f"warm-{number}").stat().st_size for number, name in enumerate(contestants)}
+        samples = take_turns(invokers, WARM_ROUNDS)
+        written = {
+            name: ((logs / f"warm-{number}").stat().st_size - sizes[name]) / (20 * WARM_ROUNDS)
+            for number, name in enumerate(contestants)
+        }
+    result = report("Handler, warm, tokens never seen before, RSA-4096", samples, _ratios(samples, bar=1.02))
+    own = {name: [a - b for a, b in zip(samples[name], samples[EMPTY], strict=True)] for name in (NEW, OLD)}
+    own_part = ratio(own, NEW, OLD)
+    print(f"  own part (above the empty handler): {own_part.line}")
+    print(f"  bytes per allowed request: {written[NEW]:.0f} ÷ {written[OLD]:.0f} = {written[NEW] / written[OLD]:.3f}")
+    return {**result, "bytes": written, "own_part": own_part.median}
+
+
+def _cold(
+    contestants: dict[str, Contestant], hanko: StandInHanko, logs: Path, latency_ms: int, what: str = ""
+) -> dict[str, object]:
+    hanko.accept_delay_seconds = latency_ms / 1000
+    hanko.behave("slow", delay_seconds=latency_ms / 1000)
+    number = iter(range(10_000))
+
+    def sandbox(name: str) -> Any:  # noqa: ANN401 - a Sandbox that is not started yet
+        return contestants[name].sandbox(hanko, logs / f"cold-{latency_ms}-{next(number)}", **LAMBDA)
+
+    runs = starts(sandbox, contestants, event_of(hanko.mint(session=False)))
+    runs = {name.removesuffix(", answered"): run for name, run in runs.items() if name.endswith(", answered")}
+    take_turns(runs, 2)
+    samples = take_turns(runs, COLD_ROUNDS)
+    title = f"Cold start to first answer, key server {latency_ms} ms away{what}"
+    return report(title, samples, _ratios(samples, bar=1.02))
+
+
+def _cold_with_bundled_keys(
+    field: Field, contestants: dict[str, Contestant], hanko: StandInHanko, logs: Path
+) -> dict[str, object]:
+    members = {"hanko_api_url": hanko.url, "fetched_at": int(time.time()), **hanko.jwks}
+    files = [one.folder / "keys.json" for name, one in contestants.items() if name in (NEW, OLD)]
+    bundled = {
+        name: one if name == NODE else field.ours(one.folder, HANKO_KEYS_FILE="keys.json")
+        for name, one in contestants.items()
+    }
+    for file in files:
+        file.write_text(json.dumps(members))
+    try:
+        return _cold(bundled, hanko, logs, LATENCIES_MS[-1], ", bundled keys")
+    finally:
+        for file in files:
+            file.unlink()
+
+
+def _ratios(samples: Samples, bar: float) -> list[Ratio]:
+    ours = [ratio(samples, NEW, OLD, bar), ratio(samples, NEW_AGAIN, NEW), ratio(samples, OLD_AGAIN, OLD)]
+    return ours + [ratio(samples, NEW, name) for name in samples if name not in (NEW, OLD, NEW_AGAIN, OLD_AGAIN)]
