@@ -13,8 +13,8 @@ import platform
 import shutil
 import subprocess
 import sys
-import tomllib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from authorizer.clock import Clock
@@ -23,6 +23,7 @@ from authorizer.errors import Misconfigured
 from authorizer.hanko.bundled import read_bundled
 from authorizer.hanko.strict_json import parse_object
 from authorizer.rules.source import rules_of
+from local.command_line import run
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYS_FILE = ROOT / "keys.json"
@@ -57,16 +58,15 @@ def main() -> None:
 
 def target_of(environment: str) -> str:
     """The Architecture that samconfig.toml gives this environment; `host` for local."""
-    return "host" if environment == "local" else parameters_of(environment).get("Architecture", "arm64")
+    return "host" if environment == "local" else parameters_of(environment)["Architecture"]
 
 
 def parameters_of(environment: str) -> dict[str, str]:
-    """The template's parameters, as samconfig.toml sets them for this environment."""
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    if environment not in config:
-        sys.exit(f"no environment {environment!r} in samconfig.toml")
-    overrides: list[str] = config[environment]["deploy"]["parameters"].get("parameter_overrides", [])
-    return dict(item.split("=", 1) for item in overrides)
+    """Every parameter of the template, as samconfig.toml sets it for this environment, or by default."""
+    # Late: a plain `sam build` runs this file with a Python that knows no SAM CLI, and names no environment.
+    from local.configuration import read_environment  # noqa: PLC0415 - see above
+
+    return read_environment(environment).values
 
 
 def build(artifacts: Path, target: str) -> None:
@@ -75,7 +75,8 @@ def build(artifacts: Path, target: str) -> None:
     install_wheels(artifacts, target)
     copy_sources(artifacts)
     copy_rules(artifacts, ROOT / (os.environ.get("RULES") or "rules.toml"))
-    copy_keys(artifacts, KEYS_FILE, os.environ.get("BUILD_ENV", ""))
+    environment = os.environ.get("BUILD_ENV", "")
+    copy_keys(artifacts, KEYS_FILE, environment, parameters_of(environment) if environment else {})
     remove_unused(artifacts)
     compile_bytecode(artifacts, target)
     normalise(artifacts)
@@ -112,9 +113,8 @@ def copy_rules(artifacts: Path, rules: Path) -> None:
     shutil.copyfile(rules, artifacts / "rules.toml")
 
 
-def copy_keys(artifacts: Path, keys: Path, environment: str) -> None:
+def copy_keys(artifacts: Path, keys: Path, environment: str, parameters: Mapping[str, str]) -> None:
     """Copy the bundled key set, checked: what would stop the function in that environment ("" if none) is said here."""
-    parameters = parameters_of(environment) if environment else {}
     wanted = parameters.get("HankoKeysFile") or KEYS_FILE.name
     if wanted != KEYS_FILE.name:
         sys.exit(f"{environment} has {wanted} as HankoKeysFile: what is packed is {KEYS_FILE.name}")
@@ -194,4 +194,4 @@ def packed_artifact(artifacts: Path) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

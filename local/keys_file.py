@@ -4,10 +4,10 @@ The fetch is the authorizer's own: TLS verified, no redirects, one deadline, a s
 but the keys, and beside them which Hanko they are from and when the fetch began.
 """
 
+import argparse
 import json
 import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from authorizer.clock import Clock
@@ -15,22 +15,28 @@ from authorizer.config import Settings
 from authorizer.errors import Misconfigured
 from authorizer.hanko.fetch import JWKS_PATH, FetchFailed, HttpsClient
 from authorizer.hanko.jwk import parse_keys
-from local.build import KEYS_FILE, ROOT, parameters_of
+from local.build import KEYS_FILE
+from local.command_line import CommandFailed, run
+from local.configuration import read_environment
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Fetch for the environment that the first argument names."""
-    _, environment = sys.argv
-    api_url = parameters_of(environment).get("HankoApiUrl")
+    parser = argparse.ArgumentParser(prog="python -m local.keys_file", description=__doc__)
+    parser.add_argument("environment", help="an environment of samconfig.toml")
+    environment = read_environment(parser.parse_args(argv).environment)
+    api_url = environment.values.get("HankoApiUrl")
     if api_url is None:
-        sys.exit(f"{environment} has no HankoApiUrl in samconfig.toml")
+        raise CommandFailed(
+            f"{environment.name} has no HankoApiUrl in samconfig.toml: make init ENV={environment.name}"
+        )
     try:
         number = fetch_keys(api_url, os.environ, Clock(), KEYS_FILE)
     except Misconfigured as error:
-        sys.exit(str(error))
+        raise CommandFailed(str(error)) from None
     except FetchFailed as failed:
-        sys.exit(f"the Hanko of {environment} gave no usable key set: {failed}")
-    print(f"{number} keys of {environment} are in {KEYS_FILE.relative_to(ROOT)}; HankoKeysFile=keys.json uses them")
+        raise CommandFailed(f"the Hanko of {environment.name} gave no usable key set: {failed}") from None
+    print(f'{number} keys of {environment.name} are in {KEYS_FILE.name}; HankoKeysFile = "keys.json" uses them')
 
 
 def fetch_keys(api_url: str, environ: Mapping[str, str], clock: Clock, file: Path) -> int:
@@ -49,4 +55,4 @@ def fetch_keys(api_url: str, environ: Mapping[str, str], clock: Clock, file: Pat
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

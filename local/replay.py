@@ -6,7 +6,6 @@ With your own AWS credentials, which need `cloudformation:DescribeStacks`, `sqs:
 
 import argparse
 import sys
-import tomllib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,8 @@ from authorizer.errors import Unavailable
 from authorizer.revocation.entry import parse_revocation
 from authorizer.revocation.table import connect
 from authorizer.revocation.writer import RevocationWriter
-from local.build import ROOT
+from local.command_line import CommandFailed, run
+from local.configuration import read_environment
 
 BATCH = 10  # the most that SQS hands out
 WAIT_SECONDS = 2  # without waiting, SQS may say that nothing is there while something is
@@ -30,9 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     which.add_argument("--env", help="an environment of samconfig.toml")
     which.add_argument("--stack", help="the name of a stack")
     options = parser.parse_args(argv)
-    outputs = outputs_of(options.stack or stack_of(options.env))
+    outputs = outputs_of(options.stack or read_environment(options.env).stack())
     if "DeadLetterQueueUrl" not in outputs:
-        sys.exit("this stack has no dead-letter queue: EnableRevocation is off")
+        raise CommandFailed("this stack has no dead-letter queue: EnableRevocation is off")
     writer = RevocationWriter(outputs["RevocationTableName"], connect("dynamodb"), Clock())
     written, left = replay(boto3.client("sqs"), outputs["DeadLetterQueueUrl"], writer)
     print(f"{written} written, {left}{' or more' if left else ''} left")
@@ -75,19 +75,10 @@ def _messages(sqs: Any, queue_url: str, wait_seconds: int) -> Iterator[dict[str,
         yield from messages
 
 
-def stack_of(environment: str) -> str:
-    """The stack's name in samconfig.toml."""
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    if environment not in config or "stack_name" not in config[environment]["deploy"]["parameters"]:
-        sys.exit(f"no environment {environment!r} with a stack in samconfig.toml")
-    name: str = config[environment]["deploy"]["parameters"]["stack_name"]
-    return name
-
-
 def outputs_of(stack: str) -> dict[str, str]:
     described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

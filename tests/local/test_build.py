@@ -137,7 +137,7 @@ def test_an_artifact_with_keys_starts_and_answers_while_hanko_is_down(artifact: 
     shutil.copytree(artifact, own)
     with StandInHanko(audience=AUDIENCE) as hanko:
         fetch_keys(hanko.url, {}, Clock(), tmp_path / "keys.json")
-        build.copy_keys(own, tmp_path / "keys.json", "")
+        build.copy_keys(own, tmp_path / "keys.json", "", {})
         token = hanko.mint()
         hanko.behave("down")
         settings = {"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": AUDIENCE, "HANKO_KEYS_FILE": "keys.json"}
@@ -148,40 +148,38 @@ def test_an_artifact_with_keys_starts_and_answers_while_hanko_is_down(artifact: 
 
 def test_a_key_set_is_packed_and_a_wrong_one_stops_the_build(tmp_path: Path) -> None:
     keys, artifacts = tmp_path / "keys.json", tmp_path / "artifact"
+    prod = build.parameters_of("prod")
     artifacts.mkdir()
-    build.copy_keys(artifacts, keys, "prod")
+    build.copy_keys(artifacts, keys, "prod", prod)
     assert files_below(artifacts) == set()
     with StandInHanko() as hanko:
         fetch_keys(hanko.url, {}, Clock(), keys)
-    build.copy_keys(artifacts, keys, "")
+    build.copy_keys(artifacts, keys, "", {})
     assert (artifacts / "keys.json").read_bytes() == keys.read_bytes()
     with pytest.raises(SystemExit, match=r"another Hanko[\s\S]*make keys ENV=prod"):
-        build.copy_keys(artifacts, keys, "prod")
-    url = build.parameters_of("prod")["HankoApiUrl"]
-    keys.write_text(json.dumps(json.loads(keys.read_text()) | {"hanko_api_url": url}))
-    build.copy_keys(artifacts, keys, "prod")
+        build.copy_keys(artifacts, keys, "prod", prod)
+    keys.write_text(json.dumps(json.loads(keys.read_text()) | {"hanko_api_url": prod["HankoApiUrl"]}))
+    build.copy_keys(artifacts, keys, "prod", prod)
     assert (artifacts / "keys.json").read_bytes() == keys.read_bytes()
     keys.write_text(json.dumps(json.loads(keys.read_text()) | {"fetched_at": None}))
     with pytest.raises(SystemExit, match="does not say when it was fetched"):
-        build.copy_keys(artifacts, keys, "prod")
+        build.copy_keys(artifacts, keys, "prod", prod)
     keys.write_text("{}")
     with pytest.raises(SystemExit, match="holds no usable key set"):
-        build.copy_keys(artifacts, keys, "prod")
+        build.copy_keys(artifacts, keys, "prod", prod)
     keys.write_text("no JSON")
     with pytest.raises(SystemExit, match=r"make keys ENV=\.\.\."):
-        build.copy_keys(artifacts, keys, "")
+        build.copy_keys(artifacts, keys, "", {})
 
 
-def test_a_key_set_that_an_environment_wants_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "parameters_of", lambda _environment: {"HankoKeysFile": "keys.json"})
+def test_a_key_set_that_an_environment_wants_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="make keys ENV=prod"):
-        build.copy_keys(tmp_path, tmp_path / "keys.json", "prod")
+        build.copy_keys(tmp_path, tmp_path / "keys.json", "prod", {"HankoKeysFile": "keys.json"})
 
 
-def test_a_key_set_of_another_name_is_never_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "parameters_of", lambda _environment: {"HankoKeysFile": "others.json"})
+def test_a_key_set_of_another_name_is_never_packed(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"what is packed is keys\.json"):
-        build.copy_keys(tmp_path, tmp_path / "keys.json", "prod")
+        build.copy_keys(tmp_path, tmp_path / "keys.json", "prod", {"HankoKeysFile": "others.json"})
 
 
 def test_a_wrong_setting_stops_the_artifact_and_is_named_in_the_log(artifact: Path) -> None:

@@ -11,6 +11,7 @@ from authorizer.errors import Misconfigured
 from authorizer.hanko.bundled import read_bundled
 from authorizer.hanko.fetch import FetchFailed
 from local import keys_file
+from local.command_line import CommandFailed
 from local.hanko import StandInHanko, pool_key
 
 Fetch = Callable[..., int]
@@ -52,16 +53,16 @@ def test_plain_http_is_for_loopback_here_too(time_: Time, file: Path) -> None:
         keys_file.fetch_keys("http://hanko.example.com", {}, time_.clock, file)
 
 
-def test_an_environment_without_a_hanko_is_said_to_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["local.keys_file", "local"])
-    with pytest.raises(SystemExit, match="local has no HankoApiUrl"):
-        keys_file.main()
+def test_an_environment_without_a_hanko_is_said_to_have_none() -> None:
+    with pytest.raises(CommandFailed, match="local has no HankoApiUrl"):
+        keys_file.main(["local"])
 
 
-def test_the_command_says_what_went_wrong(monkeypatch: pytest.MonkeyPatch, hanko: StandInHanko) -> None:
-    monkeypatch.setattr("sys.argv", ["local.keys_file", "prod"])
+def test_the_command_says_what_went_wrong(monkeypatch: pytest.MonkeyPatch, hanko: StandInHanko, tmp_path: Path) -> None:
+    samconfig = tmp_path / "samconfig.toml"
+    monkeypatch.setenv("SAM_CONFIG_FILE", str(samconfig))
     hanko.behave("down")
     for url, said in ((hanko.url, "no usable key set: connection"), ("http://hanko.example.com", "not encrypted")):
-        monkeypatch.setattr(keys_file, "parameters_of", lambda _environment, url=url: {"HankoApiUrl": url})
-        with pytest.raises(SystemExit, match=said):
-            keys_file.main()
+        samconfig.write_text(f'version = 0.1\n[prod.deploy.parameters]\nparameter_overrides = "HankoApiUrl={url}"\n')
+        with pytest.raises(CommandFailed, match=said):
+            keys_file.main(["prod"])

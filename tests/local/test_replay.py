@@ -95,10 +95,3 @@ def test_an_entry_that_was_overtaken_shortens_nothing(aws: Aws, writer: Revocati
     writer.write(Revocation("user#1", 11, 21))
     assert replay.replay(aws.sqs, aws.queue_url, writer, wait_seconds=0) == (1, 0)
     assert aws.items == {"user#1": (11, 21)}
-
-
-def test_the_stack_is_that_of_the_environment() -> None:
-    assert replay.stack_of("prod") == "hanko-authorizer"
-    for unknown in ("nowhere", "local"):
-        with pytest.raises(SystemExit):
-            replay.stack_of(unknown)
