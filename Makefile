@@ -6,14 +6,17 @@ export SAM_CLI_TELEMETRY := 0
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+PYTHON3 ?= python3
 READY := $(VENV)/ready
+UV_SYNC := $(VENV)/bin/uv pip sync --quiet --require-hashes
+OR_OFFLINE = || { echo "make setup: packages could not be installed. Without a network? Try again later."; exit 1; }
 ENV ?= dev
 RULES ?= rules.toml
 PORT ?= 8700
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
-.PHONY: help setup demo test check format doctor hanko token invoke local bench keys build deploy replay clean
+.PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
 .PHONY: build-AuthorizerFunction build-WebhookFunction
 
 help: ## List the commands
@@ -21,12 +24,22 @@ help: ## List the commands
 
 setup: $(READY) ## Install everything into .venv, at pinned versions with hashes
 
-# pip takes minutes for what uv does in seconds, so it installs nothing but uv.
-$(READY): requirements-uv.txt requirements-dev.txt
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
-	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --require-hashes -r requirements-dev.txt
+# pip installs nothing but uv, which takes seconds where pip takes minutes. MiniStack pins another botocore than SAM CLI,
+# so it has an environment of its own, with the same Python: it runs what is built for that one.
+$(READY): requirements-uv.txt requirements-dev.txt requirements-ministack.txt
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "make setup: Python 3.11 or later is needed: make setup PYTHON3=/path/to/python3.13"; exit 1; }
+	@$(PYTHON3) -c 'import ensurepip, venv' 2>/dev/null || \
+	{ echo "make setup: this Python cannot make virtual environments (Debian: apt-get install python3-venv)"; exit 1; }
+	$(PYTHON3) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt $(OR_OFFLINE)
+	@$(UV_SYNC) --python $(PYTHON) requirements-uv.txt requirements-dev.txt $(OR_OFFLINE)
+	@$(PYTHON) -m venv --without-pip $(VENV)/ministack
+	@$(UV_SYNC) --python $(VENV)/ministack/bin/python requirements-ministack.txt $(OR_OFFLINE)
 	@touch $(READY)
+
+lock: $(READY) ## Write the locks again after a change of a group in pyproject.toml ## [UPGRADE=1]
+	@$(PYTHON) -m local.lock $(if $(UPGRADE),--upgrade)
 
 demo: $(READY) ## Deploy into a local AWS, send real requests, print what came back
 	@$(PYTHON) -m local.demo

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,6 @@ FOLDER = ROOT / ".local" / "bench"
 NODE_SOURCES = Path(__file__).parent / "node"
 NODE_CLIENT = "aws-lambda-ric"
 PYTHON_PEERS = Path(__file__).parent / "requirements.txt"
-FROM_DEV = ("awslambdaric", "simplejson", "snapshot-restore-py", "pyjwt", "urllib3")  # the runtime client; peers' own
 
 
 class Python(NamedTuple):
@@ -52,7 +50,7 @@ def _environment_for(interpreter: str) -> str:
     folder = FOLDER / f"python{LAMBDA_PYTHON}"
     python = folder / "bin" / "python"
     done = folder / "requirements.txt"
-    pins = (ROOT / "requirements.txt").read_text() + _pins_of(FROM_DEV) + PYTHON_PEERS.read_text()
+    pins = PYTHON_PEERS.read_text()
     if not done.exists() or done.read_text() != pins:
         _run([interpreter, "-m", "venv", "--clear", str(folder)])
         pending = folder / "pending.txt"
@@ -61,11 +59,6 @@ def _environment_for(interpreter: str) -> str:
         _run([*pip, "--require-hashes", "-r", str(pending)])
         pending.rename(done)
     return str(python)
-
-
-def _pins_of(names: tuple[str, ...]) -> str:
-    blocks = re.split(r"\n(?=[a-z])", (ROOT / "requirements-dev.txt").read_text())
-    return "".join(f"\n{block}\n" for block in blocks if block.split("==")[0] in names)
 
 
 class Node(NamedTuple):

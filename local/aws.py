@@ -27,7 +27,8 @@ from local.build import ROOT
 START_SECONDS = 30
 POLL_SECONDS = 0.05
 REGION = "eu-west-1"
-PROGRAMS = Path(sys.executable).parent  # sam and ministack live beside the interpreter, on PATH or not
+PROGRAMS = Path(sys.executable).parent  # sam lies beside the interpreter, on PATH or not
+MINISTACK = Path(sys.prefix) / "ministack" / "bin" / "ministack"  # in an environment of its own: see the Makefile
 
 
 class LocalAws(Background):
@@ -55,7 +56,7 @@ class LocalAws(Background):
         }
 
     def _command(self) -> list[str]:
-        return [str(PROGRAMS / "ministack")]
+        return [str(MINISTACK)]
 
     def _environment(self) -> dict[str, str]:
         """MiniStack's, which its handlers inherit: a HANKO_... of this shell must not reach them."""
@@ -131,11 +132,6 @@ class LocalAws(Background):
         client.update_function_configuration(FunctionName=function, Description=f"new sandbox {uuid.uuid4()}")
         version = client.publish_version(FunctionName=function)["Version"]
         client.update_alias(FunctionName=function, Name=alias, FunctionVersion=version)
-
-    def log_groups(self) -> list[str]:
-        """The names of all log groups."""
-        pages = self.client("logs").get_paginator("describe_log_groups").paginate()
-        return [group["logGroupName"] for page in pages for group in page["logGroups"]]
 
     def logs(self, log_group: str) -> list[str]:
         """Every log record of a group, oldest first: platform lines, our log lines and metric records."""

@@ -182,8 +182,8 @@ def test_the_artifact_holds_all_that_it_needs(tmp_path: Path, name: str) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_deployed_is_pinned_and_is_what_is_tested_here(name: str) -> None:
-    text = (BACKENDS / name / "requirements.txt").read_text()
-    pins = re.findall(r"^([a-z0-9-]+==\S+).*\\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", text, re.MULTILINE)
-    assert len(pins) == len(re.findall(r"^\S", text, re.MULTILINE))
+    """Hashes and heads are in tests/local/test_lock.py, for every lock."""
+    pins = re.findall(r"^[a-z0-9-]+==\S+", (BACKENDS / name / "requirements.txt").read_text(), re.MULTILINE)
     dev = "\n" + (ROOT / "requirements-dev.txt").read_text()
+    assert pins
     assert [pin for pin in pins if f"\n{pin} " not in dev] == []
