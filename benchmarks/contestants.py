@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 import subprocess
 import zipfile
@@ -14,7 +13,7 @@ from benchmarks import peers
 from benchmarks.runtime_api import Sandbox
 from local.build import ROOT, packed_artifact
 from local.hanko import StandInHanko
-from local.runtime import HANDLER
+from local.runtime import HANDLER, lambda_environment
 from local.sign import event_with
 
 ISSUER = "https://issuer.example.com"  # auth_alpha verifies no token without one
@@ -85,12 +84,14 @@ class Field:
     def ours(self, artifact: Path, handler: str = HANDLER, **environment: str) -> Contestant:
         """The authorizer out of that folder; the runtime client's packages come from elsewhere, as they do in AWS."""
         path = f"{artifact}:{self._runtime}:{ROOT / 'benchmarks' / 'python'}"
-        return Contestant(self._client(handler), artifact, {"PYTHONPATH": path, **environment})
+        own = {**lambda_environment(handler, artifact), "PYTHONPATH": path, **environment}
+        return Contestant(self._client(handler), artifact, own)
 
     def python_peer(self, module: str) -> Contestant:
         """A handler of benchmarks/python, which finds the packages of all peers."""
         path = f"{ROOT / 'benchmarks' / 'python'}:{self._python.packages}"
-        return Contestant(self._client(f"{module}.handler"), ROOT, {"PYTHONPATH": path})
+        handler = f"{module}.handler"
+        return Contestant(self._client(handler), ROOT, {**lambda_environment(handler, ROOT), "PYTHONPATH": path})
 
     def _client(self, handler: str) -> tuple[str, ...]:
         return (*self._python.command, "-S", "-m", "awslambdaric", handler)
@@ -131,7 +132,9 @@ def event_of(token: str) -> bytes:
 
 
 def _node_peer(node: peers.Node, module: str) -> Contestant:
-    return Contestant(node.command(module), node.folder)
+    major = _version_of(str(node.home / "bin" / "node")).lstrip("v").split(".")[0]
+    environment = lambda_environment(f"{module}.handler", node.folder, f"AWS_Lambda_nodejs{major}.x")
+    return Contestant(node.command(module), node.folder, environment)
 
 
 def _version_of(*command: str) -> str:
@@ -139,14 +142,10 @@ def _version_of(*command: str) -> str:
 
 
 def environment_for(hanko: StandInHanko) -> dict[str, str]:
-    """Of a function that trusts this Hanko."""
+    """The variables of a function that trusts this Hanko: ours, out of this checkout, unless a contestant differs."""
     return {
-        "PATH": os.environ["PATH"],
+        **lambda_environment(HANDLER, ROOT),
         "PYTHONPATH": str(ROOT),
-        "AWS_REGION": "eu-west-1",
-        "AWS_LAMBDA_FUNCTION_NAME": "authorizer",
-        "AWS_LAMBDA_FUNCTION_VERSION": "1",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         "HANKO_API_URL": hanko.url,
         "HANKO_AUDIENCE": "localhost",
         "PEER_ISSUER": ISSUER,

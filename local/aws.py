@@ -23,6 +23,7 @@ import boto3
 
 from local.background import Background, free_port
 from local.build import ROOT
+from local.runtime import EXECUTION_ENV
 
 START_SECONDS = 30
 POLL_SECONDS = 0.05
@@ -73,6 +74,7 @@ class LocalAws(Background):
             "STATE_DIR": str(self.folder / "state"),
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_EXECUTION_ENV": EXECUTION_ENV,  # the rest of Lambda's variables are MiniStack's business
         }
 
     def _answers(self) -> bool:

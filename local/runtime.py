@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from local.background import POLL_SECONDS, START_SECONDS, Background, free_port
+from local.build import LAMBDA_PYTHON
 
 HANDLER = "authorizer.lambda_function.lambda_handler"
+EXECUTION_ENV = f"AWS_Lambda_python{LAMBDA_PYTHON}"
 PACKAGES = Path(sysconfig.get_path("purelib"))
 # The runtime's own packages, and nothing else of this environment: what the artifact lacks has to be missed here.
 RUNTIME_PACKAGES = ("awslambdaric", "runtime_client*.so", "simplejson", "snapshot_restore_py")
@@ -94,15 +96,35 @@ class LambdaRuntime(Emulator):
     def _environment(self) -> dict[str, str]:
         packages = link_runtime_packages(PACKAGES, self.folder / "runtime")
         return {
-            "PATH": os.environ.get("PATH", os.defpath),
+            **lambda_environment(HANDLER, self._function),
             "PYTHONPATH": f"{self._function}:{packages}",
-            "AWS_LAMBDA_FUNCTION_NAME": "authorizer",
-            "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": "6",
-            "AWS_REGION": "eu-west-1",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": "6",  # the emulator's own
             **self._settings,
         }
+
+
+def lambda_environment(handler: str, folder: Path, runtime: str = EXECUTION_ENV) -> dict[str, str]:
+    """The variables that Lambda sets for a function in `folder`, but for credentials.
+
+    AWS's Python client polls and writes another way where it finds AWS_EXECUTION_ENV of Python 3.12 or later.
+    """
+    return {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_EXECUTION_ENV": runtime,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "AWS_LAMBDA_FUNCTION_NAME": "authorizer",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/authorizer",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[1]00000000000000000000000000000000",
+        "AWS_REGION": "eu-west-1",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "LAMBDA_TASK_ROOT": str(folder),
+        "LANG": "en_US.UTF-8",
+        "PATH": os.environ.get("PATH", os.defpath),
+        "TZ": ":UTC",
+        "_HANDLER": handler,
+    }
 
 
 def link_runtime_packages(packages: Path, folder: Path) -> Path:
