@@ -39,7 +39,7 @@ def build_authorizer(started: Startup) -> Authorizer:
 
 def keys_file(started: Startup) -> KeySet | None:
     """HANKO_KEYS_FILE: the key set that is part of the artifact."""
-    name = started.settings.keys.keys_file
+    name = started.settings.keys_file
     if name is None:
         return None
     from authorizer.hanko.bundled import read_bundled  # noqa: PLC0415 - imported only when the setting asks for it
@@ -49,7 +49,7 @@ def keys_file(started: Startup) -> KeySet | None:
 
 def revocation_table(started: Startup) -> list[SessionCheck]:
     """HANKO_REVOCATION_TABLE: the check of the table that Hanko's webhooks fill."""
-    name = started.settings.logout.revocation_table
+    name = started.settings.revocation_table
     if name is None:
         return []
     from authorizer.revocation.check import RevocationCheck  # noqa: PLC0415 - imports botocore: see revocation/table.py
@@ -60,7 +60,7 @@ def revocation_table(started: Startup) -> list[SessionCheck]:
 
 def session_check(started: Startup) -> list[SessionCheck]:
     """HANKO_SESSION_CHECK: asking Hanko whether the session lives."""
-    if started.settings.logout.session_check is SessionMode.OFF:
+    if started.settings.session_check is SessionMode.OFF:
         return []
     from authorizer.hanko.sessions import HankoSessions  # noqa: PLC0415 - imported only when the setting asks for it
 

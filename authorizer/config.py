@@ -1,23 +1,33 @@
-"""Every setting, read once from the environment: default, unit and range in one place, all mistakes in one message.
+"""The settings: one entry each in the table `Settings`.
 
-The message names the variable, what is wrong and what is allowed. It never repeats a value: it could hold a secret.
+They are read once from environment variables. One message tells all mistakes: the variable, what is wrong, what is
+allowed. It never repeats a value, since a value can be a secret.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar, cast
-from urllib.parse import unquote, urlsplit
 
 from authorizer.errors import Misconfigured, Reason
-
-CONTEXT_KEYS = ("user_id", "session_id", "email", "email_verified", "username", "amr", "issued_at", "expires_at")
-# Ours to come, and what API Gateway itself keeps under $context.authorizer, where "claims" always reads as null.
-RESERVED_CONTEXT_KEYS = frozenset(
-    (*CONTEXT_KEYS, "claims", "principalId", "reason", "rule", "property", "error", "latency", "status", "requestId")
-) | {"integrationLatency", "integrationStatus"}
-
-_MAX_PORT = 65535
+from authorizer.mistakes import Mistakes
+from authorizer.setting_values import (
+    ContextClaim,
+    Kind,
+    Proxy,
+    Secret,
+    choice,
+    matching,
+    number,
+    optional,
+    parse_api_url,
+    parse_audiences,
+    parse_boolean,
+    parse_ca_file,
+    parse_context_claims,
+    parse_proxy,
+    seconds,
+    split_path,
+)
 
 T = TypeVar("T")
 
@@ -30,7 +40,7 @@ class HttpApiResponse(StrEnum):
 
 
 class SessionMode(StrEnum):
-    """Whether Hanko is asked if a session lives: never, when the last answer is too old, or for every request."""
+    """When Hanko is asked whether a session lives: never, when the last answer is too old, for every request."""
 
     OFF = "off"
     HYBRID = "hybrid"
@@ -38,90 +48,173 @@ class SessionMode(StrEnum):
 
 
 class OnOutage(StrEnum):
-    """What a session is that nobody could be asked about: a failure, or what its token alone says."""
+    """What to do when no session check is available: fail, or decide on the token alone."""
 
     FAIL = "fail"
     ALLOW = "allow"
 
 
-class Secret:
-    """A text that shows in no repr, no format and no JSON."""
+class Setting(Generic[T]):
+    """One entry of the table, see `_setting`."""
 
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        """Keep it."""
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text."""
-        return self._text
+    def __init__(
+        self, default: str | None, kind: Kind[T], text: str, variables: tuple[str, ...], *, empty_is_off: bool
+    ) -> None:
+        self.default, self.kind, self.text = default, kind, text
+        self.variables, self.empty_is_off = variables, empty_is_off
 
 
-class ContextClaim(NamedTuple):
-    """One extra claim for the backend: its path in the token and its key in the context."""
+def _setting(
+    default: str | None, kind: Kind[T], text: str, *, variables: tuple[str, ...] = (), empty_is_off: bool = False
+) -> T:
+    """An entry of the table: for mypy it is the parsed value, so that the type of the field is checked.
 
-    path: tuple[str, ...]
-    name: str
-
-
-class Proxy(NamedTuple):
-    """The HTTP proxy that tunnels to Hanko; TLS stays end to end."""
-
-    host: str
-    port: int
-    credentials: Secret | None  # "user:password"
+    Without a default the setting is required. Empty means the default, unless `empty_is_off`. Of several variables
+    the first that is set counts.
+    """
+    return cast("T", Setting(default, kind, text, variables, empty_is_off=empty_is_off))
 
 
-class Keys(NamedTuple):
-    """How long Hanko's keys serve, when they are fetched, and the key set that comes with the artifact."""
+_BOOLEAN = Kind(parse_boolean, "false or true")
+_PATH_OF_CLAIM = r"(?=.{1,64}$)[^\s.,=]+(?:\.[^\s.,=]+)*"
+_HTTP_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"
+_FILE_PATH = r"(?=.{1,40}$)[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"
+_PARAMETER_PATH = r"(?=.{1,100}$)/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*"
+_URL = "an https URL without user, query or fragment (http only for loopback hosts and host.docker.internal)"
+_CLAIMS = (
+    "claim paths, comma-separated, each with =name if its key is reserved or shall differ (role, metadata.plan=plan)"
+)
 
-    keys_max_age_seconds: int
-    keys_max_stale_seconds: int
-    keys_cooldown_seconds: int
-    keys_file: str | None
-    keys_file_max_age_seconds: int
+
+class Settings(NamedTuple):
+    """The table. Build it with `from_env` only: the defaults of the fields are the entries themselves.
+
+    The environment variable is HANKO_ and the name in capitals, unless the entry names another.
+    """
+
+    api_url: str = _setting(None, Kind(parse_api_url, _URL), "Where your Hanko is.")
+    audiences: tuple[str, ...] = _setting(
+        None,
+        Kind(parse_audiences, "one audience or more, comma-separated, of visible ASCII characters"),
+        "Who a token must be for",
+        variables=("HANKO_AUDIENCE",),
+    )
+    issuer: str | None = _setting(
+        "",
+        matching(r"[!-~]{1,512}", str, "1 to 512 visible ASCII characters"),
+        "If set, every token must have exactly this `iss`.",
+    )
+    cookie_name: str | None = _setting(
+        "hanko",
+        matching(_HTTP_WORD, str, "a cookie name of at most 64 characters"),
+        "Name of the session cookie. Empty switches cookies off.",
+        empty_is_off=True,
+    )
+    clock_skew_seconds: int = _setting("10", seconds(0, 60), "How far Hanko's clock and this one may differ.")
+    max_token_lifetime_seconds: int | None = _setting(
+        "", optional(seconds(60, 31_536_000)), "The longest `exp` - `iat` that is accepted."
+    )
+    keys_max_age_seconds: int = _setting("600", seconds(60, 3600), "How long a key set is fresh.")
+    keys_max_stale_seconds: int = _setting(
+        "43200", seconds(0, 86_400), "How much longer a key set serves while Hanko cannot be reached."
+    )
+    keys_cooldown_seconds: int = _setting(
+        "30", seconds(1, 300), "Minimum time between two fetches caused by unknown key ids."
+    )
+    keys_file: str | None = _setting(
+        "",
+        matching(_FILE_PATH, str, "a path inside the artifact"),
+        "The bundled key set that serves until Hanko has answered",
+    )
+    keys_file_max_age_seconds: int = _setting(
+        "86400", seconds(3600, 2_592_000), "How long the bundled key set may serve after it was fetched."
+    )
+    fetch_timeout_seconds: float = _setting(
+        "3",
+        number(r"[0-9](\.[0-9]{1,3})?", float, 0.5, 5, "a number of seconds"),
+        "The deadline of one key fetch or one session check",
+    )
+    session_check: SessionMode = _setting(
+        "off", choice(SessionMode), "Whether Hanko is asked if the session still lives"
+    )
+    session_max_age_seconds: int = _setting("60", seconds(5, 3600), "How long an answer serves with `hybrid`.")
+    session_touch: bool = _setting("false", _BOOLEAN, "Whether a session check counts as use of the session")
+    session_on_outage: OnOutage = _setting("fail", choice(OnOutage), "What to do when no session check is available")
+    revocation_table: str | None = _setting(
+        "",
+        matching(r"[A-Za-z0-9_.-]{3,255}", str, "a DynamoDB table's name of 3 to 255 letters, digits, _ . -"),
+        "The table of revoked sessions and users.",
+    )
+    revocation_queue_url: str | None = _setting(
+        "", matching(r"https?://[!-~]{1,500}", str, "an SQS queue's URL"), "The dead-letter queue"
+    )
+    revocation_cache_seconds: int = _setting("0", seconds(0, 60), 'How long the answer "not revoked" is remembered.')
+    revoke_on_password_change: bool = _setting(
+        "false", _BOOLEAN, "Whether a changed password revokes all sessions of the user."
+    )
+    context_claims: tuple[ContextClaim, ...] = _setting(
+        "", Kind(parse_context_claims, _CLAIMS), "Further claims for the backend."
+    )
+    websocket_query_parameter: str | None = _setting(
+        "",
+        matching(r"[A-Za-z0-9_.-]{1,64}", str, "a parameter's name of at most 64 letters, digits, _ . -"),
+        "The query parameter from which a WebSocket may take its token.",
+    )
+    websocket_subprotocol: str | None = _setting(
+        "",
+        matching(_HTTP_WORD, str, "a subprotocol of at most 64 characters"),
+        "The marker in front of a WebSocket client's token",
+    )
+    http_api_response: HttpApiResponse = _setting(
+        "simple", choice(HttpApiResponse), "What HTTP APIs with payload 2.0 expect"
+    )
+    rules_parameter: str | None = _setting(
+        "",
+        matching(_PARAMETER_PATH, str, "a parameter's name of at most 100 characters"),
+        "The Systems Manager parameter that holds the rules",
+    )
+    usage_plan_claim: tuple[str, ...] | None = _setting(
+        "",
+        matching(_PATH_OF_CLAIM, split_path, "the dotted path of a claim, of at most 64 characters"),
+        "The claim that holds the caller's API key",
+    )
+    log_user_id: bool = _setting("false", _BOOLEAN, "Whether records hold the user id itself instead of its hash.")
+    log_hash_key: Secret | None = _setting(
+        "", matching(r"[!-~]{16,64}", Secret, "16 to 64 visible ASCII characters"), "The key of that hash."
+    )
+    proxy: Proxy | None = _setting(
+        "",
+        optional(Kind(parse_proxy, "http://host:port or http://user:password@host:port")),
+        "Proxy to Hanko.",
+        variables=("HTTPS_PROXY", "https_proxy"),
+    )
+    no_proxy: str = _setting(
+        "", Kind(str, "a list of hosts"), "Hosts to reach without it.", variables=("NO_PROXY", "no_proxy")
+    )
+    ca_file: str | None = _setting(
+        "",
+        optional(Kind(parse_ca_file, "a readable file of CA certificates in PEM form")),
+        "CA certificates to trust. OpenSSL reads the variable itself, and ignores a missing file.",
+        variables=("SSL_CERT_FILE",),
+    )
 
     @classmethod
-    def read(cls, env: "_Environment") -> "Keys":
-        """Read these settings; the mistakes stay with `env`."""
-        return cls(
-            keys_max_age_seconds=env.read("HANKO_KEYS_MAX_AGE_SECONDS", _whole(60, 3600), "600"),
-            keys_max_stale_seconds=env.read("HANKO_KEYS_MAX_STALE_SECONDS", _whole(0, 86_400), "43200"),
-            keys_cooldown_seconds=env.read("HANKO_KEYS_COOLDOWN_SECONDS", _whole(1, 300), "30"),
-            keys_file=env.read("HANKO_KEYS_FILE", _KEYS_FILE, ""),
-            keys_file_max_age_seconds=env.read("HANKO_KEYS_FILE_MAX_AGE_SECONDS", _whole(3600, 2_592_000), "86400"),
-        )
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read and check every setting.
 
-
-class Logout(NamedTuple):
-    """What ends a session before its token does: Hanko, asked, and the revocation table."""
-
-    session_check: SessionMode
-    session_max_age_seconds: int
-    session_touch: bool
-    session_on_outage: OnOutage
-    revocation_table: str | None
-    revocation_queue_url: str | None
-    revocation_cache_seconds: int
-    revoke_on_password_change: bool
-
-    @classmethod
-    def read(cls, env: "_Environment") -> "Logout":
-        """Read these settings; the mistakes stay with `env`."""
-        return cls(
-            session_check=env.read("HANKO_SESSION_CHECK", _SESSION_MODE, "off"),
-            session_max_age_seconds=env.read("HANKO_SESSION_MAX_AGE_SECONDS", _whole(5, 3600), "60"),
-            session_touch=env.read("HANKO_SESSION_TOUCH", _BOOLEAN, "false"),
-            session_on_outage=env.read("HANKO_SESSION_ON_OUTAGE", _ON_OUTAGE, "fail"),
-            revocation_table=env.read("HANKO_REVOCATION_TABLE", _TABLE, ""),
-            revocation_queue_url=env.read("HANKO_REVOCATION_QUEUE_URL", _QUEUE_URL, ""),
-            revocation_cache_seconds=env.read("HANKO_REVOCATION_CACHE_SECONDS", _whole(0, 60), "0"),
-            revoke_on_password_change=env.read("HANKO_REVOKE_ON_PASSWORD_CHANGE", _BOOLEAN, "false"),
-        )
+        Raises `Misconfigured(settings_invalid)`; its text has one line for each mistake.
+        """
+        mistakes, entries = Mistakes(Reason.SETTINGS_INVALID, "Wrong settings:"), table()
+        values = [_read(variables, entry, environ, mistakes) for variables, entry in entries.items()]
+        known = {variable for variables in entries for variable in variables}
+        unknown = sorted(name for name in environ if name.startswith("HANKO_") and name not in known)
+        # The name of an unknown variable is the deployer's own text, cut to a sane length.
+        mistakes.lines += [f"{name[:64]!a} is not a setting of the authorizer" for name in unknown]
+        mistakes.stop()
+        return cls._make(values)
 
     def table_and_queue(self) -> tuple[str, str]:
-        """What the webhooks' receiver cannot do without. Raises `Misconfigured(settings_invalid)`."""
+        """The two settings that the receiver of webhooks requires. Raises `Misconfigured(settings_invalid)`."""
         if self.revocation_table is None or self.revocation_queue_url is None:
             mistake = (
                 "HANKO_REVOCATION_TABLE and HANKO_REVOCATION_QUEUE_URL must both be set for the webhooks' receiver"
@@ -130,240 +223,17 @@ class Logout(NamedTuple):
         return self.revocation_table, self.revocation_queue_url
 
 
-class Settings(NamedTuple):
-    """All settings of one authorizer, validated."""
-
-    api_url: str
-    audiences: tuple[str, ...]
-    issuer: str | None
-    cookie_name: str | None
-    clock_skew_seconds: int
-    max_token_lifetime_seconds: int | None
-    keys: Keys
-    fetch_timeout_seconds: float
-    logout: Logout
-    context_claims: tuple[ContextClaim, ...]
-    websocket_query_parameter: str | None
-    websocket_subprotocol: str | None
-    http_api_response: HttpApiResponse
-    rules_parameter: str | None
-    usage_plan_claim: tuple[str, ...] | None
-    log_user_id: bool
-    log_hash_key: Secret | None
-    proxy: Proxy | None
-    no_proxy: str
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read and validate every setting.
-
-        Raises `Misconfigured(settings_invalid)`; its text has one line for each mistake.
-        """
-        env = _Environment(environ)
-        settings = cls(
-            api_url=env.read("HANKO_API_URL", _API_URL),
-            audiences=env.read("HANKO_AUDIENCE", _AUDIENCES),
-            issuer=env.read("HANKO_ISSUER", _ISSUER, ""),
-            cookie_name=env.read("HANKO_COOKIE_NAME", _COOKIE_NAME, environ.get("HANKO_COOKIE_NAME", "hanko")),
-            clock_skew_seconds=env.read("HANKO_CLOCK_SKEW_SECONDS", _whole(0, 60), "10"),
-            max_token_lifetime_seconds=env.read("HANKO_MAX_TOKEN_LIFETIME_SECONDS", _LIFETIME, ""),
-            keys=Keys.read(env),
-            fetch_timeout_seconds=env.read("HANKO_FETCH_TIMEOUT_SECONDS", _FETCH_TIMEOUT, "3"),
-            logout=Logout.read(env),
-            context_claims=env.read("HANKO_CONTEXT_CLAIMS", _CONTEXT_CLAIMS, ""),
-            websocket_query_parameter=env.read("HANKO_WEBSOCKET_QUERY_PARAMETER", _QUERY_PARAMETER, ""),
-            websocket_subprotocol=env.read("HANKO_WEBSOCKET_SUBPROTOCOL", _SUBPROTOCOL, ""),
-            http_api_response=env.read("HANKO_HTTP_API_RESPONSE", _HTTP_API_RESPONSE, "simple"),
-            rules_parameter=env.read("HANKO_RULES_PARAMETER", _RULES_PARAMETER, ""),
-            usage_plan_claim=env.read("HANKO_USAGE_PLAN_CLAIM", _CLAIM_PATH, ""),
-            log_user_id=env.read("HANKO_LOG_USER_ID", _BOOLEAN, "false"),
-            log_hash_key=env.read("HANKO_LOG_HASH_KEY", _HASH_KEY, ""),
-            proxy=env.read("HTTPS_PROXY", _PROXY, environ.get("https_proxy", "")),
-            no_proxy=environ.get("NO_PROXY") or environ.get("no_proxy", ""),
-        )
-        return env.stop_on_mistakes(settings)
+def table() -> dict[tuple[str, ...], Setting[object]]:
+    """The entries of the table in their order, by their environment variables."""
+    entries: dict[str, Setting[object]] = Settings._field_defaults
+    return {entry.variables or (f"HANKO_{name.upper()}",): entry for name, entry in entries.items()}
 
 
-class _Rule(NamedTuple, Generic[T]):
-    """What one setting may be: `parse` raises ValueError saying what is wrong, `allowed` says what would be right."""
-
-    parse: Callable[[str], T]
-    allowed: str
-
-
-class _Environment:
-    """The environment being read: collects the mistakes, and knows at the end which HANKO_* names nobody asked for."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._known: set[str] = set()
-        self._mistakes: list[str] = []
-
-    def read(self, name: str, rule: _Rule[T], default: str | None = None) -> T:
-        """The parsed value of `name`. An empty value means the default; without a default the setting is required."""
-        self._known.add(name)
-        value = self._environ.get(name) or default
-        if value is None:
-            wrong = "is blank" if name in self._environ else "is missing"
-        else:
-            try:
-                return rule.parse(value)
-            except ValueError as error:
-                wrong = str(error)
-        self._mistakes.append(f"{name} {wrong}: it must be {rule.allowed}")
-        return cast("T", None)  # never seen by anyone: stop_on_mistakes raises
-
-    def stop_on_mistakes(self, settings: T) -> T:
-        """What was read, unless there are mistakes, or variables that nobody asked for."""
-        self.read("SSL_CERT_FILE", _FILE, "")  # OpenSSL reads it itself, and would pass over a missing file in silence
-        unknown = sorted(name for name in self._environ if name.startswith("HANKO_") and name not in self._known)
-        # The name of an unknown variable is the deployer's own text: shown, but only as far as a name can go.
-        self._mistakes += [f"{name[:64]!a} is not a setting of the authorizer" for name in unknown]
-        if self._mistakes:
-            raise Misconfigured(Reason.SETTINGS_INVALID, "\n".join(["Wrong settings:", *self._mistakes]))
-        return settings
-
-
-def _text(pattern: str, allowed: str) -> _Rule[str]:
-    def parse(value: str) -> str:
-        if not re.fullmatch(pattern, value, re.ASCII):
-            raise ValueError("is not valid")
-        return value
-
-    return _Rule(parse, allowed)
-
-
-def _optional(rule: _Rule[T]) -> _Rule[T | None]:
-    return _Rule(lambda value: rule.parse(value) if value else None, f"{rule.allowed}, or empty")
-
-
-def _secret(rule: _Rule[str]) -> _Rule[Secret]:
-    return _Rule(lambda value: Secret(rule.parse(value)), rule.allowed)
-
-
-def _choice(options: Mapping[str, T]) -> _Rule[T]:
-    def parse(value: str) -> T:
-        if value not in options:
-            raise ValueError("is not one of the choices")
-        return options[value]
-
-    return _Rule(parse, " or ".join(options))
-
-
-def _number(pattern: str, convert: Callable[[str], T], low: float, high: float, kind: str) -> _Rule[T]:
-    def parse(value: str) -> T:
-        if not re.fullmatch(pattern, value, re.ASCII):
-            raise ValueError(f"is not {kind}")
-        if not low <= float(value) <= high:
-            raise ValueError("is out of range")
-        return convert(value)
-
-    return _Rule(parse, f"{kind} from {low} to {high}")
-
-
-def _whole(low: int, high: int) -> _Rule[int]:
-    return _number(r"[0-9]{1,9}", int, low, high, "a whole number of seconds")
-
-
-def _parse_api_url(value: str) -> str:
-    match = re.fullmatch(
-        r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*)/?", value, re.ASCII
-    )
-    if not match:
-        raise ValueError("is not valid")
-    scheme, host, port, _path = match.groups()
-    if scheme == "http" and not re.fullmatch(r"localhost|host\.docker\.internal|127(\.[0-9]{1,3}){3}|\[::1\]", host):
-        raise ValueError("is not encrypted")
-    if port is not None and not 0 < int(port) <= _MAX_PORT:
-        raise ValueError("has a port out of range")
-    try:
-        urlsplit(value)  # knows what an IPv6 address is, and repeats what is none
-    except ValueError:
-        raise ValueError("is not valid") from None
-    return value.removesuffix("/")
-
-
-def _parse_audiences(value: str) -> tuple[str, ...]:
-    audiences = tuple(audience.strip() for audience in value.split(","))
-    if not all(re.fullmatch(r"[!-~]{1,512}", audience) for audience in audiences):
-        raise ValueError("has a blank or unreadable audience")
-    return audiences
-
-
-def _parse_context_claims(value: str) -> tuple[ContextClaim, ...]:
-    claims = []
-    for item in filter(None, (item.strip() for item in value.split(","))):
-        match = re.fullmatch(r"([^\s.,=]+(?:\.[^\s.,=]+)*)(?:=(\w+))?", item, re.ASCII)
-        if not match:
-            raise ValueError("has an item that is not valid")
-        path, name = match[1], match[2] or match[1].replace(".", "_")
-        if not re.fullmatch(r"[A-Za-z_]\w{0,63}", name, re.ASCII):
-            raise ValueError("has a claim that needs a name of letters, digits and _")
-        claims.append(ContextClaim(tuple(path.split(".")), name))
-    names = [claim.name for claim in claims]
-    if len(set(names)) < len(names) or RESERVED_CONTEXT_KEYS.intersection(names):
-        raise ValueError("has a name that is reserved or used twice")
-    return tuple(claims)
-
-
-def _parse_claim_path(value: str) -> tuple[str, ...]:
-    if not re.fullmatch(r"(?=.{1,64}$)[^\s.,=]+(?:\.[^\s.,=]+)*", value, re.ASCII):
-        raise ValueError("is not valid")
-    return tuple(value.split("."))
-
-
-def _parse_proxy(value: str) -> Proxy:
-    match = re.fullmatch(
-        r"http://(?:([^\s:/@]+):([^\s/@]*)@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})/?", value
-    )
-    if not match:
-        raise ValueError("is not valid")
-    if not 0 < int(match[4]) <= _MAX_PORT:
-        raise ValueError("has a port out of range")
-    # What stands for itself in no URL ("@", "/", ":") comes percent-encoded, as every client of a proxy reads it.
-    credentials = Secret(f"{unquote(match[1])}:{unquote(match[2])}") if match[1] else None
-    return Proxy(match[3].strip("[]"), int(match[4]), credentials)
-
-
-def _parse_file(value: str) -> str:
-    try:
-        with open(value, "rb") as file:  # noqa: PTH123 - pathlib would delay the first byte to Hanko by 2 ms
-            is_pem = b"-----BEGIN CERTIFICATE-----" in file.read()
-    except OSError:
-        raise ValueError("cannot be read") from None
-    if not is_pem:
-        raise ValueError("holds no certificate")
-    return value
-
-
-_API_URL = _Rule(
-    _parse_api_url,
-    "an https URL without user, query or fragment (http only for loopback hosts and host.docker.internal)",
-)
-_AUDIENCES = _Rule(_parse_audiences, "one audience or more, comma-separated, of visible ASCII characters")
-_ISSUER = _optional(_text(r"[!-~]{1,512}", "1 to 512 visible ASCII characters"))
-_LIFETIME = _optional(_whole(60, 31_536_000))
-_KEYS_FILE = _optional(
-    _text(r"(?=.{1,40}$)[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*", "a path inside the artifact")
-)
-_FETCH_TIMEOUT = _number(r"[0-9](\.[0-9]{1,3})?", float, 0.5, 5, "a number of seconds")
-_SESSION_MODE = _choice({mode.value: mode for mode in SessionMode})
-_ON_OUTAGE = _choice({verdict.value: verdict for verdict in OnOutage})
-_TABLE = _optional(_text(r"[A-Za-z0-9_.-]{3,255}", "a DynamoDB table's name of 3 to 255 letters, digits, _ . -"))
-_QUEUE_URL = _optional(_text(r"https?://[!-~]{1,500}", "an SQS queue's URL"))
-_COOKIE_NAME = _optional(_text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", "a cookie name of at most 64 characters"))
-_SUBPROTOCOL = _optional(_text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", "a subprotocol of at most 64 characters"))
-_QUERY_PARAMETER = _optional(_text(r"[A-Za-z0-9_.-]{1,64}", "a parameter's name of at most 64 letters, digits, _ . -"))
-_CONTEXT_CLAIMS = _Rule(
-    _parse_context_claims,
-    "claim paths, comma-separated, each with =name if its key is reserved or shall differ (role, metadata.plan=plan)",
-)
-_RULES_PARAMETER = _optional(
-    _text(r"(?=.{1,100}$)/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", "a parameter's name of at most 100 characters")
-)
-_CLAIM_PATH = _optional(_Rule(_parse_claim_path, "the dotted path of a claim, of at most 64 characters"))
-_HTTP_API_RESPONSE = _choice({response.value: response for response in HttpApiResponse})
-_BOOLEAN = _choice({"false": False, "true": True})
-_HASH_KEY = _optional(_secret(_text(r"[!-~]{16,64}", "16 to 64 visible ASCII characters")))
-_PROXY = _optional(_Rule(_parse_proxy, "http://host:port or http://user:password@host:port"))
-_FILE = _optional(_Rule(_parse_file, "a readable file of CA certificates in PEM form"))
+def _read(variables: tuple[str, ...], entry: Setting[object], environ: Mapping[str, str], mistakes: Mistakes) -> object:
+    given = [environ[name] for name in variables if name in environ]
+    value = next(filter(None, given), "" if given and entry.empty_is_off else entry.default)
+    hint = f": it must be {entry.kind.allowed}"
+    if value is None:
+        mistakes.lines.append(f"{variables[0]} is {'blank' if given else 'missing'}{hint}")
+        return None
+    return mistakes.read(variables[0], entry.kind.parse, value, hint)

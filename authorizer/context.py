@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from authorizer.config import ContextClaim
 from authorizer.errors import Misconfigured, Reason
 from authorizer.model import MAX_CONTEXT_BYTES, Claims, ContextValue
+from authorizer.setting_values import ContextClaim
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -42,7 +42,7 @@ def decide(
     try:
         token = find_token(request, settings)
         claims = verifier.verify(token)
-        unchecked = _passes_unchecked(claims, token, session_checks, settings.logout.session_on_outage)
+        unchecked = _passes_unchecked(claims, token, session_checks, settings.session_on_outage)
     except Unauthenticated as error:
         return Decision(Outcome.UNAUTHENTICATED, error.reason)
     except Forbidden as error:

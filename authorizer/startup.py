@@ -39,7 +39,7 @@ def start(environ: Mapping[str, str]) -> Startup:
         report_not_started(function_name, error)
         raise
     is_snapshot = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
-    connects_early = not (is_snapshot or settings.proxy or settings.keys.keys_file)
+    connects_early = not (is_snapshot or settings.proxy or settings.keys_file)
     early = EarlyConnection(settings.api_url, settings.fetch_timeout_seconds) if connects_early else None
     # ssl and http.client take as long to import as the TCP connection takes to open: 10 % of a cold start.
     from authorizer.hanko.fetch import JWKS_PATH, HttpsClient  # noqa: PLC0415 - see above

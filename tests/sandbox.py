@@ -79,7 +79,7 @@ class Sandbox:
         self.verifier = TokenVerifier(settings, self.keys, clock)
         parsed = rules_of(rules)
         self.rules = RulesProvider(lambda: parsed, clock)
-        off = settings.logout.session_check is SessionMode.OFF
+        off = settings.session_check is SessionMode.OFF
         self.session_checks = [] if off else [HankoSessions(settings, client)]
         self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock)] if aws else []
         self._capture = capture

@@ -7,19 +7,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from authorizer.config import (
-    CONTEXT_KEYS,
-    ContextClaim,
-    HttpApiResponse,
-    Keys,
-    Logout,
-    OnOutage,
-    Proxy,
-    Secret,
-    SessionMode,
-    Settings,
-)
+from authorizer.config import HttpApiResponse, OnOutage, SessionMode, Settings
 from authorizer.errors import Misconfigured, Reason
+from authorizer.setting_values import CONTEXT_KEYS, ContextClaim, Proxy, Secret
 
 SECRET = "s3cret-value"
 OPTIONAL = [  # where an empty value means the default
@@ -58,9 +48,7 @@ def settings(**variables: str) -> Settings:
 
 
 def read(field: str, **variables: str) -> object:
-    """One setting, of a group or of the others."""
-    one = settings(**variables)
-    return next(getattr(group, field) for group in (one.logout, one.keys, one) if hasattr(group, field))
+    return getattr(settings(**variables), field)
 
 
 def mistakes(**variables: str) -> list[str]:
@@ -88,24 +76,20 @@ def test_two_settings_are_enough_and_the_others_have_defaults() -> None:
         cookie_name="hanko",
         clock_skew_seconds=10,
         max_token_lifetime_seconds=None,
-        keys=Keys(
-            keys_max_age_seconds=600,
-            keys_max_stale_seconds=43200,
-            keys_cooldown_seconds=30,
-            keys_file=None,
-            keys_file_max_age_seconds=86_400,
-        ),
+        keys_max_age_seconds=600,
+        keys_max_stale_seconds=43200,
+        keys_cooldown_seconds=30,
+        keys_file=None,
+        keys_file_max_age_seconds=86_400,
         fetch_timeout_seconds=3.0,
-        logout=Logout(
-            session_check=SessionMode.OFF,
-            session_max_age_seconds=60,
-            session_touch=False,
-            session_on_outage=OnOutage.FAIL,
-            revocation_table=None,
-            revocation_queue_url=None,
-            revocation_cache_seconds=0,
-            revoke_on_password_change=False,
-        ),
+        session_check=SessionMode.OFF,
+        session_max_age_seconds=60,
+        session_touch=False,
+        session_on_outage=OnOutage.FAIL,
+        revocation_table=None,
+        revocation_queue_url=None,
+        revocation_cache_seconds=0,
+        revoke_on_password_change=False,
         context_claims=(),
         websocket_query_parameter=None,
         websocket_subprotocol=None,
@@ -116,6 +100,7 @@ def test_two_settings_are_enough_and_the_others_have_defaults() -> None:
         log_hash_key=None,
         proxy=None,
         no_proxy="",
+        ca_file=None,
     )
 
 
@@ -156,24 +141,20 @@ def test_every_setting_can_be_given() -> None:
         cookie_name="__Host-session",
         clock_skew_seconds=5,
         max_token_lifetime_seconds=86400,
-        keys=Keys(
-            keys_max_age_seconds=300,
-            keys_max_stale_seconds=3600,
-            keys_cooldown_seconds=20,
-            keys_file="keys/prod.json",
-            keys_file_max_age_seconds=604_800,
-        ),
+        keys_max_age_seconds=300,
+        keys_max_stale_seconds=3600,
+        keys_cooldown_seconds=20,
+        keys_file="keys/prod.json",
+        keys_file_max_age_seconds=604_800,
         fetch_timeout_seconds=1.5,
-        logout=Logout(
-            session_check=SessionMode.HYBRID,
-            session_max_age_seconds=30,
-            session_touch=True,
-            session_on_outage=OnOutage.ALLOW,
-            revocation_table="revoked-sessions",
-            revocation_queue_url="https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters",
-            revocation_cache_seconds=15,
-            revoke_on_password_change=True,
-        ),
+        session_check=SessionMode.HYBRID,
+        session_max_age_seconds=30,
+        session_touch=True,
+        session_on_outage=OnOutage.ALLOW,
+        revocation_table="revoked-sessions",
+        revocation_queue_url="https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters",
+        revocation_cache_seconds=15,
+        revoke_on_password_change=True,
         context_claims=(ContextClaim(("role",), "role"),),
         websocket_query_parameter="token",
         websocket_subprotocol="hanko.bearer",
@@ -184,6 +165,7 @@ def test_every_setting_can_be_given() -> None:
         log_hash_key=ANY,
         proxy=Proxy("proxy.example.com", 3128, None),
         no_proxy="localhost",
+        ca_file=None,
     )
 
 
@@ -273,6 +255,16 @@ def test_any_other_api_url_is_a_mistake(value: str, wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "base", ["https://tenant.hanko.io", "https://auth.example.com/tenant", "http://localhost:8000"]
+)
+@pytest.mark.parametrize("end", ["", "/"])
+def test_the_address_of_the_key_set_is_refused_with_the_right_one_named(base: str, end: str) -> None:
+    line = the_mistake(HANKO_API_URL=f"{base}/.well-known/jwks.json{end}")
+    assert line.startswith("HANKO_API_URL is the address of the key set, leave out /.well-known/jwks.json: it must be ")
+    assert base not in line
+
+
+@pytest.mark.parametrize(
     ("value", "audiences"),
     [
         ("example.com", ("example.com",)),
@@ -350,10 +342,10 @@ def test_the_fetch_timeout_has_a_range(value: str, wrong: str) -> None:
 def test_the_receiver_cannot_do_without_table_and_queue() -> None:
     table, queue = "revoked-sessions", "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"
     both = settings(HANKO_REVOCATION_TABLE=table, HANKO_REVOCATION_QUEUE_URL=queue)
-    assert both.logout.table_and_queue() == (table, queue)
+    assert both.table_and_queue() == (table, queue)
     for one in ({"HANKO_REVOCATION_TABLE": table}, {"HANKO_REVOCATION_QUEUE_URL": queue}):
         with pytest.raises(Misconfigured, match="HANKO_REVOCATION_QUEUE_URL must both be set") as caught:
-            settings(**one).logout.table_and_queue()
+            settings(**one).table_and_queue()
         assert caught.value.reason is Reason.SETTINGS_INVALID
 
 
@@ -431,7 +423,7 @@ def test_a_table_has_a_name_of_dynamodbs(value: str) -> None:
         "it must be a DynamoDB table's name of 3 to 255 letters, digits, _ . -, or empty"
     )
     for name in ("abc", "A_b.c-9", "x" * 255):
-        assert settings(HANKO_REVOCATION_TABLE=name).logout.revocation_table == name
+        assert settings(HANKO_REVOCATION_TABLE=name).revocation_table == name
 
 
 @pytest.mark.parametrize("name", ["HANKO_SESSION_TOUCH", "HANKO_REVOKE_ON_PASSWORD_CHANGE"])
@@ -622,7 +614,7 @@ def test_the_file_of_a_private_ca_must_be_readable(tmp_path: Path) -> None:
     file.write_text("no certificate")
     assert "SSL_CERT_FILE holds no certificate: " in the_mistake(SSL_CERT_FILE=str(file))
     file.write_text("-----BEGIN CERTIFICATE-----\n")
-    assert settings(SSL_CERT_FILE=str(file)) == settings()
+    assert settings(SSL_CERT_FILE=str(file)).ca_file == str(file)
 
 
 # --- the message

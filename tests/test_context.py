@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from authorizer.config import ContextClaim
 from authorizer.context import build_context
 from authorizer.errors import Misconfigured, Reason
 from authorizer.model import MAX_CONTEXT_BYTES, Claims, ContextValue
+from authorizer.setting_values import ContextClaim
 
 USER_ID = "3f1f8bd5-9b8e-4b4f-8a39-4b1f5d0c6f52"
 SESSION_ID = "9d6c1e0a-6d4c-4c0e-9f0e-0a3d3ff3b1c7"

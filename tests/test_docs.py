@@ -12,8 +12,8 @@ import pytest
 import yaml
 from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # it ships no types
 
-from authorizer.config import Settings
-from authorizer.errors import Misconfigured, Reason
+from authorizer.config import table
+from authorizer.errors import Reason
 from local.hanko import StandInHanko
 
 ROOT = Path(__file__).parent.parent
@@ -174,8 +174,8 @@ def test_the_command_works(command: str, stand_in: StandInHanko) -> None:
 
 
 def test_every_reason_has_its_row() -> None:
-    table = (DOCS / "reasons.md").read_text().split("| Reason |", 1)[1]
-    rows = re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)
+    reasons = (DOCS / "reasons.md").read_text().split("| Reason |", 1)[1]
+    rows = re.findall(r"^\| `([a-z_]+)` \|", reasons, re.MULTILINE)
     assert sorted(rows) == sorted(reason.value for reason in Reason if reason is not Reason.ALLOWED)
 
 
@@ -249,31 +249,7 @@ def test_the_readmes_ten_lines_attach_the_authorizer(monkeypatch: pytest.MonkeyP
 # --- settings: code, template and docs/settings.md say the same
 
 
-class Recorder(dict[str, str]):
-    """An environment that remembers what was asked of it."""
-
-    def __init__(self) -> None:
-        super().__init__(HANKO_API_URL="https://hanko.example.com", HANKO_AUDIENCE="example.com")
-        self.asked: list[str] = []
-
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # dict's has overloads
-        self.asked.append(name)
-        return super().get(name, default)
-
-
-def hanko_settings() -> list[str]:
-    recorder = Recorder()
-    Settings.from_env(recorder)
-    return list(dict.fromkeys(name for name in recorder.asked if name.startswith("HANKO_")))
-
-
-def allowed(name: str) -> str:
-    """What the message about a wrong value says would be right."""
-    with pytest.raises(Misconfigured) as raised:
-        Settings.from_env({**Recorder(), name: "\N{SNOWMAN} \n"})
-    assert raised.value.reason is Reason.SETTINGS_INVALID
-    line = next(line for line in str(raised.value).splitlines() if line.startswith(name))
-    return line.split(": it must be ", 1)[1]
+TABLE = {variables[0]: entry for variables, entry in table().items() if variables[0].startswith("HANKO_")}
 
 
 def settings_rows() -> dict[str, list[str]]:
@@ -306,15 +282,22 @@ def parameter_of(name: str) -> str:
 
 
 def test_the_settings_page_has_exactly_the_settings_that_exist() -> None:
-    assert list(settings_rows()) == hanko_settings()
+    assert list(settings_rows()) == list(TABLE)
 
 
-@pytest.mark.parametrize("name", hanko_settings())
+@pytest.mark.parametrize("name", TABLE)
 def test_the_settings_page_says_what_a_setting_may_be(name: str) -> None:
-    assert settings_rows()[name][1] == allowed(name)
+    assert settings_rows()[name][1] == TABLE[name].kind.allowed
 
 
-@pytest.mark.parametrize("name", hanko_settings())
+@pytest.mark.parametrize("name", TABLE)
+def test_the_settings_page_says_what_a_setting_is_for(name: str) -> None:
+    """It may say more than the entry does."""
+    stated = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", settings_rows()[name][2])
+    assert stated.startswith(TABLE[name].text)
+
+
+@pytest.mark.parametrize("name", TABLE)
 def test_the_settings_page_and_the_template_say_the_default(name: str) -> None:
     stated = settings_rows()[name][0]
     if name in MADE_BY_THE_TEMPLATE:
@@ -326,11 +309,10 @@ def test_the_settings_page_and_the_template_say_the_default(name: str) -> None:
         return
     default = "" if stated in ("off", "empty", "random") else stated.strip("`")
     assert str(parameter["Default"]) == default
-    explicit = Settings.from_env({**Recorder(), name: default})
-    assert explicit == Settings.from_env(Recorder())
+    assert TABLE[name].default == default
 
 
-@pytest.mark.parametrize("name", hanko_settings())
+@pytest.mark.parametrize("name", TABLE)
 def test_the_template_hands_every_setting_to_the_function(name: str) -> None:
     shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     functions = {k: one for k, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"}
@@ -347,13 +329,9 @@ def test_the_template_hands_every_setting_to_the_function(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name
-        for name in hanko_settings()
-        if allowed(name).startswith(("a number", "a whole number")) and not allowed(name).endswith("empty")
-    ],
+    [name for name in TABLE if re.fullmatch(r"a (whole )?number .* [0-9.]+", TABLE[name].kind.allowed)],
 )
 def test_the_template_knows_the_ranges(name: str) -> None:
-    low, high = re.findall(r"[0-9.]+", allowed(name))
+    low, high = re.findall(r"[0-9.]+", TABLE[name].kind.allowed)
     parameter = TEMPLATE["Parameters"][parameter_of(name)]
     assert (str(parameter["MinValue"]), str(parameter["MaxValue"])) == (low, high)

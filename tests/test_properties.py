@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from receiving import Receiving, url_event
 from sandbox import Json, MakeSandbox, Sandbox, Time
 
-from authorizer.config import ContextClaim, Settings
+from authorizer.config import Settings
 from authorizer.context import build_context
 from authorizer.errors import AuthorizerError, Misconfigured, Reason
 from authorizer.gateway.iam import parse_arn, policy
 from authorizer.hanko.strict_json import MAX_INTEGER_DIGITS, MAX_NESTING, decode_base64url, parse_object
 from authorizer.model import MAX_CONTEXT_BYTES, Claims, CredentialSources, Decision, EventKind, Grant, Outcome, Request
+from authorizer.setting_values import ContextClaim
 from local.hanko import StandInHanko
 from local.hanko.keys import b64
 from local.sign import SHAPES, event_with

@@ -163,7 +163,7 @@ def test_what_the_receiver_does_not_share_with_the_authorizer_is_fixed_and_allow
     fixed = {name: value for name, value in variables.items() if isinstance(value, str)}
     assert fixed == {"HANKO_KEYS_COOLDOWN_SECONDS": "2", "HANKO_FETCH_TIMEOUT_SECONDS": "3"}
     required = {"HANKO_API_URL": "https://hanko.example.com", "HANKO_AUDIENCE": "example.com"}
-    assert Settings.from_env({**required, **fixed}).keys.keys_cooldown_seconds == 2
+    assert Settings.from_env({**required, **fixed}).keys_cooldown_seconds == 2
 
 
 def test_only_x_ray_is_allowed_on_everything_and_only_when_tracing_is_on(resources: Json) -> None:

@@ -51,7 +51,7 @@ def read_bundled(settings: Settings, clock: Clock, file: Path) -> KeySet:
     # Both clocks tell the file's age from here on; a time that lies ahead by the clocks' difference is no time to gain.
     age_seconds = max(0.0, now.wall - fetched_at)
     began = Instant(now.wall - age_seconds, now.monotonic - age_seconds)
-    return KeySet(keys, began, max_age_seconds=0, max_stale_seconds=settings.keys.keys_file_max_age_seconds)
+    return KeySet(keys, began, max_age_seconds=0, max_stale_seconds=settings.keys_file_max_age_seconds)
 
 
 def _wrong(what: str) -> Misconfigured:

@@ -146,7 +146,7 @@ class HttpsClient:
         self._proxy = settings.proxy if self._tls and not _bypasses_proxy(url.netloc, settings.no_proxy) else None
         self._timeout_seconds = settings.fetch_timeout_seconds
         self._context: ssl.SSLContext | None = None
-        self._keeps = settings.logout.session_check is not SessionMode.OFF
+        self._keeps = settings.session_check is not SessionMode.OFF
         self._kept: tuple[Connection, Instant] | None = None
         self._dial = dial
 

@@ -139,7 +139,7 @@ class KeyCache:
         return self._set.keys
 
     def _cools_down_since(self, then: Instant) -> bool:
-        return self._clock.seconds_since(then) < self._settings.keys.keys_cooldown_seconds
+        return self._clock.seconds_since(then) < self._settings.keys_cooldown_seconds
 
     def _adopt(self, fetch: Fetch) -> bool:
         self._prefetch = self._meanwhile = None
@@ -174,10 +174,10 @@ class KeyCache:
             gone = self._set.keys.keys() - keys.keys()
             self._withdrawn = gone | (self._withdrawn - keys.keys() if len(self._withdrawn) < MAX_REMEMBERED else set())
         max_age_seconds = self._max_age_seconds(answer)
-        self._set = KeySet(keys, fetch.began, max_age_seconds, self._settings.keys.keys_max_stale_seconds)
+        self._set = KeySet(keys, fetch.began, max_age_seconds, self._settings.keys_max_stale_seconds)
         return True
 
     def _max_age_seconds(self, answer: HttpResponse) -> int:
         """Ours; Hanko's Cache-Control may shorten it, to `MIN_MAX_AGE_SECONDS` at the least, never lengthen it."""
         stated = (int(seconds or 0) for seconds in _LIMIT.findall(answer.cache_control))
-        return max(MIN_MAX_AGE_SECONDS, min([self._settings.keys.keys_max_age_seconds, *stated]))
+        return max(MIN_MAX_AGE_SECONDS, min([self._settings.keys_max_age_seconds, *stated]))

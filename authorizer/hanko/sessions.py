@@ -50,10 +50,10 @@ class HankoSessions:
     def __init__(self, settings: Settings, client: HttpsClient) -> None:
         """Nothing is asked or opened here."""
         self._client, self._clock = client, client.clock
-        logout, self._skew_seconds = settings.logout, settings.clock_skew_seconds
+        self._skew_seconds = settings.clock_skew_seconds
         # No answer is younger than 0 s, so `strict` finds none young enough.
-        self._max_age_seconds = logout.session_max_age_seconds if logout.session_check is SessionMode.HYBRID else 0
-        self._touch = logout.session_touch
+        self._max_age_seconds = settings.session_max_age_seconds if settings.session_check is SessionMode.HYBRID else 0
+        self._touch = settings.session_touch
         self._answers: BoundedDict[_Session, _Answer] = BoundedDict(MAX_REMEMBERED)
         self._breaker = CircuitBreaker(client.clock, FAILURE_THRESHOLD)
         self._checks = 0

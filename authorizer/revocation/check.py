@@ -25,7 +25,7 @@ class RevocationCheck:
     def __init__(self, settings: Settings, table: str, client: Client, clock: Clock) -> None:
         """Keep what every look-up needs."""
         self._table, self._client, self._clock = table, client, clock
-        self._cache_seconds = settings.logout.revocation_cache_seconds
+        self._cache_seconds = settings.revocation_cache_seconds
         self._revoked: BoundedDict[tuple[str, str, float], None] = BoundedDict(MAX_REMEMBERED)
         self._alive: BoundedDict[tuple[str, str, float], Instant] = BoundedDict(MAX_REMEMBERED)
         self._checks, self._failure = 0, ""

@@ -75,7 +75,7 @@ def build_receiver(started: Startup) -> Receiver:
     """
     settings, clock = started.settings, started.clock
     try:
-        table, queue_url = settings.logout.table_and_queue()
+        table, queue_url = settings.table_and_queue()
     except Misconfigured as error:
         report_not_started(started.function_name, error)
         raise

@@ -42,7 +42,7 @@ class WebhookVerifier:
         self._signatures = SignatureVerifier(settings, keys, clock, MAX_BODY_BYTES)
         self._skew_seconds = settings.clock_skew_seconds
         self._max_lifetime_seconds = settings.max_token_lifetime_seconds
-        self._revokes_on_password_change = settings.logout.revoke_on_password_change
+        self._revokes_on_password_change = settings.revoke_on_password_change
 
     def verify(self, body: bytes) -> Webhook:
         """Return what a genuine webhook revokes.

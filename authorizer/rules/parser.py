@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar, cast
 
-from authorizer.errors import Misconfigured, Reason
+from authorizer.errors import Reason
+from authorizer.mistakes import Mistakes
 from authorizer.model import MAX_ANSWER_BYTES, MAX_CONTEXT_BYTES, METHODS
 from authorizer.rules.evaluation import MAX_UNMET_RULES_CHARACTERS, Requirement, Rule, Rules, Scalar
 from authorizer.rules.routes import CONNECT, UNUSUAL_PATHS, Route
@@ -43,26 +44,26 @@ def parse_rules(text: str) -> Rules:
 
     Raises `Misconfigured(rules_invalid)`; its text has a line for each mistake, which names the line of the file.
     """
-    reader = _Reader(text)
-    try:
-        rules = reader.rules(tomllib.loads(text))
-    except (ValueError, RecursionError) as error:  # the first also for numbers of thousands of digits
-        raise _wrong([f"no TOML: {error}"]) from None
-    if reader.mistakes:
-        raise _wrong(reader.mistakes)
+    mistakes = Mistakes(Reason.RULES_INVALID, "Wrong rules:")
+    document = mistakes.read("no TOML:", _toml, text)
+    mistakes.stop()
+    rules = _Reader(text, mistakes).rules(document)
+    mistakes.stop()
     return rules
 
 
-def _wrong(mistakes: list[str]) -> Misconfigured:
-    lines = [mistake.encode("ascii", "backslashreplace").decode() for mistake in mistakes]
-    return Misconfigured(Reason.RULES_INVALID, "\n".join(["Wrong rules:", *lines]))
+def _toml(text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 class _Reader:
-    """Reads a document and collects its mistakes; what it returns counts only if there are none."""
+    """Reads a document. The result counts only if there are no mistakes."""
 
-    def __init__(self, text: str) -> None:
-        self.mistakes: list[str] = []
+    def __init__(self, text: str, mistakes: Mistakes) -> None:
+        self._mistakes = mistakes
         self._lines = [text.count("\n", 0, heading.start()) + 1 for heading in _HEADING.finditer(text)]
 
     def rules(self, document: Mapping[str, object]) -> Rules:
@@ -73,10 +74,14 @@ class _Reader:
         unusual = self._read("allow_unusual_paths", _boolean, document.get("allow_unusual_paths", False), "the file")
         rules = tuple(self._rule(number, table, strict=default == "deny") for number, table in enumerate(tables))
         names = [name for table in tables if isinstance(name := table.get("name"), str)]
-        self.mistakes += [
+        self._mistakes.lines += [
             f"the file: two rules are named {n[:64]!a}" for n in dict.fromkeys(names) if names.count(n) > 1
         ]
-        room = 0 if self.mistakes else self._read("rule", partial(_context_bytes, rules), default_allows, "the file")
+        room = (
+            0
+            if self._mistakes.lines
+            else self._read("rule", partial(_context_bytes, rules), default_allows, "the file")
+        )
         return Rules(rules, default_allows, unusual, room)
 
     def _rule(self, number: int, table: Mapping[str, object], *, strict: bool) -> Rule:
@@ -92,22 +97,20 @@ class _Reader:
             self._read("max_age_seconds", _max_age, table.get("max_age_seconds"), where),
         )
         if "routes" not in table and "fields" not in table:
-            self.mistakes.append(f"{where}: it guards nothing; it must have routes or fields")
+            self._mistakes.lines.append(f"{where}: it guards nothing; it must have routes or fields")
         if not strict and "require" not in table and "max_age_seconds" not in table:
-            self.mistakes.append(f"{where}: it asks for nothing; it must have require or max_age_seconds")
+            self._mistakes.lines.append(f"{where}: it asks for nothing; it must have require or max_age_seconds")
         if strict and "fields" in table:
-            self.mistakes.append(f'{where}: fields need default = "allow", since AppSync can only be told what to deny')
+            self._mistakes.lines.append(
+                f'{where}: fields need default = "allow", since AppSync can only be told what to deny'
+            )
         return rule
 
     def _know(self, table: Mapping[str, object], known: set[str], where: str) -> None:
-        self.mistakes += [f"{where}: {name[:64]!a} is no key here" for name in table if name not in known]
+        self._mistakes.lines += [f"{where}: {name[:64]!a} is no key here" for name in table if name not in known]
 
     def _read(self, key: str, parse: Callable[[object], T], value: object, where: str) -> T:
-        try:
-            return parse(value)
-        except ValueError as error:
-            self.mistakes.append(f"{where}: {key} {error}")
-            return cast("T", None)  # never seen by anyone: there is a mistake
+        return self._mistakes.read(f"{where}: {key}", parse, value)
 
 
 def _tables(value: object) -> list[Mapping[str, object]]:

@@ -50,9 +50,9 @@ def body(evt: str, data: object, /, **claims: Any) -> bytes:  # noqa: ANN401 - a
 
 
 def verify(posted: bytes, now: float = NOW, **settings: Any) -> Webhook:  # noqa: ANN401 - any setting
-    logout = SETTINGS.logout._replace(revoke_on_password_change=settings.pop("on_password_change", False))
+    settings["revoke_on_password_change"] = settings.pop("on_password_change", False)
     clock = Clock(wall=lambda: now, monotonic=lambda: 0.0)
-    return WebhookVerifier(SETTINGS._replace(logout=logout, **settings), Keys(), clock).verify(posted)
+    return WebhookVerifier(SETTINGS._replace(**settings), Keys(), clock).verify(posted)
 
 
 def refused(posted: bytes, now: float = NOW) -> Reason:
