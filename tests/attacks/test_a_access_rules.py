@@ -33,11 +33,6 @@ ARN = {"rest_token": "methodArn", "rest_request": "methodArn", "http_v1": "metho
 
 
 @pytest.fixture
-def time_() -> Time:
-    return Time(wall=NOW)
-
-
-@pytest.fixture
 def ruled(make_sandbox: MakeSandbox) -> Sandbox:
     return make_sandbox(rules=RULES, http_api_response="policy")
 

@@ -1,0 +1,333 @@
+"""W: webhooks, and the table that they feed."""
+
+import json
+import uuid
+
+import pytest
+from attacks.forging import (
+    allow,
+    allowed,
+    compact,
+    fail,
+    genuine_key,
+    header_of,
+    live_token,
+    refuse,
+    session_claims,
+    signed,
+)
+from aws import FAULTS, TABLE, Aws
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from receiving import MakeReceiving, Receiving, url_event
+from sandbox import CONTEXT, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
+
+from local.hanko import StandInHanko
+from local.hanko.keys import unb64
+from local.sign import SHAPES, event_with, token_with
+
+ENDED: Json = {"id": SESSION, "user_id": USER, "expires_at": "2027-01-15T20:00:00Z"}
+LOGOUT, DELETED, PASSWORD = "session.delete.explicit.logout", "user.delete", "user.update.password.update"
+
+
+def webhook(token: str, event: str = LOGOUT) -> str:
+    return json.dumps({"token": token, "event": event})
+
+
+def turned_away(receiving: Receiving, aws: Aws, body: str | bytes, status: int, reason: str) -> None:
+    """Nothing is revoked, and nothing of it printed."""
+    assert receiving.post(body) == status
+    output = receiving.output()
+    log, metric = (json.loads(line) for line in output.splitlines())
+    assert (log["reason"], metric["reason"], log["status"]) == (reason, reason, status)
+    assert not aws.requests
+    assert USER not in output
+    assert SESSION not in output
+
+
+def test_w1_a_genuine_webhook_ends_a_session_through_the_whole_handler(
+    make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    """What the attacks below are measured by."""
+    sandbox, token = make_sandbox(aws=aws), live_token(hanko)
+    assert allow(sandbox, token) == CONTEXT
+    assert receiving.post(webhook(hanko.webhook_token(LOGOUT, ENDED))) == 204
+    sandbox.output()
+    refuse(sandbox, token, "session_revoked")
+
+
+def test_w1_a_webhook_signed_by_a_stranger(
+    receiving: Receiving, hanko: StandInHanko, attacker: StandInHanko, aws: Aws
+) -> None:
+    kid = {"alg": "RS256", "kid": hanko.kids[0], "typ": "JWT"}
+    claims = {"sub": "hanko webhooks", "aud": ["localhost"], "iat": NOW, "exp": NOW + 300, "evt": LOGOUT, "data": ENDED}
+    forged = attacker.sign(kid, claims, attacker.kids[0])
+    turned_away(receiving, aws, webhook(forged), 401, "signature_invalid")
+    turned_away(receiving, aws, webhook(attacker.webhook_token(LOGOUT, ENDED)), 401, "key_unknown")
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "RS512"])
+def test_w1_a_webhook_with_another_algorithm(
+    algorithm: str, receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    header = {"alg": algorithm, "kid": hanko.kids[0], "typ": "JWT"}
+    claims = {"sub": "hanko webhooks", "aud": ["localhost"], "iat": NOW, "exp": NOW + 300, "evt": LOGOUT, "data": ENDED}
+    token = hanko.sign(header, claims, hanko.kids[0])
+    turned_away(receiving, aws, webhook(token), 401, "algorithm_not_allowed")
+
+
+def test_w2_a_session_logs_nobody_out(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """The mirror of H1: every user holds a token of these keys for this audience."""
+    turned_away(receiving, aws, webhook(live_token(hanko)), 401, "not_a_webhook")
+    dressed_up = live_token(hanko, evt=LOGOUT, data=ENDED)  # a JWT template can add claims
+    turned_away(receiving, aws, webhook(dressed_up), 401, "not_a_webhook")
+    disguised = live_token(hanko, evt=LOGOUT, data=ENDED, sub="hanko webhooks")
+    turned_away(receiving, aws, webhook(disguised), 401, "not_a_webhook")
+
+
+def test_w2_a_token_of_the_passkey_server_logs_nobody_out(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    token = hanko.passkey_server_token(claims={"evt": LOGOUT, "data": ENDED})
+    turned_away(receiving, aws, webhook(token), 401, "not_a_webhook")
+
+
+def test_w3_a_webhook_for_another_app(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    token = hanko.webhook_token(LOGOUT, ENDED, claims={"aud": ["other.example.com"]})
+    turned_away(receiving, aws, webhook(token), 401, "audience_not_allowed")
+
+
+def test_w4_an_old_webhook(receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time) -> None:
+    token = hanko.webhook_token(LOGOUT, ENDED)
+    time_.advance(311)  # five minutes, and the clock skew
+    turned_away(receiving, aws, webhook(token), 401, "token_expired")
+
+
+def test_w5_a_webhook_replayed_within_its_time(
+    make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time
+) -> None:
+    """Whoever else receives webhooks holds such tokens. It revokes what it revoked, and no moment more."""
+    sandbox, body = make_sandbox(aws=aws), webhook(hanko.webhook_token(DELETED, {"id": USER}), DELETED)
+    assert receiving.post(body) == 204
+    before = aws.items
+    time_.advance(60)
+    for _ in range(3):
+        assert receiving.post(body) == 204
+    assert aws.items == before
+    sandbox.output()
+    # The user came back, imported under the same id; a new user has another id anyway.
+    assert allowed(sandbox.answer(event_with("http_v2", live_token(hanko, session_id=str(uuid.uuid4())))))
+    assert allowed(sandbox.answer(event_with("http_v2", hanko.mint())))
+
+
+def test_w5_sessions_from_before_stay_refused_whatever_comes_after(
+    make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time
+) -> None:
+    """An older webhook, delivered last, takes nothing back."""
+    sandbox, token = make_sandbox(aws=aws), live_token(hanko)
+    older = webhook(hanko.webhook_token(DELETED, {"id": USER}, claims={"iat": NOW - 100}), DELETED)
+    assert receiving.post(webhook(hanko.webhook_token(DELETED, {"id": USER}), DELETED)) == 204
+    assert receiving.post(older) == 204
+    receiving.output()
+    refuse(sandbox, token, "session_revoked")
+    time_.advance(43_199)
+    refuse(sandbox, token, "session_revoked")
+
+
+@pytest.mark.parametrize("event", [DELETED, "user.create", "session.delete", "session.delete.admin.revoke", ""])
+def test_w6_the_event_outside_the_token(event: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """Nobody signed it: a logout does not become the deletion of the user whose id was in the data, nor nothing."""
+    turned_away(receiving, aws, webhook(hanko.webhook_token(LOGOUT, ENDED), event), 400, "webhook_malformed")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *("session.deleted", "session.delete", "session.delete.", "session.deletex.y", "sessions.delete.x"),
+        *(
+            " session.delete.x",
+            "SESSION.delete.x",
+            "user.deleted",
+            "user.delete.x",
+            "user",
+            "session",
+            "session.create",
+        ),
+        "user.update.password.update",  # unless it is switched on
+    ],
+)
+def test_w6_an_event_almost_right_revokes_nothing(
+    event: str, receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    assert receiving.post(webhook(hanko.webhook_token(event, ENDED), event)) == 204
+    assert receiving.record()[0]["reason"] == "event_ignored"
+    assert not aws.requests
+
+
+def test_w7_a_body_of_a_megabyte(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    for body in (" " * 1_000_000, b" " * 1_000_000, webhook(hanko.webhook_token(LOGOUT, ENDED)) + " " * 262_144):
+        turned_away(receiving, aws, body, 413, "body_too_large")
+    assert hanko.jwks_requests == 0
+
+
+@pytest.mark.parametrize("body", ["[" * 60_000, '{"event":' * 6_000, '{"token":"a.b.c","event":"' + "\\u0041" * 9_000])
+def test_w7_deep_and_endless_json(body: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    turned_away(receiving, aws, body, 400, "webhook_malformed")
+    assert hanko.jwks_requests == 0
+
+
+def test_w7_deep_json_inside_the_token(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """Hanko signed it, so it is heard of; see W11."""
+    data: object = SESSION
+    for _ in range(40):
+        data = [data]
+    turned_away(receiving, aws, webhook(hanko.webhook_token(LOGOUT, data)), 503, "webhook_unreadable")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "post", "", None])
+def test_w7_another_method(method: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    body = webhook(hanko.webhook_token(LOGOUT, ENDED))
+    assert receiving.answer(url_event(body, method))["statusCode"] == 405
+    assert not aws.requests
+
+
+def test_w8_a_flood_of_strangers_costs_hanko_one_fetch(
+    receiving: Receiving, hanko: StandInHanko, aws: Aws, own_key: RSAPrivateKey
+) -> None:
+    """And what was genuine is still taken in between."""
+    assert receiving.post(webhook(hanko.webhook_token(LOGOUT, ENDED))) == 204
+    statuses = set()
+    for _ in range(20):
+        claims = {"sub": "hanko webhooks", "aud": ["localhost"], "iat": NOW, "exp": NOW + 300}
+        token = signed(compact({"alg": "RS256", "kid": str(uuid.uuid4()), "typ": "JWT"}), compact(claims), own_key)
+        statuses.add(receiving.post(webhook(token)))
+    assert statuses == {401, 503}
+    assert hanko.jwks_requests == 2
+    assert receiving.post(webhook(hanko.webhook_token(DELETED, {"id": USER}), DELETED)) == 204
+    assert len(aws.items) == 2
+
+
+def test_w8_strangers_do_not_keep_a_new_key_from_being_found(
+    make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws, own_key: RSAPrivateKey, time_: Time
+) -> None:
+    """Hanko signs with a new key at once. With the template's cool-down a flood costs 2 s of webhooks, and no more."""
+    receiving = make_receiving(keys_cooldown_seconds="2")  # see test_template.py
+    lost_seconds = 0
+    for second in range(20):
+        forged = signed(compact({"alg": "RS256", "kid": str(uuid.uuid4()), "typ": "JWT"}), b"{}", own_key)
+        assert receiving.post(webhook(forged)) in {401, 503}
+        if second == 1:  # within the cool-down
+            hanko.rotate()
+        ended = {**ENDED, "id": str(uuid.uuid4())}
+        lost_seconds += receiving.post(webhook(hanko.webhook_token(LOGOUT, ended))) != 204
+        time_.advance(1)
+    assert lost_seconds <= 2
+    assert len(aws.items) == 20 - lost_seconds
+    assert hanko.jwks_requests <= 11  # every other second
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_w9_no_table_no_entry(fault: str, shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws) -> None:
+    """Whoever can keep the table from answering lets nobody in, and logs nobody out."""
+    sandbox = make_sandbox(aws=aws, websocket_query_parameter="token", websocket_subprotocol="hanko")
+    aws.fail("BatchGetItem", FAULTS[fault])
+    assert sandbox.answer(event_with(shape, live_token(hanko))) == "Authorizer unavailable"
+    (log,), (metric,) = sandbox.records()
+    assert (log["reason"], log["fault"], log["revocation_checks"]) == ("revocation_unchecked", "aws", 2)
+    assert (metric["Unavailable"], metric["RevocationFailures"]) == ([1], [1])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_w9_allow_lets_in_what_the_token_says_marked_and_counted(
+    fault: str, make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    sandbox, token, revoked = make_sandbox(aws=aws, session_on_outage="allow"), live_token(hanko), hanko.mint()
+    claims = sandbox.verifier.verify(revoked)
+    assert receiving.post(webhook(hanko.webhook_token(LOGOUT, {"id": claims.session_id}))) == 204
+    receiving.output()
+    refuse(sandbox, revoked, "session_revoked")
+    aws.fail("BatchGetItem", FAULTS[fault])
+    assert allowed(sandbox.answer(event_with("http_v2", token)))
+    (log,), (metric,) = sandbox.records()
+    assert (log["session_unchecked"], metric["SessionUnchecked"], metric["Allowed"]) == (True, [1], [1])
+    refuse(sandbox, revoked, "session_revoked")  # remembered: an outage forgets nothing
+
+
+def test_w9_a_table_that_holds_nonsense_is_no_answer(make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws) -> None:
+    """The receiver alone writes there. It is one user's item, and what the table does say of his session holds."""
+    aws.dynamodb.put_item(TableName=TABLE, Item={"subject": {"S": f"user#{USER}"}})
+    assert fail(make_sandbox(aws=aws), live_token(hanko), "revocation_unchecked")["revocation_failure"] == "malformed"
+    sandbox = make_sandbox(aws=aws, session_on_outage="allow")
+    assert allowed(sandbox.answer(event_with("http_v2", live_token(hanko))))
+    assert sandbox.records()[0][0]["session_unchecked"] is True
+    revoked = {"subject": {"S": f"session#{SESSION}"}, "issued_until": {"N": str(NOW)}}
+    aws.dynamodb.put_item(TableName=TABLE, Item=revoked)
+    refuse(sandbox, live_token(hanko), "session_revoked")
+
+
+def test_w10_the_table_is_not_asked_about_what_is_no_valid_token(
+    make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws
+) -> None:
+    sandbox = make_sandbox(aws=aws, session_on_outage="allow")
+    for defect in ("expired", "not_yet_valid", "wrong_audience", "webhook", "tampered", "alg_none"):
+        assert not allowed(sandbox.answer(event_with("http_v2", token_with(defect, hanko))))
+    assert not aws.requests
+
+
+# What a user may write into his own metadata, in 3,000 characters. Go hands it through as it is (json.RawMessage).
+UNSAFE_METADATA = {
+    "nested": '{"a":' * 40 + "1" + "}" * 40,
+    "nested_to_the_limit": "[" * 1_500 + "]" * 1_500,
+    "lone_surrogate": r'{"a":"\ud800"}',
+    "a_name_twice": '{"a":1,"a":2,"id":"x","id":"y"}',
+    "integer_of_41_digits": '{"a":' + "9" * 41 + "}",
+    "integer_of_2999_digits": "-" + "9" * 2_999,
+    "number_without_end": '{"a":1e999}',
+    "brackets_in_strings": r'{"a\"}}":"]]\\","]":"\\\"{{"}',
+    "another_webhook": '{"data":{"id":"x"},"sub":"x","evt":"x","session_id":"x"}',
+}
+
+
+def token_of_a_user(hanko: StandInHanko, event: str, unsafe_metadata: str) -> str:
+    """A webhook as Hanko makes it of a user who has written this about himself."""
+    _, payload, _ = hanko.webhook_token(event, hanko.user(USER)).split(".")
+    text = unb64(payload).decode()
+    plain = json.dumps({"theme": "dark"}, separators=(",", ":"))
+    assert text.count(plain) == 1
+    return signed(compact(header_of(hanko)), text.replace(plain, unsafe_metadata).encode(), genuine_key(hanko))
+
+
+@pytest.mark.parametrize("text", UNSAFE_METADATA.values(), ids=UNSAFE_METADATA)
+def test_w11_what_a_user_writes_about_himself_does_not_keep_him_in(
+    text: str, make_sandbox: MakeSandbox, make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    """W11: his own text is in the webhook that ends him. What no parser can make sense of must not lose it."""
+    sandbox, token = make_sandbox(aws=aws), live_token(hanko)
+    receiving = make_receiving(revoke_on_password_change="true")
+    assert allow(sandbox, token) == CONTEXT
+    for event in (PASSWORD, DELETED):
+        assert receiving.post(webhook(token_of_a_user(hanko, event, text), event)) == 204
+        assert aws.items.keys() == {f"user#{USER}"}
+    receiving.output()
+    refuse(sandbox, token, "session_revoked")
+
+
+@pytest.mark.parametrize("text", UNSAFE_METADATA.values(), ids=UNSAFE_METADATA)
+def test_w11_nor_does_he_make_hanko_give_up(text: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """Hanko stops sending after more than five failures in a row: users must not cause any."""
+    assert receiving.post(webhook(token_of_a_user(hanko, "user.update", text), "user.update")) == 204
+    assert receiving.record()[0]["reason"] == "event_ignored"
+    assert not aws.requests
+
+
+@pytest.mark.parametrize("text", list(UNSAFE_METADATA.values())[:-2], ids=list(UNSAFE_METADATA)[:-2])
+def test_w11_a_session_with_such_claims_is_as_strictly_read_as_ever(
+    text: str, sandbox: Sandbox, hanko: StandInHanko
+) -> None:
+    payload = compact(session_claims())[:-1] + f',"metadata":{text}}}'.encode()
+    refuse(sandbox, signed(compact(header_of(hanko)), payload, genuine_key(hanko)), "claims_malformed")
+
+
+def test_w11_a_webhook_may_be_large(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """W11: his browser's User-Agent is in it, as long as Hanko's server lets headers be."""
+    token = hanko.webhook_token(LOGOUT, {**ENDED, "user_agent": "M" * 150_000})
+    assert receiving.post(webhook(token)) == 204
+    assert aws.items.keys() == {f"session#{SESSION}"}
