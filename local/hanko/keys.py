@@ -1,4 +1,4 @@
-"""RSA-4096 keys kept between runs, their JWKs, and signing and verifying with them."""
+"""RSA-4096 keys kept between runs, their JWKs, and tokens signed and verified with them, by PyJWT."""
 
 import base64
 import functools
@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+import jwt
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 POOL = Path(__file__).resolve().parents[2] / ".local" / "keys"  # git-ignored
+_PYJWT = jwt.PyJWS()
 KEY_BITS = 4096  # what Hanko makes (backend/crypto/jwk/local_db/generator_rsa.go)
 
 
@@ -63,8 +64,13 @@ def jwk(key: rsa.RSAPrivateKey, kid: str) -> dict[str, str]:
     return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e}
 
 
+def mint(claims: Mapping[str, Any], kid: str, key: rsa.RSAPrivateKey) -> str:
+    """A token as Hanko makes it. PyJWT writes and signs it: an implementation that shares nothing with the verifier."""
+    return _PYJWT.encode(_json(claims), key, algorithm="RS256", headers={"kid": kid}, sort_headers=True)
+
+
 def sign(header: Mapping[str, Any], payload: bytes | Mapping[str, Any], key: rsa.RSAPrivateKey) -> str:
-    """A compact JWS over anything, valid or not; the signature is always RSASSA-PKCS1-v1_5 with SHA-256."""
+    """A compact JWS that PyJWT would not write: any header, any payload, always signed as RS256."""
     content = payload if isinstance(payload, bytes) else _json(payload)
     signing_input = f"{b64(_json(header))}.{b64(content)}"
     return f"{signing_input}.{b64(key.sign(signing_input.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
@@ -76,12 +82,10 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 def verified(token: str, keys: Mapping[str, rsa.RSAPrivateKey]) -> dict[str, Any]:
     """The payload of a token signed by one of `keys` (by kid), else ValueError. Checks nothing but the signature."""
-    signing_input, _, signature = token.rpartition(".")
     try:
-        header, payload = (json.loads(unb64(part)) for part in signing_input.split("."))
-        public_key = keys[header["kid"]].public_key()
-        public_key.verify(unb64(signature), signing_input.encode(), padding.PKCS1v15(), hashes.SHA256())
-    except (ValueError, KeyError, TypeError, RecursionError, InvalidSignature) as error:
+        public_key = keys[jwt.get_unverified_header(token)["kid"]].public_key()
+        payload = json.loads(_PYJWT.decode(token, public_key, algorithms=["RS256"]))
+    except (jwt.PyJWTError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("not signed by a published key") from error
     if not isinstance(payload, dict):
         raise ValueError("the payload is no object")  # noqa: TRY004 - bad input like any other here, not a wrong call

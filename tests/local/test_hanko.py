@@ -90,6 +90,16 @@ def test_pyjwt_verifies_a_token_with_the_served_keys(hanko: StandInHanko) -> Non
     assert claims == payload_of(token)
 
 
+def test_tokens_are_what_pyjwt_writes(hanko: StandInHanko) -> None:
+    """Byte for byte: our verifier is fed by an implementation that is not ours."""
+    tokens = [hanko.mint(), hanko.webhook_token("user.delete", {"id": "x"}), hanko.passkey_server_token()]
+    for token in tokens:
+        headers = {"kid": hanko.kids[0]}
+        assert (
+            jwt.encode(payload_of(token), pool_key(0), algorithm="RS256", headers=headers, sort_headers=True) == token
+        )
+
+
 def test_keys_have_the_shape_that_hanko_publishes(hanko: StandInHanko) -> None:
     [key] = json.loads(call(hanko, "GET", JWKS)[2])["keys"]
 
