@@ -15,7 +15,9 @@ from authorizer.model import CredentialSources, EventKind, Request
 # RFC 9110 section 11.4: the scheme in any case, one space or more, one token. str.split() would also split at tab, CR,
 # LF and NBSP.
 _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._-]+)", re.ASCII)
-_BARE_OR_BEARER = re.compile(r"(?i:bearer +)?([A-Za-z0-9._-]+)", re.ASCII)
+# AppSync's own clients send the bare token. Where the API has a Cognito or OIDC mode beside Lambda, AppSync would take
+# that for a token of theirs, so clients put "Hanko " before it.
+_APPSYNC = re.compile(r"(?:(?i:bearer) +|Hanko )?([A-Za-z0-9._-]+)", re.ASCII)
 
 
 def find_token(request: Request, settings: Settings) -> str:
@@ -28,8 +30,8 @@ def find_token(request: Request, settings: Settings) -> str:
     match request.kind:
         case EventKind.REST_TOKEN:
             tokens = _from_authorization(_strings([sources.token or ""]), _BEARER)
-        case EventKind.APPSYNC:  # AppSync's own clients send the bare token
-            tokens = _from_authorization(_strings([sources.token or ""]), _BARE_OR_BEARER)
+        case EventKind.APPSYNC | EventKind.APPSYNC_EVENTS:
+            tokens = _from_authorization(_strings([sources.token or ""]), _APPSYNC)
         case _:
             tokens = _from_authorization(_header(sources, "authorization"), _BEARER)
             tokens = tokens or _from_elsewhere(request.kind, sources, settings)

@@ -5,6 +5,7 @@ and without what `dataclasses` imports and generates, which is 8 % of a cold sta
 does: what is secret is none (`Secret`, `Question`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
@@ -28,6 +29,7 @@ class EventKind(StrEnum):
     HTTP_API_V2 = "http_api_v2"
     WEBSOCKET = "websocket"
     APPSYNC = "appsync"
+    APPSYNC_EVENTS = "appsync_events"
 
 
 class Outcome(StrEnum):
@@ -122,7 +124,8 @@ class RulesResult(NamedTuple):
     """What the rules say: of the route that was asked for in `reason` and `rule`, of every route in `grant`.
 
     `told` is for the context: the rules that the caller does not meet, the same whatever route was asked for.
-    `context_bytes` is what the answer has left for the claims. The defaults are what is said where there are no rules.
+    `context_bytes` is what the answer has left for the claims. After `seconds_left` a login that is young enough now
+    will be too old for a rule. The defaults are what is said where there are no rules.
     """
 
     reason: Reason = Reason.ALLOWED
@@ -131,6 +134,7 @@ class RulesResult(NamedTuple):
     unmet_rules: Mapping[str, str] = MappingProxyType({})
     context_bytes: int = MAX_CONTEXT_BYTES
     stale: str = ""
+    seconds_left: float = math.inf
 
 
 class CheckReport(NamedTuple):

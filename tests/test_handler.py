@@ -126,6 +126,10 @@ CONSOLE = policy_allowing("a1b2c3d4e5/ESTestInvoke-stage")
 AS_POLICY = {"http_api_response": "policy"}
 REST_TOKEN_LOG = {"kind": "rest_token", "api_id": "a1b2c3d4e5", "stage": "prod", "method": "GET"}
 APPSYNC_LOG = {"kind": "appsync", "api_id": "p6q7r8s9t0u1v2w3x4y5z6a7b8", "request_id": REST_ID}
+EVENTS_LOG = {**APPSYNC_LOG, "kind": "appsync_events"}
+# AWS documents texts for the values.
+TEXTS = {"email_verified": "true", "issued_at": "1800000000", "expires_at": "1800043200"}
+EVENTS = {"isAuthorized": True, "handlerContext": {**CONTEXT, **TEXTS}}
 
 KINDS = [
     Kind("rest_token", REST, raised_401, REST_TOKEN_LOG),
@@ -142,6 +146,10 @@ KINDS = [
     Kind("websocket_query", SOCKET, raised_401, SOCKET_LOG, {"websocket_query_parameter": "token"}),
     Kind("websocket_subprotocol", SOCKET, raised_401, SOCKET_LOG, {"websocket_subprotocol": "hanko"}, TWO_PROTOCOLS),
     Kind("appsync", {"isAuthorized": True, "resolverContext": CONTEXT}, appsync_refusal, APPSYNC_LOG),
+    *(
+        Kind(f"appsync_events_{operation.lower()}", EVENTS, appsync_refusal, {**EVENTS_LOG, "method": operation})
+        for operation in ("CONNECT", "SUBSCRIBE", "PUBLISH")
+    ),
 ]
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
@@ -417,7 +425,9 @@ def test_session_unchecked_and_allowed(kind: Kind, make_sandbox: MakeSandbox, ha
     assert answer_of(sandbox, event) == kind.allowed  # the price of allow, for up to 30 s
 
 
-WITH_ARN = pytest.mark.parametrize("kind", KINDS[:-1], ids=lambda kind: kind.name)  # all but AppSync
+WITH_ARN = pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if not kind.shape.startswith("appsync")], ids=lambda kind: kind.name
+)
 ARN_OF_SOMETHING_ELSE = "arn:aws:s3:::bucket/key"
 
 
@@ -446,6 +456,7 @@ default = "allow"
 name = "admins only"
 routes = ["* /items/42", "$connect"]
 fields = ["Query.admin"]
+channels = ["CONNECT", "PUBLISH /chat/*", "SUBSCRIBE /inbox/*"]
 require = { role = "admin" }
 
 [[rule]]
@@ -495,6 +506,8 @@ def ruled(kind: Kind) -> Json:
     if kind.shape == "appsync":
         fields = "arn:aws:appsync:eu-west-1:123456789012:apis/p6q7r8s9t0u1v2w3x4y5z6a7b8/types/Query/fields/admin"
         return {"isAuthorized": True, "resolverContext": {**CONTEXT, **TOLD}, "deniedFields": [fields]}
+    if kind.allowed is EVENTS:
+        return {"isAuthorized": False}
     if kind.shape.startswith("websocket"):
         return policy_refusing_to_connect()
     if kind.allowed is SIMPLE:
@@ -524,7 +537,7 @@ def test_every_rule_is_met(kind: Kind, make_sandbox: MakeSandbox, hanko: StandIn
 def test_no_rule_grants(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
     sandbox = sandbox_for(kind, make_sandbox, rules='default = "deny"')
     answer = answer_of(sandbox, event_with(kind.shape, session_token(hanko)))
-    if kind.shape == "appsync":
+    if kind.shape.startswith("appsync"):
         assert answer == {"isAuthorized": False}
     elif kind.allowed is SIMPLE:
         assert answer == {"isAuthorized": False, "context": {**CONTEXT, "reason": "no_rule_grants"}}
@@ -707,8 +720,12 @@ def test_named_claims_are_in_the_context_of_every_kind(
     sandbox = sandbox_for(kind, make_sandbox, context_claims="role,metadata.plan=plan,groups,metadata,absent")
     token = session_token(hanko, role="editor", groups=["a", "b"], metadata={"plan": 2.5, "is": [None]})
     extra = {"role": "editor", "plan": 2.5, "groups": "a b", "metadata": '{"plan":2.5,"is":[null]}'}
-    key = next(name for name in ("context", "resolverContext") if name in kind.allowed)
-    assert answer_of(sandbox, event_with(kind.shape, token)) == {**kind.allowed, key: {**CONTEXT, **extra}}
+    key = next(name for name in ("context", "resolverContext", "handlerContext") if name in kind.allowed)
+    texts = {"plan": "2.5"} if kind.allowed is EVENTS else {}
+    assert answer_of(sandbox, event_with(kind.shape, token)) == {
+        **kind.allowed,
+        key: {**kind.allowed[key], **extra, **texts},
+    }
 
 
 # --- the log line and the metrics

@@ -62,6 +62,7 @@ IMPORTS: dict[str, set[str]] = {
         "config",
         "errors",
         "gateway.appsync",
+        "gateway.appsync_events",
         "gateway.http_api",
         "gateway.raised",
         "gateway.rest_api",
@@ -69,6 +70,7 @@ IMPORTS: dict[str, set[str]] = {
         "model",
     },
     "authorizer.gateway.appsync": {"errors", "gateway.event", "model"},
+    "authorizer.gateway.appsync_events": {"errors", "gateway.appsync", "gateway.event", "model"},
     "authorizer.gateway.event": {"gateway.iam", "model"},
     "authorizer.gateway.http_api": {"config", "gateway.event", "gateway.iam", "model"},
     "authorizer.gateway.iam": {"errors", "model"},
@@ -140,8 +142,16 @@ IMPORTS: dict[str, set[str]] = {
     },
     "authorizer.revocation.writer": {"clock", "errors", "revocation.entry", "revocation.table"},
     "authorizer.rules": set(),
-    "authorizer.rules.evaluation": {"errors", "model", "rules.routes"},
-    "authorizer.rules.parser": {"errors", "mistakes", "model", "rules.evaluation", "rules.routes"},
+    "authorizer.rules.channels": set(),
+    "authorizer.rules.evaluation": {"errors", "model", "rules.channels", "rules.routes"},
+    "authorizer.rules.parser": {
+        "errors",
+        "mistakes",
+        "model",
+        "rules.channels",
+        "rules.evaluation",
+        "rules.routes",
+    },
     "authorizer.rules.routes": {"model"},
     "authorizer.rules.source": {"clock", "config", "errors", "model", "rules.evaluation", "rules.parser"},
 }
@@ -154,6 +164,7 @@ COLD_START_PACKAGES = {
 # What costs milliseconds and nothing here needs.
 COLD_START_WITHOUT = {
     "tomllib",
+    "authorizer.rules.channels",
     "authorizer.rules.routes",
     "authorizer.rules.evaluation",
     "authorizer.rules.parser",

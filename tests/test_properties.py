@@ -67,7 +67,11 @@ def is_ours(answer: Any) -> bool:  # noqa: ANN401 - to be found out
             return True
         case {"isAuthorized": False}:
             return is_refusal(answer)
-        case {"isAuthorized": True, "context": context} | {"isAuthorized": True, "resolverContext": context}:
+        case (
+            {"isAuthorized": True, "context": context}
+            | {"isAuthorized": True, "resolverContext": context}
+            | {"isAuthorized": True, "handlerContext": context}
+        ):
             return len(answer) == 2 and is_flat(context)
         case {"principalId": principal, "policyDocument": document, "context": context}:
             (statement,) = document["Statement"]

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
-from authorizer.gateway import appsync, http_api, rest_api, websocket_api
+from authorizer.gateway import appsync, appsync_events, http_api, rest_api, websocket_api
 from authorizer.gateway.raised import Unauthorized
 from authorizer.model import Decision, EventKind, Request
 
@@ -20,18 +20,22 @@ def parse(event: object, settings: Settings, function_arn: str = "") -> Request:
         raise Unauthenticated(Reason.EVENT_UNKNOWN)
     match (event.get("type"), event.get("version")):
         case ("TOKEN", None):
-            return rest_api.parse_token(event)
+            request = rest_api.parse_token(event)
         case ("REQUEST", None) if websocket_api.is_connect(event):
-            return websocket_api.parse(event)
+            request = websocket_api.parse(event)
         case ("REQUEST", None):
-            return rest_api.parse_request(event)
+            request = rest_api.parse_request(event)
         case ("REQUEST", "1.0"):
-            return http_api.parse_v1(event)
+            request = http_api.parse_v1(event)
         case ("REQUEST", "2.0"):
-            return http_api.parse_v2(event, settings.http_api_response)
+            request = http_api.parse_v2(event, settings.http_api_response)
         case (None, None) if appsync.is_graphql(event):
-            return appsync.parse(event, function_arn)
-    raise Unauthenticated(Reason.EVENT_UNKNOWN)
+            request = appsync.parse(event, function_arn)
+        case (None, None) if appsync_events.is_events(event):
+            request = appsync_events.parse(event)
+        case _:
+            raise Unauthenticated(Reason.EVENT_UNKNOWN)
+    return request
 
 
 def render(request: Request, decision: Decision, settings: Settings) -> dict[str, object] | Unauthorized:
@@ -43,5 +47,7 @@ def render(request: Request, decision: Decision, settings: Settings) -> dict[str
             return http_api.render(request, decision, settings.http_api_response)
         case EventKind.APPSYNC:
             return appsync.render(request, decision)
+        case EventKind.APPSYNC_EVENTS:
+            return appsync_events.render(decision)
         case _:
             assert_never(request.kind)

@@ -15,7 +15,7 @@ _PLACE = re.compile(r"arn:(aws(?:-[a-z]+)*):lambda:([a-z0-9-]{1,32}):", re.ASCII
 
 
 def is_graphql(event: dict[str, object]) -> bool:
-    """Whether an event without type and version comes from a GraphQL API: its context holds the query."""
+    """Whether an event without type and version comes from a GraphQL API: only there the context holds a query."""
     return "queryString" in section(event, "requestContext")
 
 
@@ -25,15 +25,21 @@ def parse(event: dict[str, object], function_arn: str) -> Request:
     Partition and region of the API's ARN come from the function's: AppSync invokes functions of its own region.
     """
     context = section(event, "requestContext")
-    api_id = context.get("apiId")
-    if not isinstance(api_id, str) or not _API_ID.fullmatch(api_id):
-        raise Unauthenticated(Reason.EVENT_UNKNOWN)
+    api_id = parse_api_id(context)
     sources = CredentialSources(token=event.get("authorizationToken"))
     place, account = _PLACE.match(function_arn), context.get("accountId")
     arn = ""
     if place and isinstance(account, str) and _ACCOUNT.fullmatch(account):
         arn = f"arn:{place[1]}:appsync:{place[2]}:{account}:apis/{api_id}"
     return Request(EventKind.APPSYNC, sources, api_id, "", arn, "", text(context.get("requestId")))
+
+
+def parse_api_id(context: dict[str, object]) -> str:
+    """The id of the API. Raises `Unauthenticated(event_unknown)` if there is none."""
+    api_id = context.get("apiId")
+    if not isinstance(api_id, str) or not _API_ID.fullmatch(api_id):
+        raise Unauthenticated(Reason.EVENT_UNKNOWN)
+    return api_id
 
 
 def render(request: Request, decision: Decision) -> dict[str, object]:

@@ -4,12 +4,14 @@ The verdict depends on the caller alone. Whatever API Gateway could ask for with
 what the caller may call, less what is guarded by the rules that the caller does not meet (`Grant`).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from authorizer.errors import Reason
 from authorizer.model import MAX_CONTEXT_BYTES, METHODS, Claims, EventKind, Grant, Request, RulesResult
+from authorizer.rules.channels import ChannelPattern, grant, guard, leave_to_the_caller, parse_asked
 from authorizer.rules.routes import CONNECT, UNUSUAL_PATHS, Patterns, Route, is_unusual
 
 MAX_UNMET_RULES_CHARACTERS = 500
@@ -38,6 +40,10 @@ class Caller:
             self._values[path] = frozenset(_value(one) for one in found if isinstance(one, str | int | float))
         return self._values[path]
 
+    def has(self, path: tuple[str, ...], text: str) -> bool:
+        """Whether the claim is this text, or as a list contains it."""
+        return _value(text) in self.values(path)
+
 
 @dataclass(frozen=True)
 class Requirement:
@@ -62,13 +68,14 @@ def _value(value: Scalar) -> Value:
 
 @dataclass(frozen=True)
 class Rule:
-    """Who calls one of `routes` or asks for one of `fields` must meet every requirement, with a login that young."""
+    """Who asks for one of its routes, fields or channels must meet every requirement, with a login that young."""
 
     name: str
     routes: tuple[Route, ...]
     fields: tuple[str, ...]
     requirements: tuple[Requirement, ...]
     max_age_seconds: int | None
+    channels: tuple[ChannelPattern, ...] = ()
 
     def unmet_because(self, caller: Caller) -> Reason | None:
         """Why the caller does not meet it, what no new login would mend first; None if they do."""
@@ -86,6 +93,8 @@ class Rule:
         """Whether it says anything about an API of this kind."""
         if kind is EventKind.APPSYNC:
             return bool(self.fields)
+        if kind is EventKind.APPSYNC_EVENTS:
+            return bool(self.channels)
         return any((route.methods == (CONNECT,)) == (kind is EventKind.WEBSOCKET) for route in self.routes)
 
     @cached_property
@@ -123,16 +132,38 @@ class Rules:
                 unmet.append((rule, reason))
             else:
                 met.append(rule)
-        reason, name = (
-            self._appsync_verdict if request.kind is EventKind.APPSYNC else self._verdict(request, met, unmet)
-        )
-        grant = self._grant(request.kind, reason, met, unmet)
-        return RulesResult(reason, name, grant, _unmet_rules(unmet), self.context_bytes, self.stale)
+        match request.kind:
+            case EventKind.APPSYNC:
+                reason, name = self._appsync_verdict
+            case EventKind.APPSYNC_EVENTS:
+                reason, name = self._channel_verdict(request, caller, met, unmet)
+            case _:
+                reason, name = self._verdict(request, met, unmet)
+        ages = [rule.max_age_seconds - caller.age_seconds for rule in met if rule.max_age_seconds is not None]
+        grant_ = self._grant(request.kind, reason, met, unmet)
+        told = _unmet_rules(unmet)
+        return RulesResult(reason, name, grant_, told, self.context_bytes, self.stale, min(ages, default=math.inf))
 
     @property
     def _appsync_verdict(self) -> tuple[Reason, str]:
         """AppSync can be told what to deny, and nothing else."""
         return (Reason.ALLOWED if self.default_allows else Reason.NO_RULE_GRANTS), ""
+
+    def _channel_verdict(
+        self, request: Request, caller: Caller, met: Sequence[Rule], unmet: Unmet
+    ) -> tuple[Reason, str]:
+        """On the channels that were asked for. AppSync asks again for the next ones."""
+        asked = parse_asked(request.method, request.path)
+        for rule, reason in unmet:
+            if guard(rule.channels, asked):
+                return reason, rule.name
+        if not self.default_allows:
+            granted = any(grant(rule.channels, asked, caller.has) for rule in met)
+            return (Reason.ALLOWED if granted else Reason.NO_RULE_GRANTS), ""
+        for rule in met:
+            if not leave_to_the_caller(rule.channels, asked, caller.has):
+                return Reason.RULE_NOT_MET, rule.name
+        return Reason.ALLOWED, ""
 
     def _verdict(self, request: Request, met: Sequence[Rule], unmet: Unmet) -> tuple[Reason, str]:
         """On the route that was asked for: the reason, and the rule that refuses it."""
@@ -157,7 +188,7 @@ class Rules:
     def _grant(self, kind: EventKind, reason: Reason, met: Sequence[Rule], unmet: Unmet) -> Grant:
         if kind is EventKind.APPSYNC:
             return Grant(denied_fields=tuple(dict.fromkeys(field for rule, _ in unmet for field in rule.fields)))
-        if kind is EventKind.WEBSOCKET:  # has one route
+        if kind in (EventKind.WEBSOCKET, EventKind.APPSYNC_EVENTS):  # asked about one thing at a time
             return Grant() if reason is Reason.ALLOWED else Grant((), ("*",))
         if self.default_allows:
             allowed = [f"{method}/*" for method in METHODS] if unmet else ["*"]

@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 from authorizer.errors import Reason
 from authorizer.mistakes import Mistakes
 from authorizer.model import MAX_ANSWER_BYTES, MAX_CONTEXT_BYTES, METHODS
+from authorizer.rules.channels import ChannelPattern, parse_pattern
 from authorizer.rules.evaluation import MAX_UNMET_RULES_CHARACTERS, Requirement, Rule, Rules, Scalar
 from authorizer.rules.routes import CONNECT, UNUSUAL_PATHS, Route
 
@@ -33,7 +34,13 @@ _METHODS_BYTES = sum(_ALLOWED_BYTES + len(f"{method}/*") for method in METHODS)
 _HEADING = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
 _NAME = re.compile(r"[!#-:<-\[\]-~](?:[ !#-:<-\[\]-~]{0,62}[!#-:<-\[\]-~])?", re.ASCII)  # visible, no " ; or \
 _ROUTE = re.compile(rf"(\*|{'|'.join(METHODS)}) (/[A-Za-z0-9._~!$&'()+,=:@/-]*)(\*?)", re.ASCII)
-_NO_CLAIMS = {"routes", "fields", "require", "max_age_seconds"}  # a rule's keys, below [rule.require] by mistake
+_NO_CLAIMS = {
+    "routes",
+    "fields",
+    "channels",
+    "require",
+    "max_age_seconds",
+}  # a rule's keys, below [rule.require] by mistake
 _FIELD = re.compile(r"[_A-Za-z]\w{0,63}\.[_A-Za-z]\w{0,63}", re.ASCII)
 
 T = TypeVar("T")
@@ -88,17 +95,18 @@ class _Reader:
         line = f"line {self._lines[number]}" if len(self._lines) > number else f"rule {number + 1}"
         name = table.get("name")
         where = f"{line}, rule {name[:64]!a}" if isinstance(name, str) else line
-        self._know(table, {"name", "routes", "fields", "require", "max_age_seconds"}, where)
+        self._know(table, {"name", *_NO_CLAIMS}, where)
         rule = Rule(
             self._read("name", _name, name, where),
             self._read("routes", _routes, table.get("routes"), where),
             self._read("fields", _fields, table.get("fields"), where),
             self._read("require", _requirements, table.get("require"), where),
             self._read("max_age_seconds", _max_age, table.get("max_age_seconds"), where),
+            self._read("channels", _channels, table.get("channels"), where),
         )
-        if "routes" not in table and "fields" not in table:
-            self._mistakes.lines.append(f"{where}: it guards nothing; it must have routes or fields")
-        if not strict and "require" not in table and "max_age_seconds" not in table:
+        if not {"routes", "fields", "channels"} & table.keys():
+            self._mistakes.lines.append(f"{where}: it guards nothing; it must have routes, fields or channels")
+        if not strict and not {"require", "max_age_seconds"} & table.keys() and not _asks_by_channels(rule):
             self._mistakes.lines.append(f"{where}: it asks for nothing; it must have require or max_age_seconds")
         if strict and "fields" in table:
             self._mistakes.lines.append(
@@ -168,6 +176,16 @@ def _fields(value: object) -> tuple[str, ...]:
         if not _FIELD.fullmatch(one):
             raise ValueError(f"has {one[:64]!a}; it must be Type.field")
     return fields
+
+
+def _channels(value: object) -> tuple[ChannelPattern, ...]:
+    return () if value is None else tuple(map(parse_pattern, _strings(value)))
+
+
+def _asks_by_channels(rule: Rule) -> bool:
+    """Whether a rule that names channels alone asks for a claim in one of them; True if they hold a mistake."""
+    only_channels = not rule.routes and not rule.fields
+    return only_channels and (rule.channels is None or any(one.claims for one in rule.channels))
 
 
 def _requirements(value: object) -> tuple[Requirement, ...]:

@@ -16,6 +16,7 @@ ACCOUNT = "arn:aws:execute-api:eu-west-1:123456789012"
 REST = ("a1b2c3d4e5", "prod", f"{ACCOUNT}:a1b2c3d4e5/prod")
 HTTP = ("f6g7h8i9j0", "$default", f"{ACCOUNT}:f6g7h8i9j0/$default")
 SOCKET = ("k1l2m3n4o5", "prod", f"{ACCOUNT}:k1l2m3n4o5/prod")
+USER = "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"
 APPSYNC = ("p6q7r8s9t0u1v2w3x4y5z6a7b8", "", "")
 V1_MAPS = ("headers", "multiValueHeaders", "multiValueQueryStringParameters")
 
@@ -92,6 +93,16 @@ def test_an_appsync_event() -> None:
     assert parse(event("appsync")) == expected
 
 
+@pytest.mark.parametrize(
+    ("operation", "channel"),
+    [("connect", ""), ("subscribe", f"/inbox/{USER}/*"), ("publish", "/chat/lobby")],
+)
+def test_an_appsync_events_event(operation: str, channel: str) -> None:
+    kind, sources = EventKind.APPSYNC_EVENTS, CredentialSources(token="tok")
+    expected = Request(kind, sources, *APPSYNC, operation.upper(), REST_ID, channel)
+    assert parse(event(f"appsync_events_{operation}")) == expected
+
+
 def test_the_consoles_test_is_a_request_like_any_other() -> None:
     stage = ("a1b2c3d4e5", "ESTestInvoke-stage", f"{ACCOUNT}:a1b2c3d4e5/ESTestInvoke-stage")
     sample = event("console_test")
@@ -157,7 +168,7 @@ def test_what_is_no_event_of_ours_is_refused(what: object) -> None:
 @pytest.mark.parametrize(
     "type_", [..., None, "", "token", "Token", "TOKEN ", "request", "OTHER", 7, ["TOKEN"], {"TOKEN": 1}]
 )
-@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "appsync"])
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if not shape.startswith("appsync")])
 def test_a_type_is_exactly_token_or_request(shape: str, type_: object) -> None:
     assert refused(event(shape, type=type_)) is Reason.EVENT_UNKNOWN
 
@@ -169,20 +180,20 @@ def test_a_version_is_exactly_1_0_or_2_0_or_absent(shape: str, version: object) 
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
-@pytest.mark.parametrize("shape", ["rest_token", "appsync"])
+@pytest.mark.parametrize("shape", ["rest_token", "appsync", "appsync_events_publish"])
 def test_these_kinds_have_no_version(shape: str, version: str) -> None:
     assert refused(event(shape, version=version)) is Reason.EVENT_UNKNOWN
 
 
 @pytest.mark.parametrize("arn", [None, ..., 7, [], {}])
-@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "appsync"])
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if not shape.startswith("appsync")])
 def test_an_event_without_its_arn_is_none(shape: str, arn: object) -> None:
     name = "routeArn" if shape.startswith("http_v2") else "methodArn"
     assert refused(event(shape, **{name: arn})) is Reason.EVENT_UNKNOWN
 
 
 @pytest.mark.parametrize("arn", ["", "*", f"{ACCOUNT}:*/*/GET/", f"{ACCOUNT}:abc/prod", "arn:aws:lambda:x:1:y"])
-@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "appsync"])
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if not shape.startswith("appsync")])
 def test_an_impossible_arn_is_a_mistake_of_the_deployment(shape: str, arn: str) -> None:
     name = "routeArn" if shape.startswith("http_v2") else "methodArn"
     assert refused(event(shape, **{name: arn})) is Reason.ARN_INVALID
@@ -205,10 +216,31 @@ def test_only_the_event_type_makes_a_websocket() -> None:
 
 
 @pytest.mark.parametrize("api_id", [..., None, "", 7, ["abc"], "a-b", "a/b", "abc\n", "x" * 65, "*", "é"])
-def test_an_appsync_event_names_its_api(api_id: object) -> None:
-    context = {**event("appsync")["requestContext"], "apiId": api_id}
-    sample = event("appsync", requestContext={name: value for name, value in context.items() if value is not ...})
+@pytest.mark.parametrize("shape", ["appsync", "appsync_events_connect"])
+def test_an_appsync_event_names_its_api(shape: str, api_id: object) -> None:
+    context = {**event(shape)["requestContext"], "apiId": api_id}
+    sample = event(shape, requestContext={name: value for name, value in context.items() if value is not ...})
     assert refused(sample) is Reason.EVENT_UNKNOWN
+
+
+@pytest.mark.parametrize("channel", [None, 7, "", "/inbox/x"])
+def test_a_connection_to_an_event_api_has_no_channel_whatever_stands_there(channel: object) -> None:
+    context = {**event("appsync_events_connect")["requestContext"], "channel": channel, "channelNamespaceName": channel}
+    assert parse(event("appsync_events_connect", requestContext=context)).path == ""
+
+
+@pytest.mark.parametrize("channel", [None, ..., 7, ["/chat/lobby"]])
+@pytest.mark.parametrize("operation", ["subscribe", "publish"])
+def test_a_subscription_or_publication_names_its_channel(operation: str, channel: object) -> None:
+    context = {**event(f"appsync_events_{operation}")["requestContext"], "channel": channel}
+    present = {name: value for name, value in context.items() if value is not ...}
+    assert refused(event(f"appsync_events_{operation}", requestContext=present)) is Reason.EVENT_UNKNOWN
+
+
+@pytest.mark.parametrize("operation", ["", "EVENT_DELETE", "event_connect", "SUBSCRIBE", None, ["EVENT_CONNECT"], 1])
+def test_an_operation_of_an_event_api_is_one_of_three(operation: object) -> None:
+    context = {**event("appsync_events_connect")["requestContext"], "operation": operation}
+    assert refused(event("appsync_events_connect", requestContext=context)) is Reason.EVENT_UNKNOWN
 
 
 def test_an_appsync_event_holds_a_graphql_document() -> None:

@@ -40,6 +40,9 @@ def verified(hanko: StandInHanko, token: str) -> dict[str, Any]:
 def test_every_shape_is_there() -> None:
     assert SHAPES == [
         "appsync",
+        "appsync_events_connect",
+        "appsync_events_publish",
+        "appsync_events_subscribe",
         "console_test",
         "http_v1",
         "http_v2",
@@ -69,6 +72,14 @@ def places(value: Any, mark: str, path: str = "") -> set[str]:  # noqa: ANN401 -
     ("shape", "expected"),
     [
         ("appsync", {".authorizationToken = a.b.c", ".requestHeaders.authorization = a.b.c"}),
+        *(
+            (f"appsync_events_{name}", {".authorizationToken = a.b.c", f".requestHeaders.{header} = a.b.c"})
+            for name, header in {
+                "connect": "Authorization",
+                "subscribe": "Authorization",
+                "publish": "authorization",
+            }.items()
+        ),
         (
             "console_test",
             {".headers.Authorization = Bearer a.b.c", ".multiValueHeaders.Authorization[] = Bearer a.b.c"},

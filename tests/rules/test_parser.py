@@ -146,7 +146,7 @@ require = {}
             "and not empty"
         ),
         "line 3, rule 'a': max_age_seconds must be a whole number of seconds from 1 to 31536000",
-        "line 3, rule 'a': it guards nothing; it must have routes or fields",
+        "line 3, rule 'a': it guards nothing; it must have routes, fields or channels",
         "line 8, rule 'a': routes must be a list of texts, and not empty",
         "line 8, rule 'a': require must be a table of claims and values, and not empty",
         "the file: two rules are named 'a'",

@@ -1,0 +1,127 @@
+"""Channels of AppSync Events as rules name them, e.g. `SUBSCRIBE /inbox/{user_id}/*`.
+
+A segment in braces stands for a claim of the caller. A `*` at the end stands for every channel below, at any depth.
+Source: AWS, "AppSync Events: Understanding channel namespaces".
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+CONNECT, SUBSCRIBE, PUBLISH = OPERATIONS = ("CONNECT", "SUBSCRIBE", "PUBLISH")
+
+_SEGMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,48}[A-Za-z0-9])?", re.ASCII)
+_CLAIM = re.compile(r"\{([^\s.,={}/]+(?:\.[^\s.,={}/]+)*)\}", re.ASCII)
+_FORM = (
+    "it must be CONNECT, SUBSCRIBE /channel or PUBLISH /channel: segments of at most 50 letters, digits and inner -, "
+    "{claim} for a segment that is the caller's claim, * as the last segment only"
+)
+
+HasClaim = Callable[[tuple[str, ...], str], bool]  # whether the caller's claim at this path is, or contains, this text
+
+
+class AskedChannel(NamedTuple):
+    """What a client asks for: one channel, or with `open_ended` every channel below."""
+
+    operation: str
+    segments: tuple[str, ...]
+    open_ended: bool
+
+
+class ChannelPattern(NamedTuple):
+    """What a rule names. A segment is a text, or the path of a claim."""
+
+    operation: str
+    segments: tuple[str | tuple[str, ...], ...]
+    open_ended: bool
+
+    @property
+    def claims(self) -> list[tuple[str, ...]]:
+        """The paths of the claims in braces."""
+        return [one for one in self.segments if isinstance(one, tuple)]
+
+    def overlaps(self, asked: AskedChannel) -> bool:
+        """Whether a channel that is asked for has this form, whatever stands for the claims.
+
+        A wildcard that is asked for counts as holding its own base: AWS does not say that it does not.
+        """
+        if self.operation != asked.operation:
+            return False
+        mine, theirs = len(self.segments), len(asked.segments)
+        if mine == theirs:
+            is_possible = asked.open_ended or not self.open_ended
+        else:
+            is_possible = self.open_ended if mine < theirs else asked.open_ended
+        pairs = zip(self.segments, asked.segments, strict=False)
+        return is_possible and all(isinstance(one, tuple) or one == other for one, other in pairs)
+
+    def covers(self, asked: AskedChannel, has_claim: HasClaim) -> bool:
+        """Whether every channel that is asked for has this form, with the caller's own claims."""
+        mine, theirs = len(self.segments), len(asked.segments)
+        if self.open_ended:
+            is_possible = mine < theirs or (mine == theirs and asked.open_ended)
+        else:
+            is_possible = mine == theirs and not asked.open_ended
+        return is_possible and self.operation == asked.operation and self._fits(asked, has_claim)
+
+    def is_the_callers(self, asked: AskedChannel, has_claim: HasClaim) -> bool:
+        """Whether all that is asked for of this form stands under the caller's own claims."""
+        last = max((index for index, one in enumerate(self.segments) if isinstance(one, tuple)), default=-1)
+        return last < len(asked.segments) and self._fits(asked, has_claim)
+
+    def _fits(self, asked: AskedChannel, has_claim: HasClaim) -> bool:
+        pairs = zip(self.segments, asked.segments, strict=False)
+        return all(has_claim(one, other) if isinstance(one, tuple) else one == other for one, other in pairs)
+
+
+def parse_pattern(text: str) -> ChannelPattern:
+    """Parse what a rule names. Raises ValueError, whose text says what is allowed."""
+    operation, space, path = text.partition(" ")
+    if text == CONNECT:
+        return ChannelPattern(CONNECT, (), open_ended=False)
+    names, open_ended = _split(path)
+    segments = [tuple(match[1].split(".")) if (match := _CLAIM.fullmatch(one)) else one for one in names]
+    texts = [one for one in segments if isinstance(one, str)]
+    is_path = path.startswith("/") and not path.endswith("/")
+    if operation not in (SUBSCRIBE, PUBLISH) or not space or not is_path or not all(map(_SEGMENT.fullmatch, texts)):
+        raise ValueError(f"has {text[:64]!a}; {_FORM}")
+    # What the backend receives as user_id is Hanko's claim sub.
+    return ChannelPattern(operation, tuple(("sub",) if one == ("user_id",) else one for one in segments), open_ended)
+
+
+def parse_asked(operation: str, channel: str) -> AskedChannel | None:
+    """Parse what a client asks for. AppSync lets a slash at either end be left out or there.
+
+    None for what AppSync would not accept: every rule guards it, and no rule grants it.
+    """
+    if operation == CONNECT:
+        return AskedChannel(CONNECT, (), open_ended=False)
+    segments, open_ended = _split(f"/{channel.removeprefix('/').removesuffix('/')}")
+    if (open_ended and operation != SUBSCRIBE) or not all(map(_SEGMENT.fullmatch, segments)):
+        return None
+    return AskedChannel(operation, tuple(segments), open_ended)
+
+
+def _split(path: str) -> tuple[list[str], bool]:
+    """The segments behind the first slash, and whether a `*` stood behind them."""
+    segments = path.split("/")[1:]
+    open_ended = segments[-1:] == ["*"]
+    return (segments[:-1] if open_ended else segments), open_ended
+
+
+def guard(patterns: Sequence[ChannelPattern], asked: AskedChannel | None) -> bool:
+    """Whether these patterns name a part of what is asked for."""
+    return asked is None or any(one.overlaps(asked) for one in patterns)
+
+
+def grant(patterns: Sequence[ChannelPattern], asked: AskedChannel | None, has_claim: HasClaim) -> bool:
+    """Whether one of these patterns names all of what is asked for."""
+    return asked is not None and any(one.covers(asked, has_claim) for one in patterns)
+
+
+def leave_to_the_caller(patterns: Sequence[ChannelPattern], asked: AskedChannel | None, has_claim: HasClaim) -> bool:
+    """Whether nothing that is asked for belongs, by the claims in these patterns, to somebody else."""
+    if asked is None:
+        return False
+    named = [one for one in patterns if one.overlaps(asked)]
+    return all(one.is_the_callers(asked, has_claim) for one in named) or grant(patterns, asked, has_claim)
