@@ -184,8 +184,9 @@ def _channels(value: object) -> tuple[ChannelPattern, ...]:
 
 def _asks_by_channels(rule: Rule) -> bool:
     """Whether a rule that names channels alone asks for a claim in one of them; True if they hold a mistake."""
+    channels = cast("tuple[ChannelPattern, ...] | None", rule.channels)  # None after a mistake
     only_channels = not rule.routes and not rule.fields
-    return only_channels and (rule.channels is None or any(one.claims for one in rule.channels))
+    return only_channels and (channels is None or any(one.claims for one in channels))
 
 
 def _requirements(value: object) -> tuple[Requirement, ...]:
