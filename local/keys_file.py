@@ -13,7 +13,7 @@ from pathlib import Path
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
-from authorizer.hanko.fetch import JWKS_PATH, FetchFailed, HttpsClient
+from authorizer.hanko.fetch import JWKS_PATH, FetchFailed, FetchFailure, HttpsClient
 from authorizer.hanko.jwk import parse_keys
 from local.build import KEYS_FILE
 from local.command_line import CommandFailed, run
@@ -48,7 +48,10 @@ def fetch_keys(api_url: str, environ: Mapping[str, str], clock: Clock, file: Pat
     settings = Settings.from_env({**own, "HANKO_API_URL": api_url, "HANKO_AUDIENCE": "nobody"})
     fetch = HttpsClient(settings, clock).start(JWKS_PATH)
     body = fetch.result().body
-    number = len(parse_keys(body))
+    try:
+        number = len(parse_keys(body))
+    except ValueError:
+        raise FetchFailed(FetchFailure.CONTENT) from None
     origin = {"hanko_api_url": settings.api_url, "fetched_at": int(fetch.began.wall)}
     file.write_text(json.dumps({**origin, "keys": json.loads(body)["keys"]}, indent=2) + "\n")
     return number

@@ -1,32 +1,71 @@
-"""When to leave a failing server alone: after some failures in a row, for 1 to 30 seconds, then one attempt decides."""
+"""When not to ask Hanko: a circuit breaker for its failures, a cool-down for what callers can cause."""
 
+from authorizer.bounded import BoundedDict
 from authorizer.clock import Clock, Instant
 
 MAX_BACK_OFF_SECONDS = 30
+BURST = 4  # fetches that callers can cause at once
+MAX_REMEMBERED = 128  # key ids
 
 
 class CircuitBreaker:
     """Opens after `failure_threshold` failures in a row: for 1 s, then twice as long each time, at most 30 s."""
 
     def __init__(self, clock: Clock, failure_threshold: int) -> None:
-        """`failure_threshold` is 1 where already the first failure starts a pause."""
-        self._clock, self._patience = clock, failure_threshold
+        """With a `failure_threshold` of 1 the first failure opens it."""
+        self._clock, self._failure_threshold = clock, failure_threshold
         self._failures = 0
         self._failed_at: Instant | None = None
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._failures > 0
+
+    @property
     def is_open(self) -> bool:
         """Whether it is too early for another attempt."""
-        if self._failed_at is None or self._failures < self._patience:
+        if self._failed_at is None or self._failures < self._failure_threshold:
             return False
-        pause_seconds = min(1 << min(self._failures - self._patience, 5), MAX_BACK_OFF_SECONDS)
+        pause_seconds = min(1 << min(self._failures - self._failure_threshold, 5), MAX_BACK_OFF_SECONDS)
         return self._clock.seconds_since(self._failed_at) < pause_seconds
 
     def failed(self) -> None:
-        """An attempt failed just now."""
+        """Count a failed attempt."""
         self._failures += 1
         self._failed_at = self._clock.now()
 
     def succeeded(self) -> None:
-        """An attempt succeeded: whatever failed before is forgotten."""
+        """Forget all failures."""
         self._failures, self._failed_at = 0, None
+
+
+class CoolDown:
+    """Limits the fetches that callers can cause with a key id: a bucket of `BURST`, refilled by one per cool-down.
+
+    One key id takes at most one per cool-down, so that a single client cannot empty the bucket. If the bucket is
+    empty, its last fetch began less than a cool-down ago.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        """Start with a full bucket."""
+        self._clock, self._seconds = clock, seconds
+        self._left: float = BURST
+        self._counted_at = clock.now()
+        self._asked: BoundedDict[str, Instant] = BoundedDict(MAX_REMEMBERED)
+
+    def note(self, kid: str) -> None:
+        """A token with this key id has just waited for a fetch of another cause."""
+        self._asked[kid] = self._clock.now()
+
+    def take(self, kid: str) -> bool:
+        """Take a fetch for this key id; False if it had one within the cool-down, or if the bucket is empty."""
+        asked_at = self._asked.get(kid)
+        if asked_at is not None and self._clock.seconds_since(asked_at) < self._seconds:
+            return False
+        left = min(BURST, self._left + self._clock.seconds_since(self._counted_at) / self._seconds)
+        if left < 1:
+            return False
+        self._left, self._counted_at = left - 1, self._clock.now()
+        self.note(kid)
+        return True

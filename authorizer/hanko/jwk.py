@@ -1,50 +1,42 @@
-"""JSON Web Keys (RFC 7517): from the body of a JWK set to the public keys that are usable for RS256."""
+"""JSON Web Keys (RFC 7517): parses a JWK set into the public keys that are usable for RS256."""
 
 import re
 from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
-from authorizer.hanko.fetch import FetchFailed, FetchFailure
 from authorizer.hanko.strict_json import decode_base64url, parse_object
 
 # A UUID, or with AWS KMS as key store a key id, an ARN or an alias (Hanko: backend/crypto/jwk).
 KEY_ID = re.compile(r"[A-Za-z0-9._:/@+=-]{1,256}", re.ASCII)
-MAX_KEYS = 64
-MIN_KEY_BITS, MAX_KEY_BITS = 2048, 8192  # RFC 7518 section 3.3; above, verifying costs too much
+MIN_KEY_BITS, MAX_KEY_BITS = 2048, 8192  # RFC 7518 section 3.3; larger keys take too long to verify with
 MIN_EXPONENT, MAX_EXPONENT_BITS = 65537, 64  # NIST SP 800-56B; OpenSSL's own limit for long keys
 _PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 
 
 def parse_keys(body: bytes) -> dict[str, RSAPublicKey]:
-    """The usable keys of a body that is a JWK set.
-
-    Raises `FetchFailed(content)` when it is none, or has not one usable key.
-    """
-    try:
-        return parse_jwk_set(parse_object(body))
-    except ValueError:
-        raise FetchFailed(FetchFailure.CONTENT) from None
+    """`parse_jwk_set` for the body of an answer, whose size is its bound. Raises ValueError."""
+    return parse_jwk_set(parse_object(body))
 
 
 def parse_jwk_set(key_set: Mapping[str, object]) -> dict[str, RSAPublicKey]:
-    """The usable RS256 keys of a JWK set (RFC 7517), by key id. A bad key is passed over, the others stay.
+    """The usable RS256 keys of a JWK set (RFC 7517), by key id. A bad key is left out, the others stay.
 
-    Of more than `MAX_KEYS` the first count: Hanko puts the newest in front, and publishes all that it ever had.
+    All keys are read: Hanko publishes every key that it ever had, in no promised order.
 
-    Raises `FetchFailed(content)` when there is not one.
+    Raises ValueError if there is no set, or no usable key.
     """
     jwks = key_set.get("keys")
     if not isinstance(jwks, list):
-        raise FetchFailed(FetchFailure.CONTENT)
+        raise ValueError("not a JWK set")  # noqa: TRY004 - wrong input is a ValueError here
     keys: dict[str, RSAPublicKey] = {}
     ambiguous = set()
-    for kid, key in filter(None, map(_parse_key, jwks[:MAX_KEYS])):
+    for kid, key in filter(None, map(_parse_key, jwks)):
         if keys.setdefault(kid, key) != key:
-            ambiguous.add(kid)  # one key id, two keys: neither is to be trusted
+            ambiguous.add(kid)  # one key id, two keys: neither is trusted
     usable = {kid: key for kid, key in keys.items() if kid not in ambiguous}
     if not usable:
-        raise FetchFailed(FetchFailure.CONTENT)
+        raise ValueError("no usable key")
     return usable
 
 
@@ -80,7 +72,7 @@ def _public_key(modulus: int, exponent: int) -> RSAPublicKey:
 
 
 def _parse_integer(text: str) -> int:
-    """A Base64urlUInt (RFC 7518 section 2): big-endian, the fewest bytes possible."""
+    """A Base64urlUInt (RFC 7518 section 2): big-endian, in as few bytes as possible."""
     data = decode_base64url(text.encode("ascii"))
     if data[:1] == b"\0":
         raise ValueError("padded")

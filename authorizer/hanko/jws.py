@@ -35,7 +35,10 @@ class KeySource(Protocol):
     """What finds the key of a key id: `KeyCache`, or in a test a plain set of keys."""
 
     def find(self, kid: str) -> RSAPublicKey:
-        """The key, or an error of ours."""
+        """The key, or an `AuthorizerError`."""
+
+    def find_changed(self, kid: str, unfit: RSAPublicKey) -> RSAPublicKey:
+        """Another key under the same id, after a signature did not fit `unfit`, or an `AuthorizerError`."""
 
 
 class Payload(NamedTuple):
@@ -85,7 +88,11 @@ class SignatureVerifier:
         header, _, payload = signed.partition(b".")
         if compact.translate(None, BASE64URL) != b".." or not (header and payload and signature):
             raise Unauthenticated(Reason.TOKEN_MALFORMED)
-        _verify_signature(signed, signature, self._keys.find(_unverified_key_id(header)))
+        kid = _unverified_key_id(header)
+        key = self._keys.find(kid)
+        # Behind an alias of AWS KMS a key changes and keeps its id: the one in hand may be the old one.
+        if not _fits(key, signed, signature) and not _fits(self._keys.find_changed(kid, key), signed, signature):
+            raise Unauthenticated(Reason.SIGNATURE_INVALID)
         return payload
 
     def verify_members(self, members: dict[str, object], *, may_be_early: bool = False) -> Payload:
@@ -139,15 +146,19 @@ def _unverified_key_id(segment: bytes) -> str:
     return kid
 
 
-def _verify_signature(signed: bytes, segment: bytes, key: RSAPublicKey) -> None:
-    """RS256: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3), by OpenSSL, which raises what is not right."""
+def _fits(key: RSAPublicKey, signed: bytes, encoded: bytes) -> bool:
+    """Whether it is this key's RS256 signature: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3), by OpenSSL."""
     try:
-        signature = decode_unchecked(segment)
-        valid = len(signature) == (key.key_size + 7) // 8 and key.verify(signature, signed, _PADDING, _HASH) is None
-    except (ValueError, InvalidSignature):
-        valid = False
-    if not valid:
-        raise Unauthenticated(Reason.SIGNATURE_INVALID)
+        signature = decode_unchecked(encoded)
+    except ValueError:
+        raise Unauthenticated(Reason.SIGNATURE_INVALID) from None
+    if len(signature) != (key.key_size + 7) // 8:
+        return False
+    try:
+        key.verify(signature, signed, _PADDING, _HASH)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def is_uuid(value: object) -> TypeGuard[str]:

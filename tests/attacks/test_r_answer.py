@@ -206,8 +206,10 @@ class BrokenKeys:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def find(self, kid: str) -> rsa.RSAPublicKey:  # noqa: ARG002 - the name is the protocol's
+    def find(self, _kid: str, _unfit: rsa.RSAPublicKey | None = None) -> rsa.RSAPublicKey:
         raise self.error
+
+    find_changed = find
 
 
 @pytest.mark.parametrize(

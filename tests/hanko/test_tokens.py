@@ -49,6 +49,9 @@ class Keys:
             raise Unauthenticated(Reason.KEY_UNKNOWN)
         return self.keys[kid]
 
+    def find_changed(self, _kid: str, unfit: RSAPublicKey) -> RSAPublicKey:
+        return unfit
+
 
 def token(
     payload: Mapping[str, Any] | bytes | None = None, header: Mapping[str, Any] | None = None, key: int = 0
@@ -120,8 +123,10 @@ def test_the_key_is_asked_for_by_its_exact_id() -> None:
 
 def test_what_the_key_source_raises_passes() -> None:
     class Down:
-        def find(self, _kid: str) -> RSAPublicKey:
+        def find(self, _kid: str, _unfit: RSAPublicKey | None = None) -> RSAPublicKey:
             raise Unavailable(Reason.KEYS_UNAVAILABLE)
+
+        find_changed = find
 
     with pytest.raises(AuthorizerError) as caught:
         TokenVerifier(SETTINGS, Down(), Clock()).verify(token())
