@@ -5,17 +5,16 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 
-from authorizer.bounded import BoundedDict
-from authorizer.clock import Clock, Instant
+from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.model import CheckReport, Claims
 from authorizer.revocation.entry import session_subject, user_subject
 from authorizer.revocation.table import Client
+from authorizer.verdicts import Verdicts
 
 READ_ATTEMPTS = 2  # a connection kept through a freeze may be dead
 READ_AGAIN_SECONDS = 1  # no attempt begins later; where DynamoDB has several addresses, connecting may try each of them
-MAX_REMEMBERED = 1024
 _THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"}
 
 
@@ -25,9 +24,7 @@ class RevocationCheck:
     def __init__(self, settings: Settings, table: str, client: Client, clock: Clock) -> None:
         """Keep what every look-up needs."""
         self._table, self._client, self._clock = table, client, clock
-        self._cache_seconds = settings.revocation_cache_seconds
-        self._revoked: BoundedDict[tuple[str, str, float], None] = BoundedDict(MAX_REMEMBERED)
-        self._alive: BoundedDict[tuple[str, str, float], Instant] = BoundedDict(MAX_REMEMBERED)
+        self._verdicts = Verdicts(clock, settings.revocation_cache_seconds)
         self._checks, self._failure = 0, ""
 
     def check(self, claims: Claims, token: str) -> None:  # noqa: ARG002 - the table knows no tokens
@@ -35,15 +32,13 @@ class RevocationCheck:
 
         Raises `Unauthenticated(session_revoked)`, or `Unavailable(revocation_unchecked)` when it could not be read.
         """
-        known = (claims.session_id, claims.user_id, claims.issued_at)
-        if known in self._alive and self._clock.seconds_since(self._alive[known]) < self._cache_seconds:
-            return
-        asked_at = self._clock.now()  # what is written while the answer is on its way may not be in it
-        if known in self._revoked or self._is_revoked(claims):
-            self._revoked[known] = None  # for good: expired tokens do not get here
+        lives = self._verdicts.lives(claims)
+        if lives is None:
+            asked_at = self._clock.now()
+            lives = not self._is_revoked(claims)
+            self._verdicts.remember(claims, asked_at, lives=lives)
+        if not lives:
             raise Unauthenticated(Reason.SESSION_REVOKED)
-        if self._cache_seconds:
-            self._alive[known] = asked_at
 
     def take_report(self) -> CheckReport:
         """How often the table was asked since the last call, and why in vain."""

@@ -157,5 +157,5 @@ def test_v8_one_answer_too_many_logs_nobody_out(mode: str, make_sandbox: MakeSan
 
 def test_v7_allow_is_for_outages_and_not_for_bugs(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
     sandbox = make_sandbox(session_check="strict", session_on_outage="allow")
-    sandbox.session_checks[0]._answers = None  # type: ignore[assignment]  # noqa: SLF001 - a bug that nobody foresaw
+    sandbox.session_checks[0]._verdicts = None  # type: ignore[assignment]  # noqa: SLF001 - a bug that nobody foresaw
     assert fail(sandbox, live_token(hanko), "internal")["stack"][-1] == "AttributeError"

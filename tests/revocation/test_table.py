@@ -12,7 +12,7 @@ from sandbox import NOW, SESSION, USER, Json, MakeSettings, Time
 
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.model import CheckReport, Claims
-from authorizer.revocation.check import MAX_REMEMBERED, READ_ATTEMPTS, RevocationCheck
+from authorizer.revocation.check import READ_ATTEMPTS, RevocationCheck
 from authorizer.revocation.entry import Revocation, parse_revocation, session_subject, user_subject
 from authorizer.revocation.table import READ_SECONDS, connect
 from authorizer.revocation.writer import WRITE_PAUSES_SECONDS, DeadLetterQueue, RevocationWriter
@@ -454,21 +454,6 @@ def test_what_is_remembered_belongs_to_one_user(writer: RevocationWriter, cachin
     writer.write(Revocation(user_subject(USER), NOW, NOW + 43_200))
     assert passes(caching, CLAIMS._replace(user_id="0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a02"))
     assert revoked(caching)
-
-
-def test_memory_has_an_end_and_forgetting_means_asking(aws: Aws, caching: RevocationCheck) -> None:
-    item = {"subject": {"S": user_subject(USER)}, "issued_until": {"N": str(NOW)}}
-    aws.fail("BatchGetItem", answers(200, {"Responses": {TABLE: [item]}, "UnprocessedKeys": {}}))
-    for number in range(MAX_REMEMBERED + 1):
-        assert revoked(caching, CLAIMS._replace(session_id=str(number)))
-        assert passes(caching, CLAIMS._replace(session_id=str(number), issued_at=NOW + 1))
-    caching.take_report()
-    assert revoked(caching, CLAIMS._replace(session_id="1"))
-    assert passes(caching, CLAIMS._replace(session_id="1", issued_at=NOW + 1))
-    assert caching.take_report().checks == 0
-    assert revoked(caching, CLAIMS._replace(session_id="0"))
-    assert passes(caching, CLAIMS._replace(session_id="0", issued_at=NOW + 1))
-    assert caching.take_report().checks == 2
 
 
 # --- the client

@@ -1,0 +1,34 @@
+"""What the session checks remember: one memory for Hanko's answers and one for the revocation table's."""
+
+from authorizer.bounded import BoundedDict
+from authorizer.clock import Clock, Instant
+from authorizer.model import Claims
+
+MAX_REMEMBERED = 4096  # about 2 MB; beyond that the oldest verdicts are forgotten, and asked for again
+
+
+class Verdicts:
+    """Which sessions live, and which are over. A verdict belongs to one token: its session, user and time of issue.
+
+    A session that is over stays over, so that verdict has no age. Expired tokens do not get here.
+    """
+
+    def __init__(self, clock: Clock, max_age_seconds: float) -> None:
+        """A session that lives is remembered for `max_age_seconds`; with 0 it is not remembered."""
+        self._clock, self._max_age_seconds = clock, max_age_seconds
+        self._asked_at: BoundedDict[tuple[str, str, float], Instant | None] = BoundedDict(MAX_REMEMBERED)
+
+    def lives(self, claims: Claims) -> bool | None:
+        """Whether the session lives; None if that is not known, or was said too long ago."""
+        token = claims.session_id, claims.user_id, claims.issued_at
+        if token not in self._asked_at:
+            return None
+        asked_at = self._asked_at[token]
+        if asked_at is None:
+            return False
+        return True if self._clock.seconds_since(asked_at) < self._max_age_seconds else None
+
+    def remember(self, claims: Claims, asked_at: Instant, *, lives: bool) -> None:
+        """Keep a verdict, as old as its question: what happens while the answer is on its way may not be in it."""
+        if self._max_age_seconds or not lives:
+            self._asked_at[claims.session_id, claims.user_id, claims.issued_at] = asked_at if lives else None
