@@ -82,7 +82,8 @@ _FILE_PATH = r"(?=.{1,40}$)[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0
 _PARAMETER_PATH = r"(?=.{1,100}$)/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*"
 _URL = "an https URL without user, query or fragment (http only for loopback hosts and host.docker.internal)"
 _CLAIMS = (
-    "claim paths, comma-separated, each with =name if its key is reserved or shall differ (role, metadata.plan=plan)"
+    "claim paths, comma-separated, each with =name if its key is reserved or shall differ, and :json or :b64 behind it "
+    "for another form (role, metadata.plan=plan, groups=groups:json)"
 )
 
 

@@ -49,17 +49,19 @@ def decide(
         return Decision(Outcome.FORBIDDEN, error.reason)
     verdict = rules.evaluate(request, claims)
     context = build_context(claims, settings.context_claims, verdict.context_bytes)
-    context.update(verdict.unmet_rules)
+    context.values.update(verdict.unmet_rules)
     return Decision(
         Outcome.ALLOWED if verdict.reason is Reason.ALLOWED else Outcome.FORBIDDEN,
         verdict.reason,
         claims.user_id,
-        context,
+        context.values,
         verdict.rule,
         verdict.grant,
         _usage_key(claims, settings),
         verdict.stale,
         unchecked,
+        context.left_out,
+        context.replaced,
     )
 
 

@@ -52,7 +52,6 @@ class Reason(StrEnum):
     SETTINGS_INVALID = "settings_invalid"
     RULES_INVALID = "rules_invalid"
     ARN_INVALID = "arn_invalid"
-    CONTEXT_INVALID = "context_invalid"
     ANSWER_TOO_LARGE = "answer_too_large"
 
     # What becomes of a webhook: the three ends that are no error, then the errors in the order of their classes.

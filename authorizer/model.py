@@ -153,7 +153,8 @@ class Decision(NamedTuple):
 
     Outcome, reason and `rule` are about what was asked for; `grant` is about everything that could be. `usage_key` is
     the caller's API key of a usage plan; `session_unchecked` marks a session that was let pass only because
-    `HANKO_SESSION_ON_OUTAGE` says so.
+    `HANKO_SESSION_ON_OUTAGE` says so. `left_out` names what was too large for the context, `replaced_characters` counts
+    the control characters in it.
     """
 
     outcome: Outcome
@@ -165,6 +166,8 @@ class Decision(NamedTuple):
     usage_key: str = ""
     stale_rules: str = ""
     session_unchecked: bool = False
+    left_out: tuple[str, ...] = ()
+    replaced_characters: int = 0
 
     @property
     def allowed(self) -> bool:

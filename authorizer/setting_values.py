@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 CONTEXT_KEYS = ("user_id", "session_id", "email", "email_verified", "username", "amr", "issued_at", "expires_at")
+MAX_NAMES_CHARACTERS = 512  # so that ids, times and the names of all claims that were left out fit into any answer
 # Ours, and what API Gateway itself keeps under $context.authorizer, where "claims" always reads as null.
 RESERVED_CONTEXT_KEYS = frozenset(
-    (*CONTEXT_KEYS, "claims", "principalId", "reason", "rule", "property", "error", "latency", "status", "requestId")
-) | {"integrationLatency", "integrationStatus"}
+    (*CONTEXT_KEYS, "left_out", "reason", "rule", "claims", "principalId", "property", "error", "latency", "status")
+) | {"requestId", "integrationLatency", "integrationStatus"}
 
 _MAX_PORT = 65535
 _JWKS_PATH = "/.well-known/jwks.json"
@@ -30,11 +31,16 @@ class Secret:
         return self._text
 
 
+# How the backend receives a claim: as text where that is unambiguous, as JSON, as base64url of JSON.
+ClaimForm = Literal["", "json", "b64"]
+
+
 class ContextClaim(NamedTuple):
     """A claim that the deployer names for the backend: its path in the token, its key in the context."""
 
     path: tuple[str, ...]
     name: str
+    form: ClaimForm = ""
 
 
 class Proxy(NamedTuple):
@@ -131,16 +137,18 @@ def split_path(path: str) -> tuple[str, ...]:
 def parse_context_claims(value: str) -> tuple[ContextClaim, ...]:
     claims = []
     for item in filter(None, (item.strip() for item in value.split(","))):
-        match = re.fullmatch(r"([^\s.,=]+(?:\.[^\s.,=]+)*)(?:=(\w+))?", item, re.ASCII)
+        match = re.fullmatch(r"([^\s.,=]+(?:\.[^\s.,=]+)*)(?:=(\w+)(?::(json|b64))?)?", item, re.ASCII)
         if not match:
             raise ValueError("has an item that is not valid")
         path, name = match[1], match[2] or match[1].replace(".", "_")
         if not re.fullmatch(r"[A-Za-z_]\w{0,63}", name, re.ASCII):
             raise ValueError("has a claim that needs a name of letters, digits and _")
-        claims.append(ContextClaim(split_path(path), name))
+        claims.append(ContextClaim(split_path(path), name, cast("ClaimForm", match[3] or "")))
     names = [claim.name for claim in claims]
     if len(set(names)) < len(names) or RESERVED_CONTEXT_KEYS.intersection(names):
         raise ValueError("has a name that is reserved or used twice")
+    if sum(map(len, names)) > MAX_NAMES_CHARACTERS:
+        raise ValueError(f"has names of more than {MAX_NAMES_CHARACTERS} characters together")
     return tuple(claims)
 
 

@@ -37,14 +37,13 @@ _FAULT = {
 _FAULT_BY_REASON = {
     Reason.INTERNAL: "authorizer",
     Reason.KEY_UNCHECKED: "caller",
-    Reason.CONTEXT_INVALID: "caller",
     Reason.REVOCATION_UNCHECKED: "aws",
     Reason.REVOCATION_QUEUED: "aws",
     Reason.REVOCATION_UNWRITTEN: "aws",
     Reason.RULES_UNAVAILABLE: "aws",
 }
-# Anybody can send unknown key ids, and users can write long names: what that causes is counted away from the alarms.
-_METRIC_BY_REASON = {Reason.KEY_UNCHECKED: "KeyUnchecked", Reason.CONTEXT_INVALID: "ContextInvalid"}
+# Anybody can send unknown key ids: what that causes is counted away from the alarms.
+_METRIC_BY_REASON = {Reason.KEY_UNCHECKED: "KeyUnchecked"}
 _LEVEL = {
     Outcome.ALLOWED: "INFO",
     Outcome.RECEIVED: "INFO",
@@ -134,6 +133,7 @@ class Telemetry:
         if decision.session_unchecked:
             line.append('"session_unchecked":true')
             metrics["SessionUnchecked"] = 1
+        _add_context(line, metrics, decision)
         self._writer.write(decision.outcome, decision.reason, origin, line, metrics)
 
     def write_webhook(self, record: WebhookRecord, status: int, keys: KeyReport) -> None:
@@ -253,6 +253,16 @@ def _add(line: list[str], name: str, text: str | None) -> None:
     """Add a member to a log line, unless there is nothing to say."""
     if text:
         line.append(f'"{name}":{_quoted(text)}')
+
+
+def _add_context(line: list[str], metrics: Metrics, decision: Decision) -> None:
+    """What could not be passed on as it is: the keys that were left out, which the deployer chose, and a number."""
+    if decision.left_out:
+        _add(line, "context_left_out", " ".join(decision.left_out))
+        metrics["ContextLeftOut"] = 1
+    if decision.replaced_characters:
+        line.append(f'"context_replaced":{decision.replaced_characters}')
+        metrics["ContextReplaced"] = 1
 
 
 def _add_check(line: list[str], metrics: Metrics, check: CheckReport) -> None:

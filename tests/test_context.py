@@ -1,30 +1,32 @@
 """Claims → the flat, bounded map that the backend receives, as full literals."""
 
+import base64
+import json
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
-from authorizer.context import build_context
-from authorizer.errors import Misconfigured, Reason
+from authorizer.context import Context, build_context
 from authorizer.model import MAX_CONTEXT_BYTES, Claims, ContextValue
-from authorizer.setting_values import ContextClaim
+from authorizer.setting_values import MAX_NAMES_CHARACTERS, ClaimForm, ContextClaim
 
 USER_ID = "3f1f8bd5-9b8e-4b4f-8a39-4b1f5d0c6f52"
 SESSION_ID = "9d6c1e0a-6d4c-4c0e-9f0e-0a3d3ff3b1c7"
 ALWAYS = {"user_id": USER_ID, "session_id": SESSION_ID, "issued_at": 1_800_000_000, "expires_at": 1_800_043_200}
 
 
-def context(payload: dict[str, Any], **names: str) -> dict[str, ContextValue]:
+def built(payload: dict[str, Any], form: ClaimForm = "", max_bytes: int = MAX_CONTEXT_BYTES, **names: str) -> Context:
     """The context; `names` says which path of the payload goes under which name."""
-    extra = [ContextClaim(tuple(path.split(".")), name) for name, path in names.items()]
-    return build_context(Claims(USER_ID, SESSION_ID, 1_800_000_000, 1_800_043_200, payload), extra)
+    extra = [ContextClaim(tuple(path.split(".")), name, form) for name, path in names.items()]
+    return build_context(Claims(USER_ID, SESSION_ID, 1_800_000_000, 1_800_043_200, payload), extra, max_bytes)
 
 
-def refused(payload: dict[str, Any], **names: str) -> bool:
-    with pytest.raises(Misconfigured) as caught:
-        context(payload, **names)
-    assert str(caught.value) == "context_invalid"
-    return caught.value.reason is Reason.CONTEXT_INVALID
+def context(payload: dict[str, Any], form: ClaimForm = "", **names: str) -> dict[str, ContextValue]:
+    """The values, where nothing had to be changed."""
+    made = built(payload, form, MAX_CONTEXT_BYTES, **names)
+    assert (made.left_out, made.replaced) == ((), 0)
+    return made.values
 
 
 def test_a_session_with_everything() -> None:
@@ -51,9 +53,9 @@ def test_what_the_token_does_not_hold_is_left_out() -> None:
 
 
 def test_times_are_whole_seconds() -> None:
-    built = build_context(Claims(USER_ID, SESSION_ID, 1_800_000_000.9, 1_800_043_200.9, {}), [])
-    assert (built["issued_at"], built["expires_at"]) == (1_800_000_000, 1_800_043_200)
-    assert {type(built["issued_at"]), type(built["expires_at"])} == {int}
+    values = build_context(Claims(USER_ID, SESSION_ID, 1_800_000_000.9, 1_800_043_200.9, {}), []).values
+    assert (values["issued_at"], values["expires_at"]) == (1_800_000_000, 1_800_043_200)
+    assert {type(values["issued_at"]), type(values["expires_at"])} == {int}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,7 @@ def test_times_are_whole_seconds() -> None:
         ({"is_verified": True}, {}),
         ({"address": None, "is_verified": True}, {}),
         ({"address": ["a@example.com"]}, {}),
+        ({"address": "", "is_verified": True}, {}),
         ("a@example.com", {}),
         (None, {}),
         ([], {}),
@@ -76,7 +79,7 @@ def test_an_address_is_verified_only_if_hanko_says_so(email: object, expected: d
     assert context({"email": email}) == ALWAYS | expected
 
 
-@pytest.mark.parametrize("username", [None, 7, True, ["x"], {"x": "y"}])
+@pytest.mark.parametrize("username", [None, "", 7, True, ["x"], {"x": "y"}])
 def test_a_username_is_text(username: object) -> None:
     assert context({"username": username}) == ALWAYS
 
@@ -101,7 +104,6 @@ def test_amr_is_a_list_of_words(amr: object, expected: dict[str, object]) -> Non
     ("value", "shown"),
     [
         ("admin", "admin"),
-        ("", ""),
         ("two words", "two words"),
         (7, 7),
         (-0.5, -0.5),
@@ -111,6 +113,16 @@ def test_amr_is_a_list_of_words(amr: object, expected: dict[str, object]) -> Non
         (["a", "b"], "a b"),
         ([], ""),
         (["é"], "é"),
+        (["Domain Users"], '["Domain Users"]'),
+        (["Domain Users", "b"], '["Domain Users","b"]'),
+        (["a", ""], '["a",""]'),
+        ([""], '[""]'),
+        (["a\u00a0b"], '["a\u00a0b"]'),
+        (["a\n"], '["a\\n"]'),
+        (["a\0"], '["a\\u0000"]'),
+        (["a\x7f"], '["a\\u007f"]'),
+        (['["a', 'b"]'], '["[\\"a","b\\"]"]'),
+        (['{"a":1}'], '["{\\"a\\":1}"]'),
         ([1, 2], "[1,2]"),
         (["a", 1], '["a",1]'),
         ([None], "[null]"),
@@ -120,9 +132,9 @@ def test_amr_is_a_list_of_words(amr: object, expected: dict[str, object]) -> Non
     ],
 )
 def test_a_named_claim_becomes_flat(value: object, shown: object) -> None:
-    built = context({"role": value}, role="role")
-    assert built == {**ALWAYS, "role": shown}
-    assert type(built["role"]) is type(shown)
+    values = context({"role": value}, role="role")
+    assert values == {**ALWAYS, "role": shown}
+    assert type(values["role"]) is type(shown)
 
 
 def test_a_claim_can_lie_deep_and_have_another_name() -> None:
@@ -140,25 +152,74 @@ def test_a_path_that_leads_nowhere_is_left_out(a: object) -> None:
     assert context({"a": a}, x="a.b") == ALWAYS
 
 
-@pytest.mark.parametrize("word", ["", " ", "a b", "a\tb", "a\n", "\u00a0", "a\u2003b", "\u001f"])
-def test_a_word_cannot_pass_for_two(word: str) -> None:
-    assert refused({"roles": ["user", word]}, roles="roles")
-    assert refused({"amr": [word]})
+@pytest.mark.parametrize("form", ["", "json", "b64"])
+def test_an_empty_text_is_an_absent_claim(form: ClaimForm) -> None:
+    """Hanko renders a missing custom claim as an empty text."""
+    assert context({"role": ""}, form, role="role") == ALWAYS
+
+
+@pytest.mark.parametrize(
+    "value", ["text", "", 7, 2.5, True, False, [], ["a"], ["Domain Users", ""], ["\n\x7f\0"], {"a": [None]}, 'say "é"']
+)
+def test_json_and_base64_lose_nothing_not_even_the_type(value: object) -> None:
+    if value == "":
+        value = [value]
+    as_json, as_base64 = (context({"x": value}, form, x="x")["x"] for form in FORMS)
+    assert isinstance(as_json, str)
+    assert isinstance(as_base64, str)
+    assert json.loads(as_json) == value
+    assert as_json.isprintable()
+    assert set(as_base64) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    assert base64.urlsafe_b64decode(as_base64 + "=" * (-len(as_base64) % 4)).decode() == as_json
+
+
+FORMS: tuple[ClaimForm, ...] = ("json", "b64")
+
+
+def test_base64_is_that_of_urls() -> None:
+    assert context({"x": "??>>"}, "b64", x="x")["x"] == base64.urlsafe_b64encode(b'"??>>"').decode().rstrip("=")
+    assert context({"x": "a?~?"}, "b64", x="x")["x"] == "ImE_fj8i"
+
+
+@pytest.mark.parametrize(
+    ("amr", "shown"),
+    [
+        (["ext:My IdP"], "ext:My%20IdP"),
+        (["pwd", "ext:a\tb\n"], "pwd ext:a%09b%0A"),
+        (["ext:https://idp.example.com/a%20b"], "ext:https://idp.example.com/a%2520b"),
+        (["ext:\u00a0\u2003"], "ext:%C2%A0%E2%80%83"),
+        (["ext:\0\x7f"], "ext:%00%7F"),
+        (["", "pwd", ""], "pwd"),
+        ([""], ""),
+        (["ext:Zoë"], "ext:Zoë"),
+    ],
+)
+def test_a_login_with_white_space_is_one_word(amr: list[str], shown: str) -> None:
+    """A SAML issuer is any text. Decoded again, each word is what Hanko said."""
+    assert context({"amr": amr}) == {**ALWAYS, "amr": shown}
+    assert [unquote(word) for word in shown.split()] == [word for word in amr if word]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\rX-Admin: true", "\0", "a\tb", "\x1f", "\x7f"])
-def test_control_characters_do_not_reach_the_backend(text: str) -> None:
+def test_control_characters_are_replaced_and_counted(text: str) -> None:
     """Where the context becomes a header, a line end would begin another one."""
-    assert refused({"username": text})
-    assert refused({"email": {"address": text}})
-    assert refused({"role": text}, role="role")
-    assert refused({"roles": [text]}, roles="roles")
-    assert refused({"amr": [text]})
+    controls = sum(one < " " or one == "\x7f" for one in text)
+    shown = "".join("\ufffd" if one < " " or one == "\x7f" else one for one in text)
+    payload = {"username": text, "email": {"address": text}, "role": text}
+    made = built(payload, role="role")
+    assert made == (
+        {**ALWAYS, "username": shown, "email": shown, "email_verified": False, "role": shown},
+        (),
+        3 * controls,
+    )
+
+
+def test_what_is_unprintable_but_no_control_character_stays() -> None:
+    assert context({"username": "a\u00a0b\u200bc\u0085"})["username"] == "a\u00a0b\u200bc\u0085"
 
 
 def test_in_json_control_characters_are_escaped() -> None:
-    assert context({"role": {"a": "b\n"}}, role="role")["role"] == '{"a":"b\\n"}'
-    assert refused({"role": {"a": "b\x7f"}}, role="role")  # JSON itself does not escape this one
+    assert context({"role": {"a": "b\n\x7f"}}, role="role")["role"] == '{"a":"b\\n\\u007f"}'
 
 
 def test_a_claim_of_the_token_never_shadows_a_key_of_ours() -> None:
@@ -166,16 +227,42 @@ def test_a_claim_of_the_token_never_shadows_a_key_of_ours() -> None:
     assert context(payload) == ALWAYS
 
 
-def test_four_kib_fit_and_one_byte_more_is_refused() -> None:
+# --- what is too large
+
+SKELETON = len(json.dumps({**ALWAYS, "x": ""}))  # as Lambda's runtime writes it
+
+
+def test_four_kib_fit_and_one_byte_more_is_left_out() -> None:
     assert MAX_CONTEXT_BYTES == 4096
-    # {"user_id":"…","session_id":"…","issued_at":…,"expires_at":…,"x":""} has 156 bytes
-    fits = "x" * (4096 - 156)
+    fits = "x" * (4096 - SKELETON)
     assert context({"x": fits}, x="x")["x"] == fits
-    assert refused({"x": fits + "x"}, x="x")
+    assert built({"x": fits + "x"}, x="x") == ({**ALWAYS, "left_out": "x"}, ("x",), 0)
 
 
-def test_bytes_are_counted_and_not_characters() -> None:
-    assert context({"x": "é" * 1900}, x="x")
-    assert refused({"x": "é" * 2000}, x="x")
-    assert refused({"username": "😀" * 1024})
-    assert refused({"username": '"' * 2000})  # escaped, each has two
+@pytest.mark.parametrize("text", ["é" * 2000, "\U0001f600" * 1024, '"' * 2000])
+def test_bytes_are_counted_as_they_are_sent_and_not_characters(text: str) -> None:
+    assert built({"username": text}).left_out == ("username",)
+    assert context({"username": text[:900]})
+
+
+def test_the_largest_values_go_first_and_only_as_many_as_must() -> None:
+    payload = {"a": "a" * 3000, "b": "b" * 2000, "c": "c" * 1000, "role": "admin", "username": "u" * 2500}
+    made = built(payload, a="a", b="b", c="c", role="role")
+    assert made.left_out == ("a", "username")
+    assert made.values == {**ALWAYS, "left_out": "a username", "b": "b" * 2000, "c": "c" * 1000, "role": "admin"}
+
+
+def test_no_user_can_push_out_a_small_claim_with_a_long_name() -> None:
+    """A backend may look for a claim that the deployer sets, such as a ban."""
+    payload = {"username": "u" * 9000, "banned": True}
+    assert built(payload, banned="banned").values == {**ALWAYS, "left_out": "username", "banned": True}
+
+
+def test_ids_and_times_stay_whatever_is_left_out() -> None:
+    names = [f"{number:02}{'n' * 62}" for number in range(MAX_NAMES_CHARACTERS // 64)]
+    payload: dict[str, Any] = dict.fromkeys(names, "x" * 5000)
+    payload |= {"username": "u" * 5000, "amr": ["a" * 5000], "email": {"address": "e" * 5000}}
+    made = built(payload, "", 1024, **{name: name for name in names})
+    assert made.values.keys() == {*ALWAYS, "email_verified", "left_out"}
+    assert len(json.dumps(made.values)) <= 1024
+    assert built(payload, max_bytes=0).values.keys() == {*ALWAYS, "left_out"}

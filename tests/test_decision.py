@@ -57,7 +57,7 @@ def test_what_we_know_to_be_refused_is_a_denying_decision(
     assert not decision.allowed
 
 
-@pytest.mark.parametrize("error", [Unavailable(Reason.KEYS_UNAVAILABLE), Misconfigured(Reason.CONTEXT_INVALID)])
+@pytest.mark.parametrize("error", [Unavailable(Reason.KEYS_UNAVAILABLE), Misconfigured(Reason.RULES_INVALID)])
 def test_what_is_no_answer_passes(hanko: StandInHanko, error: AuthorizerError) -> None:
     with pytest.raises(type(error)) as caught:
         decided(hanko.mint(), error)

@@ -219,7 +219,7 @@ def assert_recorded(sandbox: Sandbox, request: Json, outcome: str, reason: str, 
 
 
 def metric_record(kind: str, outcome: str, reason: str, keys: Json) -> Json:
-    name = {"key_unchecked": "KeyUnchecked", "context_invalid": "ContextInvalid"}.get(reason, outcome.title())
+    name = {"key_unchecked": "KeyUnchecked"}.get(reason, outcome.title())
     metrics = [(name, "Count", [1.0]), ("Duration", "Milliseconds", [ANY])]
     if "key_set_age_seconds" in keys:
         metrics += [("KeySetAge", "Seconds", [float(keys["key_set_age_seconds"])])]
@@ -233,6 +233,9 @@ def metric_record(kind: str, outcome: str, reason: str, keys: Json) -> Json:
         metrics += [("SessionChecks", "Count", [float(asks)]), ("SessionFailures", "Count", [failures])]
     if "session_unchecked" in keys:
         metrics += [("SessionUnchecked", "Count", [1.0])]
+    for member, metric in (("context_left_out", "ContextLeftOut"), ("context_replaced", "ContextReplaced")):
+        if member in keys:
+            metrics += [(metric, "Count", [1.0])]
     definition = {
         "Namespace": "HankoAuthorizer",
         "Dimensions": [["service"]],
@@ -444,11 +447,22 @@ def test_arn_invalid(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko)
 
 
 @every_kind
-def test_context_invalid(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
-    sandbox = sandbox_for(kind, make_sandbox, context_claims="about")
-    token = session_token(hanko, about="x" * 4096)
-    assert answer_of(sandbox, event_with(kind.shape, token)) == UNAVAILABLE
-    assert_recorded(sandbox, kind.log, "misconfigured", "context_invalid", FETCHED, fault="caller")
+def test_no_users_own_data_keeps_them_out(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = sandbox_for(kind, make_sandbox, context_claims="about,groups,groups=all:json,groups=safe:b64,none")
+    claims = {
+        "amr": ["ext:My IdP"],
+        "username": "a\nb",
+        "groups": ["Domain Users", ""],
+        "none": "",
+        "about": "x" * 4096,
+    }
+    changed = {"amr": "ext:My%20IdP", "username": "a\ufffdb", "left_out": "about"}
+    changed |= {"groups": '["Domain Users",""]', "all": '["Domain Users",""]', "safe": "WyJEb21haW4gVXNlcnMiLCIiXQ"}
+    key = next(name for name in ("context", "resolverContext", "handlerContext") if name in kind.allowed)
+    answer = answer_of(sandbox, event_with(kind.shape, session_token(hanko, **claims)))
+    assert answer == {**kind.allowed, key: {**kind.allowed[key], **changed}}
+    more = {"context_left_out": "about", "context_replaced": 1}
+    assert_recorded(sandbox, kind.log, "allowed", "allowed", FETCHED, user=USER_HASH, **more)
 
 
 # --- rules: what the caller may call, for every kind
@@ -815,7 +829,8 @@ API_URL = "an https URL without user, query or fragment (http only for loopback 
 AUDIENCE = "one audience or more, comma-separated, of visible ASCII characters"
 VISIBLE = "1 to 512 visible ASCII characters, or empty"
 CLAIMS = (
-    "claim paths, comma-separated, each with =name if its key is reserved or shall differ (role, metadata.plan=plan)"
+    "claim paths, comma-separated, each with =name if its key is reserved or shall differ, "
+    "and :json or :b64 behind it for another form (role, metadata.plan=plan, groups=groups:json)"
 )
 MISTAKES = [
     ("HANKO_API_URL", None, f"is missing: it must be {API_URL}"),

@@ -35,7 +35,7 @@ IMPORTS: dict[str, set[str]] = {
     "authorizer.bounded": set(),
     "authorizer.clock": set(),
     "authorizer.config": {"errors", "mistakes", "setting_values"},
-    "authorizer.context": {"errors", "model", "setting_values"},
+    "authorizer.context": {"model", "setting_values"},
     "authorizer.credentials": {"config", "errors", "model"},
     "authorizer.decision": {"config", "context", "credentials", "errors", "hanko.tokens", "model", "rules.source"},
     "authorizer.errors": set(),

@@ -7,6 +7,7 @@ import re
 import string
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from aws import Aws
@@ -21,7 +22,7 @@ from authorizer.errors import AuthorizerError, Misconfigured, Reason
 from authorizer.gateway.iam import parse_arn, policy
 from authorizer.hanko.strict_json import MAX_INTEGER_DIGITS, MAX_NESTING, decode_base64url, parse_object
 from authorizer.model import MAX_CONTEXT_BYTES, Claims, CredentialSources, Decision, EventKind, Grant, Outcome, Request
-from authorizer.setting_values import ContextClaim
+from authorizer.setting_values import ClaimForm, ContextClaim
 from local.hanko import StandInHanko
 from local.hanko.keys import b64
 from local.sign import SHAPES, event_with
@@ -463,21 +464,33 @@ def test_a_policy_never_echoes_the_path(path: str) -> None:
 @given(
     payload=st.dictionaries(st.sampled_from(["email", "username", "amr", "a", "b"]), any_json | st.just("x" * 5000)),
     paths_=st.lists(st.lists(st.sampled_from(["a", "b", "address"]), min_size=1, max_size=3), max_size=3),
+    form=st.sampled_from(["", "json", "b64"]),
 )
-def test_a_context_is_flat_and_bounded_or_a_clear_error(payload: Json, paths_: list[list[str]]) -> None:
+def test_a_context_is_flat_and_bounded_whatever_the_token_says(
+    payload: Json, paths_: list[list[str]], form: ClaimForm
+) -> None:
     payload = json.loads(json.dumps(payload).encode().replace(b"\\ud", b"\\u0"))  # tokens hold no lone surrogates
-    extra = [ContextClaim(tuple(path), f"claim_{number}") for number, path in enumerate(paths_)]
-    with suppress(Misconfigured):
-        context = build_context(Claims(USER_ID, SESSION_ID, 1.5, 2.5, payload), extra)
-        assert is_flat(context)
-        assert not any(re.search(r"[\x00-\x1f\x7f]", str(value)) for value in context.values())
-        assert context.keys() <= {
-            *("user_id", "session_id", "email", "email_verified", "username", "amr", "issued_at", "expires_at"),
-            *(claim.name for claim in extra),
-        }
-        assert (context["user_id"], context["session_id"]) == (USER_ID, SESSION_ID)
-        text = json.dumps(context, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        assert len(text.encode()) <= MAX_CONTEXT_BYTES
+    extra = [ContextClaim(tuple(path), f"claim_{number}", form) for number, path in enumerate(paths_)]
+    context, left_out, _ = build_context(Claims(USER_ID, SESSION_ID, 1.5, 2.5, payload), extra)
+    assert is_flat(context)
+    assert not any(re.search(r"[\x00-\x1f\x7f]", str(value)) for value in context.values())
+    fixed = {"user_id", "session_id", "email", "email_verified", "username", "amr", "issued_at", "expires_at"}
+    assert context.keys() <= {*fixed, *(claim.name for claim in extra), *(["left_out"] if left_out else [])}
+    assert (context["user_id"], context["session_id"]) == (USER_ID, SESSION_ID)
+    assert len(json.dumps(context, ensure_ascii=False, allow_nan=False).encode()) <= MAX_CONTEXT_BYTES
+
+
+words = st.text(st.sampled_from('ab %[{"]\\\n\x7f\u00a0\u00e9'), max_size=4)
+
+
+@HERE
+@given(groups=st.lists(words, max_size=4), amr=st.lists(words, max_size=4))
+def test_no_two_lists_of_a_user_look_the_same_to_the_backend(groups: list[str], amr: list[str]) -> None:
+    extra = [ContextClaim(("groups",), "groups")]
+    context = build_context(Claims(USER_ID, SESSION_ID, 1.5, 2.5, {"groups": groups, "amr": amr}), extra).values
+    shown, logins = str(context["groups"]), str(context["amr"])
+    assert (json.loads(shown) if shown.startswith("[") else shown.split()) == groups
+    assert [unquote(word) for word in logins.split()] == [word for word in amr if word]
 
 
 VARIABLES = [

@@ -129,7 +129,6 @@ def test_an_allowed_request_as_a_whole(write: Write) -> None:
         (Decision(Outcome.UNAVAILABLE, Reason.SESSION_UNCHECKED), "ERROR", "hanko", "Unavailable"),
         (Decision(Outcome.UNAVAILABLE, Reason.REVOCATION_UNCHECKED), "ERROR", "aws", "Unavailable"),
         (Decision(Outcome.MISCONFIGURED, Reason.ARN_INVALID), "ERROR", "deployment", "Misconfigured"),
-        (Decision(Outcome.MISCONFIGURED, Reason.CONTEXT_INVALID), "ERROR", "caller", "ContextInvalid"),
     ],
 )
 def test_every_outcome_has_a_level_a_fault_and_a_metric(

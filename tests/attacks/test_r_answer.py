@@ -1,6 +1,8 @@
 """R: the answer: policy, context and failure."""
 
 import json
+import re
+from urllib.parse import unquote
 
 import pytest
 from attacks.forging import (
@@ -156,10 +158,13 @@ def test_r8_h3_a_user_does_not_choose_the_type_of_a_context_value(
 
 @pytest.mark.parametrize("amr", [["passkey totp"], ["passkey", ""], ["a\tb"], ["a\u2003b"], ["\n"]], ids=ascii)
 def test_r8_a_list_cannot_be_lengthened_from_inside_a_word(
-    amr: list[str], sandbox: Sandbox, hanko: StandInHanko
+    amr: list[str], make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
     """R8: "passkey totp" as one word would read as two ways of logging in."""
-    fail(sandbox, forge(hanko, claims={"amr": amr}), "context_invalid")
+    sandbox = make_sandbox(context_claims="groups")
+    context = allow(sandbox, forge(hanko, claims={"amr": amr, "groups": amr}))
+    assert [unquote(word) for word in context["amr"].split()] == [word for word in amr if word]
+    assert json.loads(context["groups"]) == amr
 
 
 @pytest.mark.parametrize("control", ["\0", "\n", "\r\n", "\t", "\x1b[2J", "\x7f"], ids=ascii)
@@ -170,17 +175,22 @@ def test_r8_no_control_character_reaches_the_backend(
     """R8, H3: a backend that gets the context as headers would take a line end for the start of another header."""
     sandbox = make_sandbox(context_claims="about")
     text = f"x{control}X-Role: admin"
-    fail(sandbox, forge(hanko, claims={claim: text}), "context_invalid")
-    fail(sandbox, forge(hanko, claims={"email": {"address": text, "is_verified": True}}), "context_invalid")
+    for claims in ({claim: text}, {"email": {"address": text, "is_verified": True}}):
+        context = allow(sandbox, forge(hanko, claims=claims))
+        assert not any(re.search(r"[\x00-\x1f\x7f]", str(value)) for value in context.values())
+        assert any("\ufffd" in str(value) for value in context.values())
 
 
-def test_r8_a_context_too_large_fails_and_is_never_cut(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
-    """R8: what a user fills up is their own failure; a cut context would let them drop what comes last."""
+def test_r8_a_context_too_large_loses_what_makes_it_large_and_says_so(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    """R8: a user fills up the context, but pushes nothing out of it that is smaller than what they fill it with."""
     sandbox = make_sandbox(context_claims="about,role")
     context = allow(sandbox, forge(hanko, claims={"about": "é" * 1800, "role": "user"}))
-    assert context["role"] == "user"
+    assert (context["role"], "left_out" in context) == ("user", False)
     for about in ("€" * 1400, "x" * 4096, ["x"] * 2048, {"x": "x" * 4096}):
-        fail(sandbox, forge(hanko, claims={"about": about, "role": "user"}), "context_invalid")
+        context = allow(sandbox, forge(hanko, claims={"about": about, "role": "user"}))
+        assert (context["role"], context["left_out"], "about" in context) == ("user", "about", False)
 
 
 @pytest.mark.parametrize(
