@@ -11,8 +11,10 @@ READY := $(VENV)/ready
 UV_SYNC := $(VENV)/bin/uv pip sync --quiet --require-hashes
 OR_OFFLINE = || { echo "make setup: packages could not be installed. Without a network? Try again later."; exit 1; }
 ENV ?= dev
-RULES ?= rules.toml
 PORT ?= 8700
+# For what has rules of its own to show: RULES only if it was given.
+OWN_RULES := $(if $(filter command environment,$(firstword $(origin RULES))),--rules $(RULES))
+RULES ?= rules.toml
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
@@ -42,7 +44,7 @@ lock: $(READY) ## Write the locks again after a change of a group in pyproject.t
 	@$(PYTHON) -m local.lock $(if $(UPGRADE),--upgrade)
 
 demo: $(READY) ## Deploy into a local AWS, send real requests, print what came back
-	@$(PYTHON) -m local.demo
+	@$(PYTHON) -m local.demo $(OWN_RULES)
 
 test: $(READY) ## Run all tests, with the branch coverage of authorizer/
 	$(VENV)/bin/coverage run -m pytest
@@ -77,7 +79,7 @@ invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=... 
 	@RULES=$(RULES) $(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
 
 local: $(READY) ## Bring up a local AWS with everything deployed, until Ctrl-C
-	@$(PYTHON) -m local.serve
+	@$(PYTHON) -m local.serve $(OWN_RULES)
 
 bench: $(READY) ## Measure ours beside the peers; one section, or all ## [ONLY=cold]
 	$(PYTHON) -m benchmarks $(ONLY)

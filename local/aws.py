@@ -23,11 +23,11 @@ import boto3
 
 from local.background import Background, free_port
 from local.build import ROOT
+from local.command_line import CommandFailed
 from local.runtime import EXECUTION_ENV
 
-START_SECONDS = 30
-POLL_SECONDS = 0.05
 REGION = "eu-west-1"
+EXAMPLE_RULES = "examples/rules.toml"
 PROGRAMS = Path(sys.executable).parent  # sam lies beside the interpreter, on PATH or not
 MINISTACK = Path(sys.prefix) / "ministack" / "bin" / "ministack"  # in an environment of its own: see the Makefile
 
@@ -35,7 +35,11 @@ MINISTACK = Path(sys.prefix) / "ministack" / "bin" / "ministack"  # in an enviro
 class LocalAws(Background):
     """MiniStack on a free loopback port, as a context manager. Stacks may be deployed from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: str = EXAMPLE_RULES) -> None:
+        """`rules` is the file that goes into every artifact that is built here."""
+        rules_file = ROOT / rules
+        if not rules_file.is_file():
+            raise CommandFailed(f"RULES={rules}: there is no such file")
         super().__init__()
         self._built: dict[Path, Path] = {}
         self._building = threading.Lock()
@@ -49,7 +53,7 @@ class LocalAws(Background):
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CONFIG_FILE": str(self.folder / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"),
-            "RULES": "examples/rules.toml",  # what the build puts into the authorizer
+            "RULES": str(rules_file),
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": "0.2",
             "TMPDIR": str(self.folder),
@@ -108,9 +112,10 @@ class LocalAws(Background):
             [PROGRAMS / "sam", command, "--config-file", ROOT / "samconfig.toml", "--config-env", "local", *options],
             env={**environment, **self.environment, "BUILD_TARGET": "host"},
             cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            process_group=self.process_group,
         )  # fmt: skip
         if result.returncode:
-            raise RuntimeError(f"sam {command} failed:\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
+            raise CommandFailed(f"sam {command} failed:\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients' methods at run time
         """A boto3 client of the local AWS, made once."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -11,18 +12,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from local.command_line import CommandFailed
+
 START_SECONDS = 30
+STOP_SECONDS = 5
 POLL_SECONDS = 0.01
+# Waits for the end of its input, which is the end of this process however it comes. "stopped" says that all was ended.
+GUARD = 'read -r word || { kill -s KILL -- "-$1"; rm -rf -- "$2"; }'
 
 
 class Background(ABC):
     """Subclasses say what to start (`_command`, `_environment`, `_working_folder`) and when it is up (`_answers`)."""
 
     def __init__(self) -> None:
-        """`folder` is the program's own, and goes with it; what it prints is in the file `log_file`."""
+        """Make the program's own folder, which goes with it. What it prints is in the file `log_file`."""
         self.folder = Path(tempfile.mkdtemp(prefix=f"{type(self).__name__.lower()}-"))
         self.log_file = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
     def _command(self) -> Sequence[str]: ...
@@ -38,15 +45,22 @@ class Background(ABC):
     def _answers(self) -> bool:
         """Whether it is up. An OSError means no."""
 
+    @property
+    def process_group(self) -> int:
+        """What belongs to the program and ends with it. Ctrl-C in a terminal does not reach it."""
+        if self._process is None:
+            raise RuntimeError("not started")
+        return self._process.pid
+
     def __enter__(self) -> Self:
         """Start the program and wait until it answers."""
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command(), cwd=self._working_folder(), env=self._environment(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,  # so that Ctrl-C reaches us alone, and what it starts ends with it
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
             )  # fmt: skip
         try:
+            self._guard = start_guard(self.process_group, self.folder)
             self._wait(self._process)
         except BaseException:
             self.stop()
@@ -61,6 +75,9 @@ class Background(ABC):
         if self._process:
             end_process_group(self._process)
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._guard:
+            self._guard.communicate(b"stopped\n")
+            self._guard = None
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -70,9 +87,16 @@ class Background(ABC):
                     return
             except OSError:
                 time.sleep(POLL_SECONDS)
-        raise RuntimeError(
-            f"{type(self).__name__} does not start:\n{self.log_file.read_text(errors='replace')[-2000:]}"
-        )
+        log = self.log_file.read_text(errors="replace")[-2000:]
+        raise CommandFailed(f"{type(self).__name__} does not start. It says:\n{log}")
+
+
+def start_guard(process_group: int, folder: Path) -> subprocess.Popen[bytes]:
+    """Start what ends the group and deletes the folder if this process ends without doing so, killed for example."""
+    return subprocess.Popen(
+        ["/bin/sh", "-c", GUARD, "guard", str(process_group), str(folder)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
 
 
 def free_port() -> int:
@@ -84,14 +108,14 @@ def free_port() -> int:
 
 
 def end_process_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads its own session, and whatever it started: asked first, then made to."""
+    """End a process that leads its own group, and whatever it started: first with SIGTERM, then with SIGKILL."""
     process.terminate()
     try:
-        process.wait(timeout=5)
+        process.wait(timeout=STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
     try:
-        os.killpg(process.pid, 9)
+        os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # nothing was left of it
+        return  # the group is empty

@@ -1,26 +1,33 @@
-"""`make demo`: real requests through real API Gateway authorizers, and what was expected beside what came back.
+"""`make demo`: deploy into a local AWS, send real requests, print what came back.
 
-Exits with 1 if any of it differs. Nothing outlives it: no process, no file, no port.
+Exits with 1 if an answer differs from what was expected. With RULES of your own there is no expectation about them: the
+table shows who may call what.
 """
 
+import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from local.aws import EXAMPLE_RULES
 from local.calls import Seen
+from local.command_line import run
 from local.deployment import Api, Deployment
-from local.permissions import Verdict, verdicts
+from local.permissions import Verdict, difference, verdicts
 from local.sign import token_with
+
+NAME_COLUMNS, CELL_COLUMNS = 34, 10
+GREEN, RED, GREY = 32, 31, 90  # of a terminal
 
 # What AWS answers ...
 APIS = ("REST, TOKEN", "REST, REQUEST", "HTTP API 1.0", "HTTP API 2.0", "WebSocket", "AppSync")
 ALLOWED = dict.fromkeys(APIS, 200) | {"WebSocket": 101}
 REFUSED = dict.fromkeys(APIS, 401) | {"HTTP API 1.0": 403, "HTTP API 2.0": 403}
 BROKEN = dict.fromkeys(APIS, 500)
-# ... and where the local AWS differs: it knows no 401 by raising for WebSockets, and no other refusal for AppSync; and
-# it leaves the version out of payload 1.0, so that the authorizer takes the event for a REST API's and raises.
+# ... and where the local AWS differs. It answers 500 to a WebSocket's 401, and 401 to a failed AppSync authorizer. It
+# leaves the version out of payload 1.0: the authorizer takes the event for a REST API's, and raises.
 LOCAL_INSTEAD = {("WebSocket", 401): 500, ("HTTP API 1.0", 403): 500, ("AppSync", 500): 401}
 
 
@@ -81,16 +88,23 @@ class Result:
         return LOCAL_INSTEAD.get((self.api, in_aws), in_aws)
 
     @property
+    def proven(self) -> bool:
+        """Whether the local AWS answers as AWS does."""
+        return self.expected == self.row.expected[self.api]
+
+    @property
     def passed(self) -> bool:
-        """The right status; and a backend that was called knows the caller, and no other was called."""
+        """The status is right, and the backend knows the caller if it was to be called, and was not called if not."""
         allowed = self.expected == ALLOWED[self.api]
         return self.seen.status == self.expected and bool(self.seen.caller.get("user_id")) == allowed
 
     def __str__(self) -> str:
-        """The status seen and the one expected, and who the backend was told is calling."""
-        star = "*" if self.expected != self.row.expected[self.api] else ""
-        differs = "" if self.passed else " DIFFERS"
-        return f"{self.seen.status}/{self.expected}{star} {self.seen.caller.get('email', '')}{differs}"
+        """`200`, `500*` where the local AWS differs from AWS, `401 ≠ 200`."""
+        return (
+            difference(self.seen, self.expected)
+            if not self.passed
+            else f"{self.seen.status}{'' if self.proven else '*'}"
+        )
 
 
 def results(deployment: Deployment) -> Iterator[Result]:
@@ -102,48 +116,84 @@ def results(deployment: Deployment) -> Iterator[Result]:
             yield Result(row, api.name, row.send(api, token))
 
 
-def print_row(name: str, cells: Sequence[Result | Verdict | None], width: int) -> int:
-    """How many of the cells differ from what they should be."""
-    texts = (str(cell) if cell else "-" for cell in cells)
-    print(f"{name:<34}{''.join(f'{text:<{width}}' for text in texts)}", flush=True)
-    return sum(cell is not None and not cell.passed for cell in cells)
+def colour_of(cell: Result | Verdict) -> int:
+    """Green is proven, red differs, grey says nothing about AWS."""
+    if not cell.passed:
+        return RED
+    proven = cell.proven if isinstance(cell, Result) else cell.expected is not None
+    return GREEN if proven else GREY
+
+
+def painted(cell: Result | Verdict | None) -> str:
+    """The text of a cell, as wide as its column; with its colour on a terminal."""
+    text = str(cell or "-").ljust(CELL_COLUMNS)
+    return f"\033[{colour_of(cell)}m{text}\033[0m" if cell and sys.stdout.isatty() else text
+
+
+def print_row(deployment: Deployment, name: str, cells: Sequence[Result | Verdict | None]) -> int:
+    """Print one row, and return how many of its cells differ from what was expected."""
+    print(f"{name:<{NAME_COLUMNS}}{''.join(map(painted, cells))}", flush=True)
+    failed = sum(cell is not None and not cell.passed for cell in cells)
+    if failed:
+        print(f"  The authorizer's last record: {last_record(deployment)}")
+    return failed
+
+
+def last_record(deployment: Deployment) -> str:
+    """What the authorizer wrote last: its reason is in it."""
+    lines = deployment.aws.logs(deployment.outputs["LogGroupName"])
+    return next((line.strip() for line in reversed(lines) if line.startswith("{")), "none")
+
+
+def print_head(names: Sequence[str]) -> None:
+    """The names of the APIs, each in two lines."""
+    for part in (0, 2):
+        words = (name.replace(",", "").rpartition(" ") for name in names)
+        cells = ((first or last) if part == 0 else (last if first else "") for first, _, last in words)
+        print(f"{'':{NAME_COLUMNS}}{''.join(f'{cell:<{CELL_COLUMNS}}' for cell in cells)}".rstrip(), flush=True)
 
 
 def print_answers(deployment: Deployment) -> int:
-    """What each API answers to good and bad tokens."""
-    print("\nStatus seen/expected, and the caller's e-mail as the backend received it\n")
-    print(f"{'':34}{''.join(f'{name:<26}' for name in deployment.apis)}", flush=True)
+    """What each API answers to good and bad tokens; how many answers differ."""
+    print("\nWhat each API answers. With 200 and 101 the backend knows the caller.\n")
+    print_head(list(deployment.apis))
     by_row = groupby(results(deployment), key=lambda result: result.row)
-    failed = sum(print_row(row.name, list(cells), 26) for row, cells in by_row)
-    print("\n* A limit of the local AWS. In AWS a refused WebSocket is a 401, a refused payload 1.0 a 403 (here the")
-    print("  version is left out, by which it is told from a REST API), and a failed AppSync authorizer a 5xx.")
+    failed = sum(print_row(deployment, row.name, list(cells)) for row, cells in by_row)
+    print("\n* A limit of the local AWS, so no proof. AWS answers 401 to a refused WebSocket, 403 to a refused")
+    print("  request with payload 1.0, and 5xx to a failed AppSync authorizer.")
     return failed
 
 
-def print_permissions(deployment: Deployment) -> int:
-    """Who may call what."""
-    print("\nWho may call what by examples/rules.toml, with answers cached for 300 s and one token each: seen/expected")
+def print_permissions(deployment: Deployment, *, expected: bool) -> int:
+    """Who may call what; how many answers differ."""
+    print(f"\nWho may call what by {deployment.rules}, with answers cached for 300 s and one token each.")
     print("  me     GET /me, the field me, a WebSocket's $connect")
     print("  admin  GET /admin/x, the field admin")
     print("  pay    POST /payments, the mutation pay\n")
-    print(f"{'':34}{''.join(f'{name:<16}' for name in deployment.apis)}", flush=True)
-    failed = sum(print_row(name, cells, 16) for name, cells in verdicts(deployment))
-    print(
-        "\nAppSync's 403 is a denied field, which AWS answers with 200 and an error for the field. The local AWS knows"
-    )
-    print("no denied fields, so they are read from the authorizer's answer.")
+    print_head(list(deployment.apis))
+    failed = sum(print_row(deployment, name, cells) for name, cells in verdicts(deployment, expected=expected))
+    print("\nAppSync's 403 is a denied field: AWS answers 200 with an error for that field. The local AWS knows no")
+    print("denied fields, so they are read from the authorizer's answer.")
     return failed
 
 
-def main() -> int:
-    """Print the tables; 1 if anything differs from what it should be."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables; 1 if an answer differs from what was expected."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
+    parser.add_argument("--rules", default=EXAMPLE_RULES, help=f"default: {EXAMPLE_RULES}")
+    rules = parser.parse_args(argv).rules
     began = time.monotonic()
-    with Deployment(lambda text: print(f"{time.monotonic() - began:5.1f} s  {text}", flush=True)) as deployment:
-        failed = print_answers(deployment) + print_permissions(deployment)
+
+    def progress(text: str) -> None:
+        print(f"{time.monotonic() - began:5.1f} s  {text}", flush=True)
+
+    with Deployment(progress, rules=rules) as deployment:
+        own = rules != EXAMPLE_RULES
+        failed = (0 if own else print_answers(deployment)) + print_permissions(deployment, expected=not own)
     verdict = f"{failed} answers differ from what was expected" if failed else "All as expected"
-    print(f"\n{verdict}; {time.monotonic() - began:.0f} s.")
+    print(f"\n{'These are the answers' if own else verdict}; {time.monotonic() - began:.0f} s.")
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

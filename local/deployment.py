@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from local.aws import LocalAws
+from local.aws import EXAMPLE_RULES, LocalAws
 from local.calls import Headers, Seen, call_graphql, call_http, call_websocket
 from local.hanko import StandInHanko
 from local.sign import event_with
@@ -52,17 +52,17 @@ def http_api(name: str, url: str) -> Api:
 class Deployment:
     """A context manager; `progress` is told what is being done."""
 
-    def __init__(self, progress: Callable[[str], None], **settings: str) -> None:
-        """`settings` are further parameters of template.yaml."""
-        self._progress, self._settings, self._stack = progress, settings, ExitStack()
+    def __init__(self, progress: Callable[[str], None], *, rules: str = EXAMPLE_RULES, **settings: str) -> None:
+        """`rules` is the file to deploy; `settings` are further parameters of template.yaml."""
+        self._progress, self.rules, self._settings, self._stack = progress, rules, settings, ExitStack()
 
     def __enter__(self) -> Self:
         """Start and deploy; what fails half-way is taken down again."""
         with ExitStack() as stack:
             self.hanko = stack.enter_context(StandInHanko())
             self._progress("Starting the local AWS")
-            self.aws = stack.enter_context(LocalAws())
-            self._progress("The authorizer, with the rules of the examples: sam build, sam deploy")
+            self.aws = stack.enter_context(LocalAws(self.rules))
+            self._progress(f"The authorizer, with {self.rules}: sam build, sam deploy")
             self.outputs = self.deploy_authorizer("authorizer", **self._settings)
             self._progress(
                 "The APIs in front of it, with Flask, Django and FastAPI behind: sam build, sam deploy, six times"
@@ -73,7 +73,11 @@ class Deployment:
             )
             with ThreadPoolExecutor() as pool:
                 deployed: Iterable[Api] = pool.map(lambda deploy: deploy(), examples)
-                self.apis = {api.name: api for api in deployed}
+                try:
+                    self.apis = {api.name: api for api in deployed}
+                except BaseException:
+                    self.aws.stop()  # with every `sam deploy`, for which the pool would wait
+                    raise
             self._stack = stack.pop_all()
         return self
 

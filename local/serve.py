@@ -1,18 +1,19 @@
 """`make local`: a stand-in Hanko and a local AWS with the authorizer and its examples, until Ctrl-C."""
 
 import argparse
-import contextlib
 import signal
 from collections.abc import Sequence
 
+from local.aws import EXAMPLE_RULES
+from local.command_line import run
 from local.deployment import QUERY_PARAMETER, Deployment
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    argparse.ArgumentParser(prog="python -m local.serve", description=__doc__).parse_args(argv)
-    for stop in (signal.SIGINT, signal.SIGTERM):  # both leave every `with`, and so leave nothing behind
-        signal.signal(stop, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), Deployment(lambda text: print(f"… {text}", flush=True)) as deployment:
+    parser = argparse.ArgumentParser(prog="python -m local.serve", description=__doc__)
+    parser.add_argument("--rules", default=EXAMPLE_RULES, help=f"default: {EXAMPLE_RULES}")
+    options = parser.parse_args(argv)
+    with Deployment(lambda text: print(f"… {text}", flush=True), rules=options.rules) as deployment:
         print(usage(deployment), flush=True)
         signal.pause()
 
@@ -31,7 +32,7 @@ AWS endpoint     {deployment.aws.endpoint}   region eu-west-1, credentials test/
 TOKEN=$(make -s token HANKO_API_URL={hanko.url})
 curl -i '{rest.url}/me'                                            # 401
 curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}/me'          # 200
-curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}/admin/x'     # 403: see examples/rules.toml
+curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}/admin/x'     # 403: see {deployment.rules}
 curl -i -H "Cookie: hanko=$TOKEN" '{request.url}/web/me'
 curl -i -H "Authorization: Bearer $TOKEN" '{http_api.url}/me'
 curl -i -H "Cookie: hanko=$TOKEN" '{http_api.url}/web/me'
@@ -44,4 +45,4 @@ Ctrl-C stops everything."""
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
