@@ -1,4 +1,4 @@
-# `make` lists the commands. Every one of them but setup first sees to it that .venv is what requirements-dev.txt says.
+# `make` lists the commands. Each one first brings .venv up to date with the locks.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -21,8 +21,25 @@ SOURCES := authorizer examples local tests $(wildcard benchmarks)
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
 .PHONY: build-AuthorizerFunction build-WebhookFunction
 
-help: ## List the commands
-	@awk -F ' ## ' '/^[a-z]+:.* ## / {sub(/:.*/, "", $$1); printf "  make %-44s %s\n", $$1 " " $$3, $$2}' $(MAKEFILE_LIST)
+##@ Try
+
+demo: $(READY) ## Deploy into a local AWS, send real requests, print the answers ## [RULES=file]
+	@$(PYTHON) -m local.demo $(OWN_RULES)
+
+local: $(READY) ## Keep a local AWS with everything deployed until Ctrl-C ## [RULES=file]
+	@$(PYTHON) -m local.serve $(OWN_RULES)
+
+hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700]
+	@$(PYTHON) -m local.hanko --port $(PORT)
+
+token: HANKO_API_URL ?= http://127.0.0.1:$(PORT)
+token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=name] [PORT=8700]
+	@$(PYTHON) -m local.sign --token-only --hanko $(HANKO_API_URL) $(if $(DEFECT),--defect $(DEFECT))
+
+invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=name [DEFECT=name] [RULES=file] [SAM=1]
+	@RULES=$(RULES) $(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
+
+##@ Set up
 
 setup: $(READY) ## Install everything into .venv, at pinned versions with hashes
 
@@ -34,58 +51,19 @@ $(READY): requirements-uv.txt requirements-dev.txt requirements-ministack.txt
 	@$(PYTHON3) -c 'import ensurepip, venv' 2>/dev/null || \
 	{ echo "make setup: this Python cannot make virtual environments (Debian: apt-get install python3-venv)"; exit 1; }
 	$(PYTHON3) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt $(OR_OFFLINE)
+	@$(VENV)/bin/pip install -qq --disable-pip-version-check --require-hashes -r requirements-uv.txt $(OR_OFFLINE)
 	@$(UV_SYNC) --python $(PYTHON) requirements-uv.txt requirements-dev.txt $(OR_OFFLINE)
 	@$(PYTHON) -m venv --without-pip $(VENV)/ministack
 	@$(UV_SYNC) --python $(VENV)/ministack/bin/python requirements-ministack.txt $(OR_OFFLINE)
 	@touch $(READY)
 
-lock: $(READY) ## Write the locks again after a change of a group in pyproject.toml ## [UPGRADE=1]
-	@$(PYTHON) -m local.lock $(if $(UPGRADE),--upgrade)
+keys: $(READY) ## Fetch an environment's keys into keys.json, for the artifact ## [ENV=dev]
+	@$(PYTHON) -m local.keys_file $(ENV)
 
-demo: $(READY) ## Deploy into a local AWS, send real requests, print what came back
-	@$(PYTHON) -m local.demo $(OWN_RULES)
-
-test: $(READY) ## Run all tests, with the branch coverage of authorizer/
-	$(VENV)/bin/coverage run -m pytest
-	$(VENV)/bin/coverage report
-
-# `sam validate` wants a region, whichever. For check alone: `deploy` takes the one of your AWS settings.
-check: export AWS_DEFAULT_REGION ?= eu-west-1
-check: $(READY) ## Everything that CI checks: format, lint, types, templates, tests, known vulnerabilities
-	$(VENV)/bin/ruff format --check $(SOURCES)
-	$(VENV)/bin/ruff check $(SOURCES)
-	MYPYPATH=tests $(VENV)/bin/mypy --explicit-package-bases $(SOURCES)
-	$(VENV)/bin/sam validate --lint --template template.yaml
-	$(VENV)/bin/cfn-lint $(TEMPLATES)
-	$(MAKE) test
-	$(VENV)/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements.txt
-
-format: $(READY) ## Format the code
-	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
-	$(VENV)/bin/ruff format $(SOURCES)
-
-doctor: $(READY) ## Look through the rules for what may not be meant so ## [RULES=rules.toml]
+doctor: $(READY) ## Find probable mistakes in the rules ## [RULES=rules.toml]
 	@$(PYTHON) -m local.doctor $(RULES)
 
-hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700]
-	@$(PYTHON) -m local.hanko --port $(PORT)
-
-token: HANKO_API_URL ?= http://127.0.0.1:$(PORT)
-token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=...] [PORT=8700]
-	@$(PYTHON) -m local.sign --token-only --hanko $(HANKO_API_URL) $(if $(DEFECT),--defect $(DEFECT))
-
-invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=... [DEFECT=...] [RULES=rules.toml] [SAM=1]
-	@RULES=$(RULES) $(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
-
-local: $(READY) ## Bring up a local AWS with everything deployed, until Ctrl-C
-	@$(PYTHON) -m local.serve $(OWN_RULES)
-
-bench: $(READY) ## Measure ours beside the peers; one section, or all ## [ONLY=cold]
-	$(PYTHON) -m benchmarks $(ONLY)
-
-keys: $(READY) ## Fetch the keys of an environment's Hanko into keys.json, for the artifact ## [ENV=dev]
-	@$(PYTHON) -m local.keys_file $(ENV)
+##@ Run
 
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	@$(PYTHON) -m local.doctor $(RULES)
@@ -99,9 +77,40 @@ deploy: build ## Deploy into an environment of samconfig.toml ## [ENV=dev] [RULE
 replay: $(READY) ## Write the revocations that wait in the dead-letter queue ## [ENV=dev]
 	@$(PYTHON) -m local.replay --env $(ENV)
 
-clean: ## Remove what was built or cached, but not .venv
+##@ Develop
+
+test: $(READY) ## Run all tests, with the branch coverage of authorizer/
+	$(VENV)/bin/coverage run -m pytest
+	$(VENV)/bin/coverage report
+
+# `sam validate` wants a region, whichever. For check alone: `deploy` takes the one of your AWS settings.
+check: export AWS_DEFAULT_REGION ?= eu-west-1
+check: $(READY) ## Run all that CI runs: format, lint, types, templates, tests
+	$(VENV)/bin/ruff format --check $(SOURCES)
+	$(VENV)/bin/ruff check $(SOURCES)
+	MYPYPATH=tests $(VENV)/bin/mypy --explicit-package-bases $(SOURCES)
+	$(VENV)/bin/sam validate --lint --template template.yaml
+	$(VENV)/bin/cfn-lint $(TEMPLATES)
+	$(MAKE) test
+	$(VENV)/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements.txt
+
+format: $(READY) ## Format the code
+	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
+	$(VENV)/bin/ruff format $(SOURCES)
+
+lock: $(READY) ## Write the locks after a change in pyproject.toml ## [UPGRADE=1]
+	@$(PYTHON) -m local.lock $(if $(UPGRADE),--upgrade)
+
+bench: $(READY) ## Measure this authorizer beside its peers ## [ONLY=section]
+	$(PYTHON) -m benchmarks $(ONLY)
+
+clean: ## Delete what was built or cached, but not .venv
 	rm -rf .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## List the commands
+	@awk -F ' ## ' '/^##@ / {print substr($$0, 5)} /^[a-z-]+:.* ## / {sub(/:.*/, "", $$1); w = $$1 " " $$3; \
+	printf "  make %-31s%s%s\n", w, (length(w) > 30 ? sprintf("\n%38s", "") : ""), $$2}' $(MAKEFILE_LIST)
 
 # `sam build` calls this, with ARTIFACTS_DIR and nothing else; a plain `sam build` may do so before any `make setup`.
 build-AuthorizerFunction build-WebhookFunction:

@@ -132,7 +132,7 @@ def painted(cell: Result | Verdict | None) -> str:
 
 def print_row(deployment: Deployment, name: str, cells: Sequence[Result | Verdict | None]) -> int:
     """Print one row, and return how many of its cells differ from what was expected."""
-    print(f"{name:<{NAME_COLUMNS}}{''.join(map(painted, cells))}", flush=True)
+    print(f"{name:<{NAME_COLUMNS}}{''.join(map(painted, cells))}".rstrip(), flush=True)
     failed = sum(cell is not None and not cell.passed for cell in cells)
     if failed:
         print(f"  The authorizer's last record: {last_record(deployment)}")

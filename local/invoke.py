@@ -1,4 +1,4 @@
-"""`make invoke EVENT=rest_token`: a sample event with a fresh token, through the built artifact; prints what comes out.
+"""`make invoke EVENT=rest_token`: send a sample event with a fresh token through the built artifact, print the answer.
 
 The artifact runs under AWS's own runtime interface emulator and client. With --sam it is `sam local invoke` instead,
 which needs a Docker that lets containers reach this machine's loopback as host.docker.internal (Docker Desktop does).
@@ -17,23 +17,26 @@ from typing import Any
 
 from local import build
 from local.aws import PROGRAMS
+from local.command_line import run
 from local.deployment import QUERY_PARAMETER, SUBPROTOCOL
 from local.hanko import StandInHanko
 from local.runtime import LambdaRuntime
-from local.sign import DEFECTS, SHAPES, event_with, token_with
+from local.sign import DEFECTS, SHAPES, event_from, find_event, known_defect, token_with
 
 AUDIENCE, ISSUER = "example.com", "https://hanko.example.com"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Put a fresh token into the event and send it."""
     parser = argparse.ArgumentParser(prog="python -m local.invoke", description=__doc__)
-    parser.add_argument("event", choices=SHAPES, metavar="event", help=", ".join(SHAPES))
-    parser.add_argument("--defect", choices=DEFECTS, default="none", help="what is wrong with the token")
+    parser.add_argument("event", nargs="?", default="", help=f"a file, or one of {', '.join(SHAPES)}")
+    parser.add_argument("--defect", default="none", help=f"what is wrong with the token: {', '.join(DEFECTS)}")
     parser.add_argument("--sam", action="store_true", help="through sam local invoke, in Docker")
     options = parser.parse_args(argv)
+    sample, defect = find_event(options.event), known_defect(options.defect)
     stand_in = StandInHanko(audience=AUDIENCE, issuer=ISSUER)
     with stand_in as hanko, tempfile.TemporaryDirectory(prefix="artifact-") as folder:
-        event = event_with(options.event, token_with(options.defect, hanko))
+        event = event_from(sample, token_with(defect, hanko))
         invoke = invoke_with_sam if options.sam else invoke_with_runtime
         invoke(event, hanko, Path(folder))
 
@@ -81,4 +84,4 @@ def invoke_with_sam(event: Any, hanko: StandInHanko, folder: Path) -> None:  # n
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

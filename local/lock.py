@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from local.command_line import CommandFailed, run
+
 ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).parent / "uv"
 SOURCE = ROOT / "pyproject.toml"
@@ -51,7 +53,7 @@ def write_lock(project: dict[str, Any], group: str, *, upgrade: bool) -> None:
         command += ["--constraints", str(ROOT / earlier)]
     finished = subprocess.run(command, cwd=ROOT, check=False)
     if finished.returncode:
-        sys.exit(f"make lock: {group} cannot be resolved: see above. {LOCKS[group]} is as it was.")
+        raise CommandFailed(f"make lock: the group {group!r} cannot be resolved, see above. Its lock is as it was.")
     path.write_text(f"{head_of(project, group)}\n{without_head(path.read_text())}")
 
 
@@ -85,4 +87,4 @@ def without_head(text: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -2,20 +2,23 @@
 
 import argparse
 import base64
+import difflib
 import hashlib
 import hmac
 import json
 import os
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Protocol
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from local.command_line import CommandFailed, run
 from local.hanko import RemoteHanko
 
 Claims = Mapping[str, Any]
@@ -45,11 +48,43 @@ def token_with(defect: str, hanko: Hanko, *, audience: str | None = None) -> str
 
 def event_with(shape: str, token: str) -> dict[str, Any]:
     """The sample event of that shape with this token; with an empty one, whatever carried the token is gone."""
-    text = (EVENTS / f"{shape}.json").read_text()
-    event: dict[str, Any] = _placed(json.loads(text), token)
+    return event_from(EVENTS / f"{shape}.json", token)
+
+
+def event_from(path: Path, token: str) -> dict[str, Any]:
+    """The event in a file, with this token where the file says TOKEN."""
+    try:
+        event = _placed(json.loads(path.read_text()), token)
+    except (OSError, ValueError) as error:
+        raise CommandFailed(f"{path} is no JSON file: {error}") from None
+    if not isinstance(event, dict):
+        raise CommandFailed(f"{path} is no event: an event is a JSON object")
     if "routeArn" in event:
         event.setdefault("identitySource", None)  # payload 2.0 has the key even when nothing is in it
     return event
+
+
+def find_event(name: str) -> Path:
+    """The file of an event: the name of a sample, or a path."""
+    if name in SHAPES:
+        return EVENTS / f"{name}.json"
+    if name and Path(name).is_file():
+        return Path(name)
+    wrong = f"EVENT={name} is no sample event and no file." if name else "EVENT= is missing."
+    raise CommandFailed(f"{wrong}{_did_you_mean(name, SHAPES)} The samples:\n{fill(', '.join(SHAPES), 98)}")
+
+
+def known_defect(name: str) -> str:
+    """The name of a defect, checked."""
+    if name in DEFECTS:
+        return name
+    wrong = f"DEFECT={name} is unknown.{_did_you_mean(name, DEFECTS)}"
+    raise CommandFailed(f"{wrong} The defects:\n{fill(', '.join(DEFECTS), 98)}")
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, 1)
+    return f" Did you mean {nearest[0]}?" if nearest else ""
 
 
 def _placed(value: Any, token: str) -> Any:  # noqa: ANN401 - any part of an event
@@ -147,18 +182,18 @@ DEFECTS: dict[str, Defect] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = _parser()
-    options = parser.parse_args(argv)
+    """Print the event, the token, or the names of the samples."""
+    options = _parser().parse_args(argv)
     if options.list:
         print("\n".join(SHAPES))
         return
-    if options.shape is None and not options.token_only:
-        parser.error("which shape? --list prints them")
+    sample = None if options.token_only else find_event(options.shape)
+    defect = known_defect(options.defect)
     try:
-        token = "" if options.defect == "missing" else _token(options)
+        token = "" if defect == "missing" else _token(options)
     except (OSError, ValueError, TypeError) as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
-    print(token if options.token_only else json.dumps(event_with(options.shape, token), indent=2))
+        raise CommandFailed(str(error)) from None
+    print(json.dumps(event_from(sample, token), indent=2) if sample else token)
 
 
 def _token(options: argparse.Namespace) -> str:
@@ -169,10 +204,10 @@ def _token(options: argparse.Namespace) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local.sign", description="A sample event with a fresh token.")
-    parser.add_argument("shape", nargs="?", choices=SHAPES, metavar="shape", help="see --list")
-    parser.add_argument("--list", action="store_true", help="print the shapes")
+    parser.add_argument("shape", nargs="?", default="", help="a sample (see --list), or a file with TOKEN in it")
+    parser.add_argument("--list", action="store_true", help="print the names of the samples")
     parser.add_argument("--token-only", action="store_true", help="print the token alone")
-    parser.add_argument("--defect", choices=DEFECTS, default="none", help="what is wrong with the token")
+    parser.add_argument("--defect", default="none", help=f"what is wrong with the token: {', '.join(DEFECTS)}")
     parser.add_argument(
         "--hanko", default=os.environ.get("HANKO_API_URL"), help="the stand-in (default: HANKO_API_URL)"
     )
@@ -181,4 +216,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

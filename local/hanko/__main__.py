@@ -3,17 +3,18 @@
 import argparse
 import contextlib
 import signal
-import sys
 from collections.abc import Sequence
 
+from local.command_line import CommandFailed, run
 from local.hanko import StandInHanko
 
+MAX_PORT = 65535
 STOP = {signal.SIGINT, signal.SIGTERM}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m local.hanko", description="A stand-in Hanko on 127.0.0.1.")
-    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--port", type=_port, default=0, help="default: a free one")
     parser.add_argument("--audience", default="localhost", help="aud of every token (default: localhost)")
     parser.add_argument("--issuer", help="iss of every session token (default: none, as in Hanko)")
     parser.add_argument("--tenant", help="a UUID: serve below /<tenant>, as a multi-tenant Hanko does")
@@ -23,11 +24,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         stand_in = StandInHanko(**vars(options)).start()
     except OSError as error:
-        sys.exit(f"port {options.port}: {error.strerror}; choose another one: make hanko PORT=...")
+        raise CommandFailed(f"port {options.port}: {error.strerror}. Choose another: make hanko PORT=...") from None
     with contextlib.closing(stand_in) as hanko:
         print(hanko.url, flush=True)
         print(usage(hanko), flush=True)
         signal.sigwait(STOP)
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= MAX_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to {MAX_PORT}")
 
 
 def usage(hanko: StandInHanko) -> str:
@@ -47,4 +54,4 @@ def usage(hanko: StandInHanko) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -61,7 +61,7 @@ class RemoteHanko:
             with error:
                 raise ValueError(f"{url} answered {error.code}: {error.read(500).decode(errors='replace')}") from None
         except OSError as error:
-            raise ConnectionError(f"no stand-in Hanko at {self.url} ({error}); start one: make hanko") from None
+            raise ConnectionError(f"no stand-in Hanko answers at {self.url}. Start one: make hanko") from error
         if not isinstance(answer, dict):
             raise TypeError(f"{url} is no stand-in Hanko")
         return answer

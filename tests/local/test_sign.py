@@ -4,16 +4,19 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from local.command_line import CommandFailed
 from local.hanko import RemoteHanko, StandInHanko
-from local.sign import DEFECTS, SHAPES, event_with, main, token_with
+from local.sign import DEFECTS, SHAPES, event_from, event_with, find_event, main, token_with
 
 
 @pytest.fixture(scope="module")
@@ -268,30 +271,36 @@ def test_list_prints_the_shapes(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "which shape"),
-        (["unknown"], "invalid choice"),
-        (["http_v2", "--defect", "unknown"], "invalid choice"),
+        ([], "EVENT= is missing"),
+        (["rest_tokn"], "Did you mean rest_token?"),
+        (["http_v2", "--defect", "expird"], "Did you mean expired?"),
         (["http_v2"], "make hanko"),
         (["http_v2", "--hanko", "https://hanko.example.com"], "no stand-in"),
         (["http_v2", "--hanko", "ftp://localhost"], "no stand-in"),
     ],
 )
-def test_mistakes_end_with_2_and_a_reason(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mistake_is_told(arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HANKO_API_URL", raising=False)
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(CommandFailed, match=re.escape(message)):
         main(arguments)
 
-    assert end.value.code == 2
-    assert message in capsys.readouterr().err
 
-
-def test_an_unreachable_stand_in_ends_with_2_and_its_address(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_stand_in_is_named() -> None:
     with StandInHanko() as gone:
         pass
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(CommandFailed, match=re.escape(gone.url)):
         main(["http_v2", "--hanko", gone.url])
 
-    assert end.value.code == 2
-    assert gone.url in capsys.readouterr().err
+
+def test_an_event_may_come_from_a_file(tmp_path: Path) -> None:
+    own = tmp_path / "own.json"
+    own.write_text('{"type": "TOKEN", "authorizationToken": "Bearer TOKEN"}')
+    assert event_from(find_event(str(own)), "a.b.c") == {"type": "TOKEN", "authorizationToken": "Bearer a.b.c"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7"])
+def test_a_file_that_holds_no_event_is_named(text: str, tmp_path: Path) -> None:
+    own = tmp_path / "own.json"
+    own.write_text(text)
+    with pytest.raises(CommandFailed, match=r"own\.json is no"):
+        event_from(own, "a.b.c")

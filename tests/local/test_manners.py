@@ -1,0 +1,90 @@
+"""What a user can cause is told in a line or two, without a traceback."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.build import ROOT
+
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+MISTAKES = {
+    "invoke without an event": (["local.invoke"], "EVENT= is missing"),
+    "invoke of a misspelt event": (["local.invoke", "rest_tokn"], "Did you mean rest_token?"),
+    "invoke of a file that is not there": (["local.invoke", "events/none.json"], "is no sample event and no file"),
+    "invoke of a file that is no JSON": (["local.invoke", "README.md"], "README.md is no JSON file"),
+    "invoke of a folder": (["local.invoke", "events"], "is no sample event and no file"),
+    "invoke with a misspelt defect": (["local.invoke", "http_v2", "--defect", "expird"], "Did you mean expired?"),
+    "token without a stand-in": (["local.sign", "--token-only", "--hanko", "http://127.0.0.1:9"], "make hanko"),
+    "hanko on a port that is none": (["local.hanko", "--port", "99999"], "is no port"),
+    "hanko on a word": (["local.hanko", "--port", "http"], "is no port"),
+    "demo with rules that are not there": (["local.demo", "--rules", "none.toml"], "RULES=none.toml: there is no"),
+    "local with rules that are not there": (["local.serve", "--rules", "none.toml"], "RULES=none.toml: there is no"),
+}
+
+
+def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def assert_told(finished: subprocess.CompletedProcess[str], told: str) -> None:
+    """One to three lines and the names that there are; argparse adds its usage."""
+    assert finished.returncode in (1, 2)
+    assert told in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert len(finished.stderr.splitlines()) <= 5
+    assert max(map(len, finished.stderr.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("command", "told"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_without_a_traceback(command: list[str], told: str) -> None:
+    assert_told(run(*command), told)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_port_that_is_taken_is_told(taken_port: int) -> None:
+    assert_told(run("local.hanko", "--port", str(taken_port)), "Choose another: make hanko PORT=")
+
+
+def make(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    own = {**ENVIRONMENT, **variables}
+    command = ["make", *words]
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+
+
+def test_a_python_that_is_too_old_is_told(tmp_path: Path) -> None:
+    """`false` stands for it: it answers no to the question for the version."""
+    finished = make("setup", f"VENV={tmp_path}/venv", "PYTHON3=false")
+    assert finished.returncode == 2
+    assert "Python 3.11 or later is needed" in finished.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_set_up_without_a_network_is_told(tmp_path: Path) -> None:
+    offline = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
+    finished = make("setup", f"VENV={tmp_path}/venv", **offline)
+    assert finished.returncode == 2
+    assert "packages could not be installed" in finished.stdout
+    assert not (tmp_path / "venv" / "ready").exists()
+
+
+def test_help_lists_every_target_in_four_groups_and_fits() -> None:
+    lines = make("help").stdout.splitlines()
+    assert [line for line in lines if line and not line.startswith(" ")] == ["Try", "Set up", "Run", "Develop"]
+    assert max(map(len, lines)) <= 100
+    listed = {line.split()[1] for line in lines if line.startswith("  make ")}
+    makefile = (ROOT / "Makefile").read_text()
+    phony = {word for line in makefile.splitlines() if line.startswith(".PHONY:") for word in line.split()[1:]}
+    assert listed == {word for word in phony if not word.startswith("build-")}
