@@ -21,7 +21,7 @@ _APPSYNC = re.compile(r"(?:(?i:bearer) +|Hanko )?([A-Za-z0-9._-]+)", re.ASCII)
 
 
 def find_token(request: Request, settings: Settings) -> str:
-    """The request's token, not yet verified.
+    """The request's token, not yet verified: check 1 of SECURITY.md.
 
     Raises `Unauthenticated` with `token_missing`, `token_ambiguous` or `token_malformed`. Sources: RFC 6750 section 2,
     RFC 6265 sections 4.1 and 5.4.

@@ -1,4 +1,7 @@
-"""Every check, in order, on one page."""
+"""Every check, in order, on one page. The numbers are those of SECURITY.md.
+
+Check 1: the credential. Checks 2 to 12: the token. Check 13: the session. Check 14: the rules. Check 15: the context.
+"""
 
 import re
 from collections.abc import Sequence

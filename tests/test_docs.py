@@ -179,10 +179,21 @@ def test_every_reason_has_its_row() -> None:
     assert sorted(rows) == sorted(reason.value for reason in Reason if reason is not Reason.ALLOWED)
 
 
-def test_every_module_has_its_row_and_every_row_its_module() -> None:
-    rows = re.findall(r"^\| \[`([\w/]+\.py)`\]", (DOCS / "architecture.md").read_text(), re.MULTILINE)
-    modules = [path for path in (ROOT / "authorizer").rglob("*.py") if len(path.read_text().splitlines()) > 3]
-    assert sorted(rows) == sorted(str(path.relative_to(ROOT / "authorizer")) for path in modules)
+def numbered_checks() -> list[tuple[int, str]]:
+    """Number and module of each check of SECURITY.md."""
+    rows = re.findall(
+        r"^\| (\d+) \|.+\]\((authorizer/[\w/]+\.py)\) \|", (ROOT / "SECURITY.md").read_text(), re.MULTILINE
+    )
+    return [(int(number), module) for number, module in rows]
+
+
+def test_the_checks_are_numbered_in_order() -> None:
+    assert [number for number, _ in numbered_checks()] == list(range(1, 16))
+
+
+@pytest.mark.parametrize(("number", "module"), numbered_checks())
+def test_the_number_of_a_check_stands_in_its_module(number: int, module: str) -> None:
+    assert re.search(rf"\bcheck {number}\b", (ROOT / module).read_text(), re.IGNORECASE)
 
 
 def test_every_decision_is_in_the_list_and_says_what_would_change_our_mind() -> None:

@@ -3,6 +3,7 @@
 What RFC 8725 asks for is done here in its strict form. Nothing in the token chooses how it is verified: the algorithm
 is a constant, the key is found by its exact id in the set of the configured Hanko, and the payload is parsed only after
 the signature has been verified. What kind of token it is, tokens.py (sessions) and webhook.py say.
+The numbers of the checks are those of SECURITY.md.
 """
 
 import re
@@ -71,7 +72,7 @@ class SignatureVerifier:
         """
         payload = self.verify_signature(token)
         try:
-            members = parse_object(decode_unchecked(payload))
+            members = parse_object(decode_unchecked(payload))  # check 7: strict JSON
         except ValueError:
             raise Unauthenticated(Reason.CLAIMS_MALFORMED) from None
         return self.verify_members(members)
@@ -81,7 +82,7 @@ class SignatureVerifier:
 
         Raises as `verify` does.
         """
-        if len(token) > self._max_characters or not token.isascii():
+        if len(token) > self._max_characters or not token.isascii():  # check 2: the form
             raise Unauthenticated(Reason.TOKEN_MALFORMED)
         compact = token.encode()
         signed, _, signature = compact.rpartition(b".")
@@ -89,8 +90,8 @@ class SignatureVerifier:
         if compact.translate(None, BASE64URL) != b".." or not (header and payload and signature):
             raise Unauthenticated(Reason.TOKEN_MALFORMED)
         kid = _unverified_key_id(header)
-        key = self._keys.find(kid)
-        # Behind an alias of AWS KMS a key changes and keeps its id: the one in hand may be the old one.
+        key = self._keys.find(kid)  # check 5: the key with exactly this id
+        # Check 6: the signature. Behind an alias of AWS KMS a key changes and keeps its id: this may be the old one.
         if not _fits(key, signed, signature) and not _fits(self._keys.find_changed(kid, key), signed, signature):
             raise Unauthenticated(Reason.SIGNATURE_INVALID)
         return payload
@@ -105,6 +106,7 @@ class SignatureVerifier:
         return Payload(issued_at, expires_at, members)
 
     def _verify_audience(self, audience: object) -> None:
+        """Check 9: `aud` (RFC 7519 section 4.1.3), a string or a list of strings."""
         audiences = audience if isinstance(audience, list) else [audience]
         for one in audiences:
             if not isinstance(one, str):
@@ -113,7 +115,7 @@ class SignatureVerifier:
             raise Unauthenticated(Reason.AUDIENCE_NOT_ALLOWED)
 
     def _verify_times(self, payload: dict[str, object], *, may_be_early: bool) -> tuple[float, float]:
-        """`iat` and `exp` (RFC 7519 section 4.1), both required; `nbf` where it is there."""
+        """Check 8: `iat` and `exp` (RFC 7519 section 4.1), both required; `nbf` where it is there."""
         issued_at, expires_at, not_before = payload.get("iat"), payload.get("exp"), payload.get("nbf", 0)
         if not (_is_time(issued_at) and _is_time(expires_at) and _is_time(not_before)):
             raise Unauthenticated(Reason.CLAIMS_MALFORMED)
@@ -136,10 +138,10 @@ def _unverified_key_id(segment: bytes) -> str:
         header = parse_object(decode_unchecked(segment))
     except ValueError:
         raise Unauthenticated(Reason.TOKEN_MALFORMED) from None
-    if header.get("alg") != "RS256":
+    if header.get("alg") != "RS256":  # check 3
         raise Unauthenticated(Reason.ALGORITHM_NOT_ALLOWED)
     kid = header.get("kid")
-    if not header.keys() <= _HEADER_MEMBERS or header.get("typ", "JWT") != "JWT":
+    if not header.keys() <= _HEADER_MEMBERS or header.get("typ", "JWT") != "JWT":  # check 4
         raise Unauthenticated(Reason.HEADER_NOT_ALLOWED)
     if not isinstance(kid, str) or not KEY_ID.fullmatch(kid):
         raise Unauthenticated(Reason.HEADER_NOT_ALLOWED)

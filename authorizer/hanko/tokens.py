@@ -25,12 +25,12 @@ class TokenVerifier:
         return self._verify_claims(self._signatures.verify(token))
 
     def _verify_claims(self, verified: Payload) -> Claims:
-        issued_at, expires_at, payload = verified
+        issued_at, expires_at, payload = verified  # checks 10 to 12 of SECURITY.md
         if self._max_lifetime_seconds is not None and expires_at - issued_at > self._max_lifetime_seconds:
-            raise Unauthenticated(Reason.TOKEN_LIFETIME_TOO_LONG)
+            raise Unauthenticated(Reason.TOKEN_LIFETIME_TOO_LONG)  # check 10
         if self._issuer is not None and payload.get("iss") != self._issuer:
-            raise Unauthenticated(Reason.ISSUER_NOT_ALLOWED)
-        # Webhook tokens have the same keys and audience as sessions, passkey-server tokens almost the same claims.
+            raise Unauthenticated(Reason.ISSUER_NOT_ALLOWED)  # check 11
+        # Check 12: webhook tokens have the keys and audience of sessions, passkey-server tokens almost their claims.
         user_id, session_id = payload.get("sub"), payload.get("session_id")
         if "evt" in payload or "data" in payload or not (is_uuid(user_id) and is_uuid(session_id)):
             raise Unauthenticated(Reason.NOT_A_SESSION)
