@@ -28,9 +28,9 @@ from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]  # as a
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
-from local.build import ROOT
 from local.command_line import CommandFailed
 
+ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
 SHARED_TABLES = ("default", "version")  # no environments, but what plain `sam build` and `sam validate` read
 # Reserved for examples (RFC 2606), and the id of no Hanko project.

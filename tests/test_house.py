@@ -306,3 +306,74 @@ def test_the_environment_of_this_process_is_not_read_by_anyone_but_the_entry_poi
     readers = {module_name(path) for path in SOURCES if re.search(r"\bos\.(environ|getenv)", path.read_text())}
     assert readers == {"authorizer.lambda_function", "authorizer.webhook_function"}
     assert "HANKO_API_URL" not in os.environ
+
+
+# --- no circles, the imports for types alone included
+
+
+def modules_of(folder: str) -> dict[str, Path]:
+    return {module_name(path): path for path in sorted((ROOT / folder).rglob("*.py"))}
+
+
+def import_graph(folder: str) -> dict[str, set[str]]:
+    """Module → the modules of the same folder that it imports, wherever in the file."""
+    modules = modules_of(folder)
+    graph = {}
+    for module, path in modules.items():
+        imported = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Import(names=aliases):
+                    imported |= {alias.name for alias in aliases}
+                case ast.ImportFrom(module=str(package), names=aliases, level=0):
+                    names = {f"{package}.{alias.name}" for alias in aliases}
+                    imported |= {name if name in modules else package for name in names}
+        graph[module] = imported & modules.keys() - {module}
+    return graph
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """The nodes that are in a circle or behind one; [] if there is none."""
+    graph = dict(graph)
+    while free := [node for node, targets in graph.items() if not targets & graph.keys()]:
+        for node in free:
+            del graph[node]
+    return sorted(graph)
+
+
+@pytest.mark.parametrize("folder", ["authorizer", "local", "benchmarks"])
+def test_no_circle_of_files(folder: str) -> None:
+    assert circle_in(import_graph(folder)) == []
+
+
+@pytest.mark.parametrize("folder", ["authorizer", "local"])
+def test_no_circle_of_folders(folder: str) -> None:
+    """The wings of a folder; the files that lie in it directly are no wing."""
+    wings: dict[str, set[str]] = {}
+    for module, imported in import_graph(folder).items():
+        wing = wing_of(module)
+        wings.setdefault(wing, set()).update({wing_of(name) for name in imported} - {wing, ""})
+    wings.pop("", None)
+    assert circle_in(wings) == []
+
+
+def wing_of(module: str) -> str:
+    """`hanko` of `authorizer.hanko.keys`, "" of `authorizer.model`."""
+    parts = module.split(".")
+    return parts[1] if ROOT.joinpath(*parts[:2]).is_dir() and len(parts) > 1 else ""
+
+
+def test_the_stand_in_knows_nothing_of_the_commands_around_it() -> None:
+    known = {name for module, names in import_graph("local").items() if wing_of(module) == "hanko" for name in names}
+    assert {name for name in known if wing_of(name) != "hanko"} == set()
+
+
+def test_a_circle_is_found() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+
+
+# --- events are data
+
+
+def test_events_are_json_and_nothing_else() -> None:
+    assert {path.suffix for path in (ROOT / "events").iterdir()} == {".json"}

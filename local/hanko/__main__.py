@@ -3,9 +3,9 @@
 import argparse
 import contextlib
 import signal
+import sys
 from collections.abc import Sequence
 
-from local.command_line import CommandFailed, run
 from local.hanko import StandInHanko
 
 MAX_PORT = 65535
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         stand_in = StandInHanko(**vars(options)).start()
     except OSError as error:
-        raise CommandFailed(f"port {options.port}: {error.strerror}. Choose another: make hanko PORT=...") from None
+        sys.exit(f"port {options.port}: {error.strerror}. Choose another: make hanko PORT=...")
     with contextlib.closing(stand_in) as hanko:
         print(hanko.url, flush=True)
         print(usage(hanko), flush=True)
@@ -54,4 +54,4 @@ def usage(hanko: StandInHanko) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    main()

@@ -1,19 +1,15 @@
 """The admin API of the stand-in, under `/_admin`: JSON in, JSON out. It is not Hanko's."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local.hanko.stand_in import StandInHanko
+from local.hanko.service import Service
 
 Json = dict[str, Any]
 
 
-def answer(hanko: StandInHanko, method: str, path: str, content: bytes) -> tuple[int, Json]:
+def answer(hanko: Service, method: str, path: str, content: bytes) -> tuple[int, Json]:
     """Status and JSON; what is wrong with a request is said in `error`."""
     command = COMMANDS.get((method, path))
     if command is None:
@@ -30,7 +26,7 @@ def answer(hanko: StandInHanko, method: str, path: str, content: bytes) -> tuple
         return 400, {"error": str(error)}
 
 
-def _token(hanko: StandInHanko, request: Json) -> Json:
+def _token(hanko: Service, request: Json) -> Json:
     match request.pop("kind", "session"):
         case "session":
             return {"token": hanko.mint(**request)}
@@ -40,7 +36,7 @@ def _token(hanko: StandInHanko, request: Json) -> Json:
             raise ValueError(f"kind {kind!r}; there are: session, passkey_server")
 
 
-def _webhook(hanko: StandInHanko, request: Json) -> Json:
+def _webhook(hanko: Service, request: Json) -> Json:
     """The token alone, or with `url` also the delivery and the receiver's status."""
     url = request.pop("url", None)
     if url is None:
@@ -48,42 +44,42 @@ def _webhook(hanko: StandInHanko, request: Json) -> Json:
     return {"status": hanko.send_webhook(url, **request)}
 
 
-def _rotate(hanko: StandInHanko, _: Json) -> Json:
+def _rotate(hanko: Service, _: Json) -> Json:
     return {"kid": hanko.rotate()}
 
 
-def _withdraw(hanko: StandInHanko, request: Json) -> Json:
+def _withdraw(hanko: Service, request: Json) -> Json:
     hanko.withdraw(request["kid"])
     return {"kids": hanko.kids}
 
 
-def _end(hanko: StandInHanko, request: Json) -> Json:
+def _end(hanko: Service, request: Json) -> Json:
     if "user_id" in request:
         return {"ended": hanko.end_user(request["user_id"])}
     return {"ended": int(hanko.end_session(**request))}
 
 
-def _subscribe(hanko: StandInHanko, request: Json) -> Json:
+def _subscribe(hanko: Service, request: Json) -> Json:
     hanko.subscribe(**request)
     return {}
 
 
-def _behave_webhooks(hanko: StandInHanko, request: Json) -> Json:
+def _behave_webhooks(hanko: Service, request: Json) -> Json:
     hanko.webhooks.behave(request["mode"])
     return {"mode": request["mode"]}
 
 
-def _delete_user(hanko: StandInHanko, request: Json) -> Json:
+def _delete_user(hanko: Service, request: Json) -> Json:
     hanko.delete_user(request["user_id"])
     return {}
 
 
-def _change_password(hanko: StandInHanko, request: Json) -> Json:
+def _change_password(hanko: Service, request: Json) -> Json:
     hanko.change_password(request["user_id"])
     return {}
 
 
-def _behave(hanko: StandInHanko, request: Json) -> Json:
+def _behave(hanko: Service, request: Json) -> Json:
     mode = request.pop("mode")
     if mode == "down" and "seconds" not in request:
         raise ValueError("down needs seconds: nobody could reach the admin API to end it")
@@ -91,11 +87,11 @@ def _behave(hanko: StandInHanko, request: Json) -> Json:
     return {"mode": mode}
 
 
-def _state(hanko: StandInHanko, _: Json) -> Json:
+def _state(hanko: Service, _: Json) -> Json:
     return hanko.state
 
 
-COMMANDS: dict[tuple[str, str], Callable[[StandInHanko, Json], Json]] = {
+COMMANDS: dict[tuple[str, str], Callable[[Service, Json], Json]] = {
     ("POST", "/tokens"): _token,
     ("POST", "/webhooks"): _webhook,
     ("POST", "/webhooks/subscribe"): _subscribe,

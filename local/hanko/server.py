@@ -1,22 +1,17 @@
 """The HTTP side: sockets, TLS, Hanko's public routes and the hand-over to the admin API."""
 
-from __future__ import annotations
-
 import json
 import re
 import socket
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from local.hanko import admin, behaviour
-
-if TYPE_CHECKING:
-    import ssl
-
-    from local.hanko.stand_in import StandInHanko
+from local.hanko.service import Service
 
 Reply = tuple[int, Any]  # status and JSON; None for no content
 MAX_BODY_BYTES = 1024 * 1024
@@ -28,7 +23,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # tests open many connections at once
 
-    def __init__(self, port: int, hanko: StandInHanko, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, port: int, hanko: Service, tls: ssl.SSLContext | None) -> None:
         self.hanko = hanko
         self.stopped = threading.Event()
         self.closing = threading.Event()
