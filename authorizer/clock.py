@@ -19,7 +19,7 @@ class Clock(NamedTuple):
     monotonic: Callable[[], float] = time.monotonic
 
     def now(self) -> Instant:
-        """This moment."""
+        """The present moment."""
         return Instant(self.wall(), self.monotonic())
 
     def seconds_since(self, then: Instant) -> float:

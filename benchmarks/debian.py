@@ -47,7 +47,7 @@ def _unpack(folder: Path, root: Path) -> None:
 
 
 def _copy_sources(folder: Path) -> None:
-    """This machine's own sources of Debian's packages, for that release."""
+    """Copy the machine's own sources of Debian's packages, for that release."""
     codename = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
     if codename is None:
         raise OSError("an unknown release")

@@ -56,7 +56,7 @@ class Aws:
     """One table and one queue."""
 
     def __init__(self) -> None:
-        """moto must be at work, and region and credentials in the environment."""
+        """Needs moto at work, and region and credentials in the environment."""
         self.dynamodb, self.sqs = connect_both()
         self._faults: dict[str, Fault] = {}
         self.requests: list[str] = []

@@ -42,7 +42,6 @@ def make_sandbox(make_settings: MakeSettings, time_: Time, capsys: pytest.Captur
 
     With `aws=` it looks into the revocation table there.
     """
-
     with ExitStack() as at_the_end:
 
         def make(*, rules: str = "", prefetch: bool = False, aws: Aws | None = None, **variables: str) -> Sandbox:

@@ -1,4 +1,4 @@
-"""template.yaml after the SAM transform, and the promises of the examples. (Settings and template: test_house.py.)"""
+"""template.yaml after the SAM transform, and the promises of the examples. test_docs.py compares the settings."""
 
 import json
 import re

@@ -272,6 +272,8 @@ def test_the_keys_are_back_when_hanko_is(keys: KeyCache, hanko: StandInHanko, ti
 
 
 class BadAnswer(NamedTuple):
+    """How the stand-in answers, and what the fetch says of it."""
+
     mode: str
     options: dict[str, Any]
     failure: FetchFailure

@@ -258,6 +258,8 @@ def test_the_report_counts_what_was_asked(hybrid: Checks, hanko: StandInHanko) -
 
 
 class Fault(NamedTuple):
+    """How the stand-in answers, and how the check names it."""
+
     mode: str
     options: dict[str, Any]
     failure: str

@@ -226,6 +226,8 @@ class Receiver(ThreadingHTTPServer):
 
 
 class ReceiverHandler(BaseHTTPRequestHandler):
+    """Keeps what it is sent."""
+
     server: Receiver
 
     def do_POST(self) -> None:
