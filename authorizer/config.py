@@ -169,6 +169,7 @@ class Settings(NamedTuple):
     http_api_response: HttpApiResponse = _setting(
         "simple", choice(HttpApiResponse), "What HTTP APIs with payload 2.0 expect"
     )
+    appsync_ttl_seconds: int = _setting("0", seconds(0, 3600), "How long AppSync may reuse an answer, at most")
     rules_parameter: str | None = _setting(
         "",
         matching(_PARAMETER_PATH, str, "a parameter's name of at most 100 characters"),

@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from authorizer import reuse
 from authorizer.config import OnOutage, Settings
 from authorizer.context import build_context
 from authorizer.credentials import find_token
 from authorizer.errors import Forbidden, Reason, Unauthenticated, Unavailable
 from authorizer.hanko.tokens import TokenVerifier
-from authorizer.model import CheckReport, Claims, Decision, Outcome, Request
+from authorizer.model import CheckReport, Claims, Decision, Outcome, Request, RulesResult
 from authorizer.rules.source import RulesProvider
 
 _USAGE_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
@@ -26,6 +27,9 @@ class SessionCheck(Protocol):
 
         Raises `Unauthenticated` when the session is over, `Unavailable` when that could not be found out.
         """
+
+    def seconds_left(self, claims: Claims) -> float:
+        """How long the last answer about this session serves."""
 
     def take_report(self) -> CheckReport:
         """What happened since the last call."""
@@ -47,7 +51,7 @@ def decide(
         claims = verifier.verify(token)
         unchecked = _passes_unchecked(claims, token, session_checks, settings.session_on_outage)
     except Unauthenticated as error:
-        return Decision(Outcome.UNAUTHENTICATED, error.reason)
+        return Decision(Outcome.UNAUTHENTICATED, error.reason, reuse_seconds=reuse.of_refusal(error.reason, settings))
     except Forbidden as error:
         return Decision(Outcome.FORBIDDEN, error.reason)
     verdict = rules.evaluate(request, claims)
@@ -65,7 +69,17 @@ def decide(
         unchecked,
         context.left_out,
         context.replaced,
+        0
+        if unchecked or not reuse.is_told(request.kind)
+        else _reuse_seconds(claims, verdict, verifier, session_checks, settings),
     )
+
+
+def _reuse_seconds(
+    claims: Claims, verdict: RulesResult, verifier: TokenVerifier, checks: Sequence[SessionCheck], settings: Settings
+) -> int:
+    limits = (verdict.seconds_left, verifier.seconds_left(claims), *(check.seconds_left(claims) for check in checks))
+    return reuse.of_answer(settings, *limits)
 
 
 def _passes_unchecked(claims: Claims, token: str, session_checks: Sequence[SessionCheck], on_outage: OnOutage) -> bool:

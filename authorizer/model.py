@@ -154,7 +154,7 @@ class Decision(NamedTuple):
     Outcome, reason and `rule` are about what was asked for; `grant` is about everything that could be. `usage_key` is
     the caller's API key of a usage plan; `session_unchecked` marks a session that was let pass only because
     `HANKO_SESSION_ON_OUTAGE` says so. `left_out` names what was too large for the context, `replaced_characters` counts
-    the control characters in it.
+    the control characters in it. AppSync alone is told how long it may reuse the answer.
     """
 
     outcome: Outcome
@@ -168,6 +168,7 @@ class Decision(NamedTuple):
     session_unchecked: bool = False
     left_out: tuple[str, ...] = ()
     replaced_characters: int = 0
+    reuse_seconds: int = 0
 
     @property
     def allowed(self) -> bool:

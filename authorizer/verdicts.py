@@ -28,6 +28,11 @@ class Verdicts:
             return False
         return True if self._clock.seconds_since(asked_at) < self._max_age_seconds else None
 
+    def seconds_left(self, claims: Claims) -> float:
+        """How long the verdict that the session lives still serves; 0 if there is none."""
+        asked_at = self._asked_at.get((claims.session_id, claims.user_id, claims.issued_at))
+        return self._max_age_seconds - self._clock.seconds_since(asked_at) if asked_at else 0
+
     def remember(self, claims: Claims, asked_at: Instant, *, lives: bool) -> None:
         """Keep a verdict, as old as its question: what happens while the answer is on its way may not be in it."""
         if self._max_age_seconds or not lives:

@@ -87,7 +87,7 @@ def simple_refusal(reason: str) -> Json:
 
 
 def appsync_refusal(_reason: str) -> Json:
-    return {"isAuthorized": False}
+    return {"isAuthorized": False, "ttlOverride": 0}
 
 
 REST_ID, HTTP_ID = "5e0b8b7c-3f1a-4c59-9d0e-2a6c1f4b7d80", "EXqgWgXxDoEFSkEg="
@@ -129,7 +129,7 @@ APPSYNC_LOG = {"kind": "appsync", "api_id": "p6q7r8s9t0u1v2w3x4y5z6a7b8", "reque
 EVENTS_LOG = {**APPSYNC_LOG, "kind": "appsync_events"}
 # AWS documents texts for the values.
 TEXTS = {"email_verified": "true", "issued_at": "1800000000", "expires_at": "1800043200"}
-EVENTS = {"isAuthorized": True, "handlerContext": {**CONTEXT, **TEXTS}}
+EVENTS = {"isAuthorized": True, "handlerContext": {**CONTEXT, **TEXTS}, "ttlOverride": 0}
 
 KINDS = [
     Kind("rest_token", REST, raised_401, REST_TOKEN_LOG),
@@ -145,7 +145,7 @@ KINDS = [
     Kind("websocket_cookie", SOCKET, raised_401, SOCKET_LOG, twice=TWO_COOKIES),
     Kind("websocket_query", SOCKET, raised_401, SOCKET_LOG, {"websocket_query_parameter": "token"}),
     Kind("websocket_subprotocol", SOCKET, raised_401, SOCKET_LOG, {"websocket_subprotocol": "hanko"}, TWO_PROTOCOLS),
-    Kind("appsync", {"isAuthorized": True, "resolverContext": CONTEXT}, appsync_refusal, APPSYNC_LOG),
+    Kind("appsync", {"isAuthorized": True, "resolverContext": CONTEXT, "ttlOverride": 0}, appsync_refusal, APPSYNC_LOG),
     *(
         Kind(f"appsync_events_{operation.lower()}", EVENTS, appsync_refusal, {**EVENTS_LOG, "method": operation})
         for operation in ("CONNECT", "SUBSCRIBE", "PUBLISH")
@@ -522,9 +522,14 @@ def ruled(kind: Kind) -> Json:
     """The answer to a caller who is no admin."""
     if kind.shape == "appsync":
         fields = "arn:aws:appsync:eu-west-1:123456789012:apis/p6q7r8s9t0u1v2w3x4y5z6a7b8/types/Query/fields/admin"
-        return {"isAuthorized": True, "resolverContext": {**CONTEXT, **TOLD}, "deniedFields": [fields]}
+        return {
+            "isAuthorized": True,
+            "resolverContext": {**CONTEXT, **TOLD},
+            "deniedFields": [fields],
+            "ttlOverride": 0,
+        }
     if kind.allowed is EVENTS:
-        return {"isAuthorized": False}
+        return {"isAuthorized": False, "ttlOverride": 0}
     if kind.shape.startswith("websocket"):
         return policy_refusing_to_connect()
     if kind.allowed is SIMPLE:
@@ -555,7 +560,7 @@ def test_no_rule_grants(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHan
     sandbox = sandbox_for(kind, make_sandbox, rules='default = "deny"')
     answer = answer_of(sandbox, event_with(kind.shape, session_token(hanko)))
     if kind.shape.startswith("appsync"):
-        assert answer == {"isAuthorized": False}
+        assert answer == {"isAuthorized": False, "ttlOverride": 0}
     elif kind.allowed is SIMPLE:
         assert answer == {"isAuthorized": False, "context": {**CONTEXT, "reason": "no_rule_grants"}}
     else:
@@ -618,7 +623,8 @@ def test_a_field_that_cannot_be_named_is_a_failure_and_not_allowed(
     assert answer_of(sandbox, event) == UNAVAILABLE
     assert_recorded(sandbox, APPSYNC_LOG, "misconfigured", "arn_invalid", FETCHED)
     event["authorizationToken"] = session_token(hanko, role="admin")
-    assert answer_of(sandbox, event) == {"isAuthorized": True, "resolverContext": CONTEXT}  # who is denied nothing
+    allowed = {"isAuthorized": True, "resolverContext": CONTEXT, "ttlOverride": 0}
+    assert answer_of(sandbox, event) == allowed  # who is denied nothing
 
 
 @pytest.mark.parametrize(

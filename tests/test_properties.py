@@ -68,12 +68,10 @@ def is_ours(answer: Any) -> bool:  # noqa: ANN401 - to be found out
             return True
         case {"isAuthorized": False}:
             return is_refusal(answer)
-        case (
-            {"isAuthorized": True, "context": context}
-            | {"isAuthorized": True, "resolverContext": context}
-            | {"isAuthorized": True, "handlerContext": context}
-        ):
+        case {"isAuthorized": True, "context": context}:
             return len(answer) == 2 and is_flat(context)
+        case {"isAuthorized": True, "resolverContext": context} | {"isAuthorized": True, "handlerContext": context}:
+            return len(answer) == 3 and is_flat(context) and answer["ttlOverride"] == 0
         case {"principalId": principal, "policyDocument": document, "context": context}:
             (statement,) = document["Statement"]
             allowed = statement["Effect"] == "Allow" and is_flat(context) and context["user_id"] == principal
@@ -83,7 +81,7 @@ def is_ours(answer: Any) -> bool:  # noqa: ANN401 - to be found out
 
 
 def is_refusal(answer: Json) -> bool:
-    return answer == {"isAuthorized": False} or answer["context"]["reason"] in REASONS
+    return answer == {"isAuthorized": False, "ttlOverride": 0} or answer["context"]["reason"] in REASONS
 
 
 def is_flat(context: Json) -> bool:

@@ -48,8 +48,12 @@ def render(request: Request, decision: Decision) -> dict[str, object]:
     Raises `Misconfigured(arn_invalid)` if fields are denied and the event lacks the parts of their ARNs.
     """
     if not decision.allowed:
-        return {"isAuthorized": False}
-    answer: dict[str, object] = {"isAuthorized": True, "resolverContext": dict(decision.context)}
+        return {"isAuthorized": False, "ttlOverride": decision.reuse_seconds}
+    answer: dict[str, object] = {
+        "isAuthorized": True,
+        "resolverContext": dict(decision.context),
+        "ttlOverride": decision.reuse_seconds,
+    }
     if decision.grant and decision.grant.denied_fields:
         if not request.stage_arn:
             raise Misconfigured(Reason.ARN_INVALID)

@@ -36,8 +36,9 @@ def parse(event: dict[str, object]) -> Request:
 def render(decision: Decision) -> dict[str, object]:
     """`isAuthorized`, and the context for the event handlers. AWS documents texts there, so all values are texts."""
     if not decision.allowed:
-        return {"isAuthorized": False}
-    return {"isAuthorized": True, "handlerContext": {name: _text(one) for name, one in decision.context.items()}}
+        return {"isAuthorized": False, "ttlOverride": decision.reuse_seconds}
+    context = {name: _text(one) for name, one in decision.context.items()}
+    return {"isAuthorized": True, "handlerContext": context, "ttlOverride": decision.reuse_seconds}
 
 
 def _text(value: str | float) -> str:

@@ -50,6 +50,10 @@ class HankoSessions:
         if not lives:
             raise Unauthenticated(Reason.SESSION_ENDED)
 
+    def seconds_left(self, claims: Claims) -> float:
+        """How long the last answer about this session serves; 0 if there is none."""
+        return self._verdicts.seconds_left(claims)
+
     def take_report(self) -> CheckReport:
         """What happened since the last call."""
         report = CheckReport("session", self._checks, self._failure)

@@ -12,7 +12,7 @@ class TokenVerifier:
 
     def __init__(self, settings: Settings, keys: KeySource, clock: Clock) -> None:
         """Keep what every verification needs."""
-        self._signatures = SignatureVerifier(settings, keys, clock)
+        self._signatures, self._clock = SignatureVerifier(settings, keys, clock), clock
         self._issuer = settings.issuer
         self._max_lifetime_seconds = settings.max_token_lifetime_seconds
 
@@ -23,6 +23,10 @@ class TokenVerifier:
         backend/session/session.go (sessions) and backend/webhooks/manager.go (what is none).
         """
         return self._verify_claims(self._signatures.verify(token))
+
+    def seconds_left(self, claims: Claims) -> float:
+        """How long the token is valid, by `exp` alone."""
+        return claims.expires_at - self._clock.wall()
 
     def _verify_claims(self, verified: Payload) -> Claims:
         issued_at, expires_at, payload = verified  # checks 10 to 12 of SECURITY.md

@@ -1,5 +1,6 @@
 """The authorizer's side of the revocation table: is this session, or its user, revoked?"""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,6 +40,10 @@ class RevocationCheck:
             self._verdicts.remember(claims, asked_at, lives=lives)
         if not lives:
             raise Unauthenticated(Reason.SESSION_REVOKED)
+
+    def seconds_left(self, claims: Claims) -> float:  # noqa: ARG002 - the same for every session
+        """No limit: a revocation has no time at which it could be expected."""
+        return math.inf
 
     def take_report(self) -> CheckReport:
         """How often the table was asked since the last call, and why in vain."""

@@ -83,7 +83,7 @@ def answers_to_refusal(shape: str, reason: str) -> Json | str:
         return {"principalId": "unknown", "policyDocument": policy, "context": {"reason": reason}}
     if shape.startswith("http_v2"):
         return {"isAuthorized": False, "context": {"reason": reason}}
-    return {"isAuthorized": False} if shape.startswith("appsync") else "Unauthorized"
+    return {"isAuthorized": False, "ttlOverride": 0} if shape.startswith("appsync") else "Unauthorized"
 
 
 def refuse(sandbox: Sandbox, token: str, reason: str, *places: str) -> None:
