@@ -19,7 +19,14 @@ from authorizer.rules.source import RulesProvider
 _USAGE_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
-class SessionCheck(Protocol):
+class HasLimit(Protocol):
+    """What bounds how long a decision stays right."""
+
+    def seconds_left(self, claims: Claims) -> float:
+        """How long it says the same about this session."""
+
+
+class SessionCheck(HasLimit, Protocol):
     """What knows whether a session still lives: the revocation table, Hanko itself."""
 
     def check(self, claims: Claims, token: str) -> None:
@@ -27,9 +34,6 @@ class SessionCheck(Protocol):
 
         Raises `Unauthenticated` when the session is over, `Unavailable` when that could not be found out.
         """
-
-    def seconds_left(self, claims: Claims) -> float:
-        """How long the last answer about this session serves."""
 
     def take_report(self) -> CheckReport:
         """What happened since the last call."""
@@ -69,17 +73,16 @@ def decide(
         unchecked,
         context.left_out,
         context.replaced,
-        0
-        if unchecked or not reuse.is_told(request.kind)
-        else _reuse_seconds(claims, verdict, verifier, session_checks, settings),
+        0 if unchecked else _reuse_seconds(request, claims, verdict, (verifier, *session_checks), settings),
     )
 
 
 def _reuse_seconds(
-    claims: Claims, verdict: RulesResult, verifier: TokenVerifier, checks: Sequence[SessionCheck], settings: Settings
+    request: Request, claims: Claims, verdict: RulesResult, sources: Sequence[HasLimit], settings: Settings
 ) -> int:
-    limits = (verdict.seconds_left, verifier.seconds_left(claims), *(check.seconds_left(claims) for check in checks))
-    return reuse.of_answer(settings, *limits)
+    if not reuse.is_told(request.kind):
+        return 0
+    return reuse.of_answer(settings, verdict.seconds_left, *(source.seconds_left(claims) for source in sources))
 
 
 def _passes_unchecked(claims: Claims, token: str, session_checks: Sequence[SessionCheck], on_outage: OnOutage) -> bool:

@@ -179,7 +179,7 @@ def test_no_answer_is_reused_beyond_any_of_its_bounds(  # noqa: PLR0913 - its bo
         if hanko.validate_requests > asked:
             asked, asked_at = hanko.validate_requests, time_.wall
         age, seconds = time_.wall - issued_at, found["ttlOverride"]
-        bounds = [cap, 0 if mode == "strict" else cap]
+        bounds: list[float] = [cap, 0 if mode == "strict" else cap]
         if found["isAuthorized"]:
             bounds.append(max(0, lifetime - age))
             bounds += [max_age - age] if age <= max_age else []
