@@ -161,8 +161,9 @@ def stand_in() -> Iterator[StandInHanko]:
 
 @pytest.mark.parametrize("command", commands_to_test())
 def test_the_command_works(command: str, stand_in: StandInHanko) -> None:
-    """Run as a reader would, in the checkout; `PORT` is where the stand-in listens here."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))}
+    """Run as a reader would, in the checkout and not below `make test`; `PORT` is where the stand-in listens here."""
+    ours = ("COV_", "COVERAGE_", "PYTEST_", "MAKE", "MFLAGS")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {"PORT": str(stand_in.port)}
     run = subprocess.run(  # noqa: S602 - a command of our own documents
         command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
@@ -284,6 +285,7 @@ MADE_BY_THE_TEMPLATE: dict[str, dict[str, object]] = {
     },
     "HANKO_REVOCATION_QUEUE_URL": {"WebhookFunction": "DeadLetterQueue"},
 }
+NO_PARAMETERS = {"EnableSimpleResponses", "HankoAuthorizer"}  # a name of API Gateway's, the namespace of our metrics
 # What is fixed for the receiver, whatever the parameter says for the authorizer: see there, and test_template.py.
 FIXED_FOR_THE_RECEIVER = {"HANKO_KEYS_COOLDOWN_SECONDS": "2", "HANKO_FETCH_TIMEOUT_SECONDS": "3"}
 
@@ -346,3 +348,18 @@ def test_the_template_knows_the_ranges(name: str) -> None:
     low, high = re.findall(r"[0-9.]+", TABLE[name].kind.allowed)
     parameter = TEMPLATE["Parameters"][parameter_of(name)]
     assert (str(parameter["MinValue"]), str(parameter["MaxValue"])) == (low, high)
+
+
+@every_document
+def test_the_settings_that_are_named_exist(path: Path) -> None:
+    """As variables, and as parameters of the template: one that was renamed lives on in no document."""
+    text = path.read_text()
+    variables = set(re.findall(r"\bHANKO_[A-Z_]+[A-Z]\b", text))
+    parameters = set(re.findall(r"\b((?:Hanko[A-Z]|Enable[A-Z])\w+)\b", text)) - NO_PARAMETERS
+    assert variables - set(TABLE) == set()
+    assert parameters - set(TEMPLATE["Parameters"]) == set()
+
+
+def test_the_outputs_are_those_of_the_template() -> None:
+    table = (DOCS / "getting-started.md").read_text().split("| Output |", 1)[1].split("\n\n", 1)[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(TEMPLATE["Outputs"])
