@@ -4,6 +4,7 @@ Only time stamps, durations and the service's name are ANY. Nothing of ours is p
 """
 
 import gc
+import json
 import shutil
 import subprocess
 import sys
@@ -594,7 +595,7 @@ def test_rules_unavailable(make_sandbox: MakeSandbox, hanko: StandInHanko, time_
 def test_a_long_stage_name_and_many_rules_are_a_failure_and_no_cut_policy(
     make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
-    rules = [f"[[rule]]\nname = '{n}'\nroutes = ['GET /{n:03}*']\nrequire = {{ role = 'x' }}\n" for n in range(60)]
+    rules = [f"[[rule]]\nname = '{n}'\nroutes = ['POST /{n:03}*']\nrequire = {{ role = 'x' }}\n" for n in range(60)]
     sandbox = make_sandbox(log_hash_key=HASH_KEY, rules="\n".join(['default = "allow"', *rules]))
     event = event_with("rest_token", session_token(hanko))
     assert len(answer_of(sandbox, event)["policyDocument"]["Statement"][1]["Resource"]) == 68  # type: ignore[index]  # a policy
@@ -603,6 +604,20 @@ def test_a_long_stage_name_and_many_rules_are_a_failure_and_no_cut_policy(
     event["methodArn"] = event["methodArn"].replace("/prod/", f"/{stage}/")
     assert answer_of(sandbox, event) == UNAVAILABLE
     assert_recorded(sandbox, {**REST_TOKEN_LOG, "stage": stage}, "misconfigured", "answer_too_large", CACHED)
+
+
+def test_with_a_long_stage_name_a_user_with_much_data_gets_in_with_less_of_it(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    rules = [f"[[rule]]\nname = '{n}'\nroutes = ['POST /{n:03}*']\nrequire = {{ role = 'x' }}\n" for n in range(60)]
+    sandbox = make_sandbox(rules="\n".join(['default = "allow"', *rules]), context_claims="about,plan")
+    event = event_with("rest_token", session_token(hanko, about="x" * 1200, plan="gold"))
+    small: Any = answer_of(sandbox, event)
+    assert (len(small["context"]["about"]), small["context"]["plan"]) == (1200, "gold")
+    event["methodArn"] = event["methodArn"].replace("/prod/", f"/{'x' * 25}/")
+    answer: Any = answer_of(sandbox, event)
+    assert (answer["context"]["left_out"], answer["context"]["plan"]) == ("about", "gold")
+    assert len(json.dumps(answer)) <= 8000
 
 
 def test_a_users_own_alphabet_is_no_reason_to_fail(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
