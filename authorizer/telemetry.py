@@ -20,6 +20,7 @@ from typing import TextIO
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
+from authorizer import __version__
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
 from authorizer.hanko.keys import KeyReport
@@ -202,6 +203,7 @@ def _skeleton(service: str, outcome: Outcome, reason: Reason, origin: Origin) ->
         "level": _LEVEL.get(outcome, "WARNING"),
         "message": outcome.value,
         "service": service,
+        "version": __version__,
         "outcome": outcome.value,
         "reason": reason.value,
         "fault": _FAULT_BY_REASON.get(reason, _FAULT.get(outcome)),

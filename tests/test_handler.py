@@ -19,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from sandbox import CONTEXT, FUNCTION_ARN, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
+from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.errors import Reason, Unavailable
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
@@ -205,6 +206,7 @@ def assert_recorded(sandbox: Sandbox, request: Json, outcome: str, reason: str, 
                 "message": outcome,
                 "timestamp": ANY,
                 "service": ANY,
+                "version": __version__,
                 "invocation_id": "invocation",
                 **request,
                 "outcome": outcome,
@@ -984,6 +986,7 @@ def test_what_api_gateway_gets_when_settings_are_wrong() -> None:
         "message": "misconfigured",
         "timestamp": ANY,
         "service": "authorizer",
+        "version": __version__,
         "outcome": "misconfigured",
         "reason": "settings_invalid",
         "fault": "deployment",

@@ -66,7 +66,7 @@ IMPORTS: dict[str, set[str]] = {
     "authorizer.setting_values": set(),
     "authorizer.reuse": {"config", "errors", "model"},
     "authorizer.startup": {"clock", "config", "errors", "hanko.connection", "hanko.fetch", "telemetry"},
-    "authorizer.telemetry": {"config", "errors", "hanko.keys", "model"},
+    "authorizer.telemetry": {"", "config", "errors", "hanko.keys", "model"},
     "authorizer.verdicts": {"bounded", "clock", "model"},
     "authorizer.webhook_function": {"revocation.receiver", "startup"},
     "authorizer.gateway": {

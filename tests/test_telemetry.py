@@ -10,6 +10,7 @@ from unittest.mock import ANY
 
 import pytest
 
+from authorizer import __version__
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
 from authorizer.hanko.fetch import FetchFailure
@@ -75,6 +76,7 @@ def test_an_allowed_request_as_a_whole(write: Write) -> None:
         "message": "allowed",
         "timestamp": ANY,
         "service": ANY,
+        "version": __version__,
         "kind": "http_api_v2",
         "api_id": "api1",
         "stage": "$default",
@@ -321,6 +323,7 @@ def test_a_function_that_does_not_start_says_what_is_wrong(written: Callable[[],
         "message": "misconfigured",
         "timestamp": ANY,
         "service": function,
+        "version": __version__,
         "outcome": "misconfigured",
         "reason": "settings_invalid",
         "fault": "deployment",

@@ -14,6 +14,7 @@ from aws import FAULTS, TABLE, Aws, every
 from receiving import MakeReceiving, Receiving, url_event
 from sandbox import NOW, SESSION, USER, Json, MakeSandbox, Time
 
+from authorizer import __version__
 from authorizer.errors import Misconfigured
 from authorizer.hanko.jws import MAX_TIME
 from authorizer.revocation.check import RevocationCheck
@@ -49,6 +50,7 @@ def test_a_logout_as_a_whole(receiving: Receiving, hanko: StandInHanko, aws: Aws
         "message": "received",
         "timestamp": ANY,
         "service": ANY,
+        "version": __version__,
         "outcome": "received",
         "reason": "revoked",
         "kind": "webhook",
