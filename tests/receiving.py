@@ -55,8 +55,9 @@ class Receiving:
             self.keys,
             WebhookVerifier(self._settings, self.keys, clock),
             RevocationWriter(TABLE, self._aws.dynamodb, clock, self._time.advance),
-            DeadLetterQueue(self._aws.queue_url, self._aws.sqs),
+            DeadLetterQueue(self._aws.queue_url, self._aws.sqs, clock, self._time.advance),
             Telemetry(self._settings, f"test-{uuid.uuid4()}"),
+            clock,
         )
 
     def answer(self, event: object) -> Json:

@@ -71,8 +71,9 @@ class Sandbox:
         rules: str,
         prefetch: bool,
         aws: Aws | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """With `aws`, its table says what is revoked."""
+        """With `aws`, its table says what is revoked; `pause` waits before it is asked again."""
         self.settings = settings
         self.client = client = HttpsClient(settings, clock)
         self.keys = KeyCache(settings, client, clock, client.start(JWKS_PATH) if prefetch else None)
@@ -81,7 +82,7 @@ class Sandbox:
         self.rules = RulesProvider(lambda: parsed, clock)
         off = settings.session_check is SessionMode.OFF
         self.session_checks = [] if off else [HankoSessions(settings, client)]
-        self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock)] if aws else []
+        self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock, pause)] if aws else []
         self._capture = capture
 
     @cached_property

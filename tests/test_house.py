@@ -119,6 +119,7 @@ IMPORTS: dict[str, set[str]] = {
         "clock",
         "config",
         "errors",
+        "hanko.strict_json",
         "model",
         "revocation.entry",
         "revocation.table",
@@ -128,6 +129,7 @@ IMPORTS: dict[str, set[str]] = {
     "authorizer.revocation.function_url": {"errors", "gateway.event", "model"},
     "authorizer.revocation.outline": {"hanko.strict_json"},
     "authorizer.revocation.receiver": {
+        "clock",
         "errors",
         "hanko.keys",
         "model",
@@ -139,7 +141,7 @@ IMPORTS: dict[str, set[str]] = {
         "startup",
         "telemetry",
     },
-    "authorizer.revocation.table": set(),
+    "authorizer.revocation.table": {"clock"},
     "authorizer.revocation.webhook": {
         "clock",
         "config",

@@ -220,7 +220,7 @@ def test_from_the_answer_to_the_webhook_on_the_session_is_refused(
     make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time
 ) -> None:
     sandbox = make_sandbox()
-    check = RevocationCheck(sandbox.settings, TABLE, aws.dynamodb, time_.clock)
+    check = RevocationCheck(sandbox.settings, TABLE, aws.dynamodb, time_.clock, time_.advance)
     token = hanko.mint()
     claims = sandbox.verifier.verify(token)
     check.check(claims, token)
