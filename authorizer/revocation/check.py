@@ -100,7 +100,7 @@ def _verdict(answer: object, table: str, issued_at: float) -> bool | None:
 
 
 def _check_tables(response_dict: dict[str, Any], **_: object) -> None:
-    """botocore takes `{}` and `""` for an empty list: the table would say that nothing is revoked.
+    """Refuse `{}` and `""`, which botocore takes for an empty list: the table would seem to revoke nothing.
 
     Raises ValueError or TypeError.
     """
