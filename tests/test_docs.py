@@ -3,6 +3,8 @@
 import functools
 import os
 import re
+import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from samtranslator.translator.transform import transform  # type: ignore[import-
 
 from authorizer.config import table
 from authorizer.errors import Reason
-from local.hanko import StandInHanko
+from local.hanko import RemoteHanko, StandInHanko
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -147,8 +149,24 @@ def test_the_make_targets_that_are_named_exist(path: Path) -> None:
     assert set(named) - targets == set()
 
 
-def commands_to_test() -> list[str]:
-    found = [line.text for path in DOCUMENTS for line in shell_lines(path) if line.block == "sh test"]
+BY_HAND = "a person, before a release"
+RUN_ELSEWHERE = {  # who runs the commands of the blocks that begin with `sh long`, or what is behind them
+    "make setup": ".ci/run",
+    "make check": ".ci/run",
+    "make demo": "tests/end_to_end/test_demo.py",
+    "make local": "tests/end_to_end/conftest.py",  # the same local AWS and deployment
+    "make hanko": "tests/test_docs.py",
+    "make lock": "tests/local/test_lock.py",
+    "make lock UPGRADE=1": "tests/local/test_lock.py",
+    "make invoke EVENT=http_v2 SAM=1": BY_HAND,  # needs Docker
+    "make bench": BY_HAND,  # eight minutes, and a quiet machine
+    "make bench ONLY=cold": BY_HAND,
+    "make bench ONLY=scale": BY_HAND,
+}
+
+
+def commands_in(block: str) -> list[str]:
+    found = [line.text for path in DOCUMENTS for line in shell_lines(path) if line.block == block]
     return sorted({command for line in found if (command := line.partition(" #")[0].strip())})
 
 
@@ -159,16 +177,41 @@ def stand_in() -> Iterator[StandInHanko]:
         yield hanko
 
 
-@pytest.mark.parametrize("command", commands_to_test())
-def test_the_command_works(command: str, stand_in: StandInHanko) -> None:
-    """Run as a reader would, in the checkout and not below `make test`; `PORT` is where the stand-in listens here."""
+def readers_environment() -> dict[str, str]:
+    """Without what `make test` and pytest have set for themselves."""
     ours = ("COV_", "COVERAGE_", "PYTEST_", "MAKE", "MFLAGS")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    environment |= {"PORT": str(stand_in.port)}
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+@pytest.mark.parametrize("command", commands_in("sh test"))
+def test_the_command_works(command: str, stand_in: StandInHanko) -> None:
+    """Run as a reader would, in the checkout; `PORT` is where the stand-in listens here."""
+    environment = readers_environment() | {"PORT": str(stand_in.port)}
     run = subprocess.run(  # noqa: S602 - a command of our own documents
         command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_every_long_command_is_run_by_somebody() -> None:
+    assert commands_in("sh long") == sorted(RUN_ELSEWHERE)
+    assert [path for path in RUN_ELSEWHERE.values() if path != BY_HAND and not (ROOT / path).exists()] == []
+
+
+def test_make_hanko_serves_until_ctrl_c() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    command = ["make", "hanko", f"PORT={port}"]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command, cwd=ROOT, env=readers_environment(), stdout=subprocess.PIPE, start_new_session=True, text=True
+    )
+    assert process.stdout is not None
+    assert str(port) in process.stdout.readline()
+    assert RemoteHanko(f"http://127.0.0.1:{port}").jwks["keys"]
+    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C sends: to make and to what it started
+    process.communicate(timeout=60)
+    with pytest.raises(ConnectionError):
+        _ = RemoteHanko(f"http://127.0.0.1:{port}").jwks
 
 
 # --- tables
