@@ -13,7 +13,7 @@ import pytest
 from authorizer import __version__
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason
-from authorizer.hanko.fetch import FetchFailure
+from authorizer.hanko.failure import FetchFailure
 from authorizer.hanko.keys import KeyReport
 from authorizer.model import CheckReport, CredentialSources, Decision, EventKind, Outcome, Request
 from authorizer.telemetry import METRICS_NAMESPACE, Record, Telemetry, write_not_started
