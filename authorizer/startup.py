@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
-from authorizer.hanko.connection import EarlyConnection
+from authorizer.hanko.tcp import EarlyConnection
 
 if TYPE_CHECKING:
     from authorizer.hanko.fetch import Fetch, HttpsClient
@@ -25,8 +25,10 @@ class Startup(NamedTuple):
     prefetch: "Fetch | None"
 
 
-def start(environ: Mapping[str, str]) -> Startup:
+def start(environ: Mapping[str, str], fetch_attempts: int | None = None) -> Startup:
     """Read the settings and start to fetch Hanko's keys.
+
+    `fetch_attempts` bounds the attempts of one fetch; None is what suits a function whose callers can ask again.
 
     A snapshot must not hold a connection or keys: a process restored from one fetches with its first token.
 
@@ -41,11 +43,11 @@ def start(environ: Mapping[str, str]) -> Startup:
     is_snapshot = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
     connects_early = not (is_snapshot or settings.proxy or settings.keys_file)
     early = EarlyConnection(settings.api_url, settings.fetch_timeout_seconds) if connects_early else None
-    # ssl and http.client take as long to import as the TCP connection takes to open: 10 % of a cold start.
-    from authorizer.hanko.fetch import JWKS_PATH, HttpsClient  # noqa: PLC0415 - see above
+    # ssl takes as long to import as the TCP connection takes to open: 10 % of a cold start.
+    from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, HttpsClient  # noqa: PLC0415 - see above
 
     clock = Clock()
-    client = HttpsClient(settings, clock, early)
+    client = HttpsClient(settings, clock, early, fetch_attempts or ATTEMPTS)
     return Startup(function_name, settings, clock, client, None if is_snapshot else client.start(JWKS_PATH))
 
 

@@ -3,8 +3,8 @@
     with LocalAws() as aws:
         outputs = aws.deploy("template.yaml", "authorizer", {"HankoApiUrl": url, "HankoAudience": "example.com"})
 
-Two things are not as in AWS: a handler that raises costs its sandbox (the next call is a cold start), and metric
-records (EMF) stay log lines. Nothing outlives the `with`: no process, no file, and ~/.aws is neither read nor written.
+Two things differ from AWS: a handler that raises loses its sandbox, so that the next call is a cold start, and metric
+records (EMF) stay log lines. No process and no file outlives the `with`. ~/.aws is neither read nor written.
 """
 
 import json
@@ -64,7 +64,7 @@ class LocalAws(Background):
         return [str(MINISTACK)]
 
     def _environment(self) -> dict[str, str]:
-        """MiniStack's, which its handlers inherit: a HANKO_... of this shell must not reach them."""
+        """The environment of MiniStack, which its handlers inherit. So no variable of this shell may be in it."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.folder),
@@ -78,7 +78,7 @@ class LocalAws(Background):
             "STATE_DIR": str(self.folder / "state"),
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_EXECUTION_ENV": EXECUTION_ENV,  # the rest of Lambda's variables are MiniStack's business
+            "AWS_EXECUTION_ENV": EXECUTION_ENV,  # MiniStack sets Lambda's other variables
         }
 
     def _answers(self) -> bool:
@@ -86,7 +86,7 @@ class LocalAws(Background):
             return True
 
     def deploy(self, template: str | Path, stack: str, parameters: dict[str, str] | None = None) -> dict[str, str]:
-        """Deploy a template with `sam deploy` and return the stack's outputs; what needs a build is built once."""
+        """Deploy a template with `sam deploy`, and return the stack's outputs. Each template is built once."""
         path = (ROOT / template).resolve()
         if "BuildMethod:" in path.read_text():
             path = self.build(path)
@@ -98,7 +98,7 @@ class LocalAws(Background):
         return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
     def build(self, template: Path = ROOT / "template.yaml") -> Path:
-        """`sam build` for the interpreter that MiniStack runs handlers with; returns the built template."""
+        """Run `sam build` for the Python that MiniStack runs handlers with, and return the built template."""
         with self._building:
             if template not in self._built:
                 folder = self.folder / "build" / template.stem
@@ -141,7 +141,7 @@ class LocalAws(Background):
         client.update_alias(FunctionName=function, Name=alias, FunctionVersion=version)
 
     def logs(self, log_group: str) -> list[str]:
-        """Every log record of a group, oldest first: platform lines and our records."""
+        """Every log record of a group, oldest first: platform lines, our log lines and metric records."""
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=log_group)
         return [event["message"] for page in pages for event in page["events"]]
 
@@ -158,7 +158,7 @@ class LocalAws(Background):
         return f"{self.endpoint.replace('http', 'ws', 1)}/_aws/execute-api/{api}/{stage}"
 
     def function_url(self, url: str) -> str:
-        """The Function URL that the stack's outputs name, as it is reached here."""
+        """The local address of a Function URL of the stack's outputs."""
         return f"{self.endpoint}/_aws/lambda-url/{urlsplit(url).netloc.split('.')[0]}/"
 
     def appsync_url(self, api: str) -> str:

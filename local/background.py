@@ -74,6 +74,7 @@ class Background(ABC):
         """End the program, whatever it started, and its folder."""
         if self._process:
             end_process_group(self._process)
+            self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)
         if self._guard:
             self._guard.communicate(b"stopped\n")

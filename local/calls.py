@@ -1,4 +1,4 @@
-"""What clients do to an API, over real HTTP and WebSockets, and what comes back."""
+"""Calls to an API over real HTTP and WebSockets, and their answers."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Seen:
-    """What came back: the status, and what the backend says it was told about the caller."""
+    """An answer: the status, and what the backend was told about the caller."""
 
     status: int
     caller: Mapping[str, Any] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Seen:
 
 
 def call_http(url: str, headers: Headers, body: str | None = None, *, method: str = "GET") -> Seen:
-    """Send the path as it is, however odd. A body that is no JSON object tells nothing about the caller."""
+    """Send the path as it is, however odd. An answer without a JSON object says nothing about the caller."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=CALL_SECONDS)
     try:
@@ -38,7 +38,7 @@ def call_http(url: str, headers: Headers, body: str | None = None, *, method: st
 
 
 def call_graphql(url: str, headers: Headers, operation: str = "query", name: str = "me") -> Seen:
-    """Ask for a field, which answers who is calling."""
+    """Ask for a field. Its value is the caller."""
     query = f"{operation} {{ {name} {{ userId email expiresAt }} }}"
     seen = call_http(url, headers, json.dumps({"query": query}), method="POST")
     me = (seen.caller.get("data") or {}).get(name) or {}
@@ -47,7 +47,7 @@ def call_graphql(url: str, headers: Headers, operation: str = "query", name: str
 
 
 def call_websocket(url: str, headers: Headers, subprotocols: list[str] | None = None) -> Seen:
-    """Connect, and ask the backend who is calling; 101 is success."""
+    """Connect, and ask the backend who is calling. 101 is success."""
     offered: Any = subprotocols  # the library has a type of its own for them
     try:
         with connect(url, additional_headers=dict(headers), subprotocols=offered, open_timeout=CALL_SECONDS) as socket:

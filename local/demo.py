@@ -33,7 +33,7 @@ LOCAL_INSTEAD = {("WebSocket", 401): 500, ("HTTP API 1.0", 403): 500, ("AppSync"
 
 @dataclass(frozen=True)
 class Row:
-    """One situation: what is done before, the token, how it is sent, and the status that each API shall give."""
+    """One situation: a preparation, a token, how it is sent, and the status that each API shall give."""
 
     name: str
     defect: str
@@ -53,7 +53,7 @@ def _down_with_no_keys(deployment: Deployment) -> None:
 
 def _up_and_rotated(deployment: Deployment) -> None:
     deployment.hanko.behave("normal")
-    for api in deployment.apis.values():  # warm again, so that the new key is one that the sandbox does not know yet
+    for api in deployment.apis.values():  # warm again, so that the sandbox does not know the new key yet
         api.with_header(deployment.hanko.mint())
     deployment.hanko.rotate()
 
@@ -83,7 +83,7 @@ class Result:
 
     @property
     def expected(self) -> int:
-        """The status that the local AWS shall give."""
+        """The status that the local AWS should give."""
         in_aws = self.row.expected[self.api]
         return LOCAL_INSTEAD.get((self.api, in_aws), in_aws)
 

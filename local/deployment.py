@@ -11,11 +11,11 @@ from local.calls import Headers, Seen, call_graphql, call_http, call_websocket
 from local.hanko import StandInHanko
 from local.sign import event_with
 
-SUBPROTOCOL = "hanko"  # what a WebSocket may carry its token in is switched on here, for show
+SUBPROTOCOL = "hanko"  # both other places for the token of a WebSocket are switched on
 QUERY_PARAMETER = "token"
 ALIAS, ROLE = "AuthorizerArn", "InvokeRoleArn"
 
-# What can be asked, of a backend and of AppSync. A WebSocket can only be connected to.
+# The questions to a backend and to AppSync. A WebSocket has one: to connect.
 ROUTES = {"me": ("GET", "/me"), "web": ("GET", "/web/me"), "admin": ("GET", "/admin/x"), "pay": ("POST", "/payments")}
 FIELDS = {"me": ("query", "me"), "web": ("query", "me"), "admin": ("query", "admin"), "pay": ("mutation", "pay")}
 
@@ -50,14 +50,14 @@ def http_api(name: str, url: str) -> Api:
 
 
 class Deployment:
-    """A context manager; `progress` is told what is being done."""
+    """A context manager. `progress` is called with each step."""
 
     def __init__(self, progress: Callable[[str], None], *, rules: str = EXAMPLE_RULES, **settings: str) -> None:
         """`rules` is the file to deploy; `settings` are further parameters of template.yaml."""
         self._progress, self.rules, self._settings, self._stack = progress, rules, settings, ExitStack()
 
     def __enter__(self) -> Self:
-        """Start and deploy; what fails half-way is taken down again."""
+        """Start and deploy. If something fails, everything is stopped again."""
         with ExitStack() as stack:
             self.hanko = stack.enter_context(StandInHanko())
             self._progress("Starting the local AWS")
@@ -95,7 +95,7 @@ class Deployment:
             "HankoAudience": "localhost",
             "HankoWebsocketSubprotocol": SUBPROTOCOL,
             "HankoWebsocketQueryParameter": QUERY_PARAMETER,
-            "Architecture": "x86_64",  # the artifact is built for this machine whatever stands here
+            "Architecture": "x86_64",  # has no effect: the artifact is built for this machine
             **settings,
         }
         return self.aws.deploy("template.yaml", stack, parameters)

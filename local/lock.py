@@ -47,7 +47,8 @@ def write_lock(project: dict[str, Any], group: str, *, upgrade: bool) -> None:
     """Resolve one group for every platform and Python that the project supports."""
     path = ROOT / LOCKS[group]
     command = [str(UV), "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate"]
-    command += ["--no-emit-index-url", "--no-emit-find-links", "--python-version", "3.11", "--group", group]
+    command += ["--no-emit-index-url", "--no-emit-find-links", "--group", group]
+    command += ["--python-version", project["project"]["requires-python"].removeprefix(">=")]  # uv does not read it
     command += ["--output-file", str(path), *(["--upgrade"] if upgrade else [])]
     for earlier in earlier_locks(group):
         command += ["--constraints", str(ROOT / earlier)]

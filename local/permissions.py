@@ -10,13 +10,13 @@ from local.deployment import Api, Deployment
 TEN_MINUTES_SECONDS = 600
 
 # GET /me, GET /admin/x, POST /payments, or the fields of these names; `me` of a WebSocket is $connect. The second `me`
-# is there for the cache, which must not have learned anything from what came between.
+# shows that the answers in between changed nothing in the cache.
 ASKED = ("me", "admin", "me", "pay")
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody, the claims that make them so, what they may not ask for, and whether a WebSocket lets them connect."""
+    """A caller: their claims, what they may not ask for, and whether they may connect to a WebSocket."""
 
     name: str
     claims: Mapping[str, Any] = field(default_factory=dict)
@@ -25,12 +25,12 @@ class Caller:
     age_seconds: int = 0
 
     def token(self, deployment: Deployment) -> str:
-        """A fresh one, which nothing has been cached for."""
+        """A fresh token, for which nothing is cached."""
         issued_at = int(deployment.hanko.now()) - self.age_seconds
         return deployment.hanko.mint(claims={"iat": issued_at, **self.claims})
 
     def expected(self, api: Api, what: str) -> int:
-        """The status that the API shall give; 403 of AppSync is a denied field."""
+        """The status that the API should give. AppSync's 403 is a denied field."""
         if api.name == "WebSocket":
             return 101 if self.connects else 403
         return 403 if what in self.may_not else 200

@@ -4,7 +4,7 @@
         answer = runtime.invoke(event)
 
 An exception of the handler comes back as `{"errorMessage", "errorType", "stackTrace"}`, as API Gateway sees it. The
-first call initialises the handler. One call at a time: the emulator does not survive two.
+first call initialises the handler. Make one call at a time: two crash the emulator.
 """
 
 import json
@@ -26,17 +26,17 @@ from local.build import LAMBDA_PYTHON
 HANDLER = "authorizer.lambda_function.lambda_handler"
 EXECUTION_ENV = f"AWS_Lambda_python{LAMBDA_PYTHON}"
 PACKAGES = Path(sysconfig.get_path("purelib"))
-# The runtime's own packages, and nothing else of this environment: what the artifact lacks has to be missed here.
+# The packages that the Lambda runtime itself has. Without the others, a package that the artifact lacks is noticed.
 RUNTIME_PACKAGES = ("awslambdaric", "runtime_client*.so", "simplejson", "snapshot_restore_py")
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 CALL_SECONDS = 30
 
 
 class Emulator(Background):
-    """AWS's emulator with a function behind it: what `client`, a runtime client's command, runs in a folder."""
+    """AWS's emulator with a function behind it. `client` is the command of a runtime client."""
 
     def __init__(self, client: Sequence[str], function: Path, environment: Mapping[str, str]) -> None:
-        """`environment` is the function's. The first call starts the runtime client."""
+        """`function` is the folder to run in; `environment` is the function's. The first call starts the client."""
         super().__init__()
         self._client, self._function, self._settings = client, function, environment
         self.port = free_port()
@@ -66,7 +66,7 @@ class LambdaRuntime(Emulator):
         super().__init__(client, artifact, environment)
 
     def invoke(self, event: Any) -> Any:  # noqa: ANN401 - any JSON in, any JSON out
-        """Call the handler and return its answer, or what the runtime makes of its exception."""
+        """Call the handler, and return its answer, or the runtime's description of its exception."""
         url = f"http://127.0.0.1:{self.port}{INVOCATIONS}"
         reports = self._reports()
         try:
@@ -87,7 +87,7 @@ class LambdaRuntime(Emulator):
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """The handler's records."""
+        """The JSON lines that the handler wrote."""
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
 
     def _reports(self) -> int:
@@ -104,9 +104,9 @@ class LambdaRuntime(Emulator):
 
 
 def lambda_environment(handler: str, folder: Path, runtime: str = EXECUTION_ENV) -> dict[str, str]:
-    """The variables that Lambda sets for a function in `folder`, but for credentials.
+    """The variables that Lambda sets for a function in `folder`, without credentials.
 
-    AWS's Python client polls and writes another way where it finds AWS_EXECUTION_ENV of Python 3.12 or later.
+    With AWS_EXECUTION_ENV of Python 3.12 or later, AWS's Python client polls and writes in another way.
     """
     return {
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -128,7 +128,7 @@ def lambda_environment(handler: str, folder: Path, runtime: str = EXECUTION_ENV)
 
 
 def link_runtime_packages(packages: Path, folder: Path) -> Path:
-    """Make `folder`, with links to what the runtime itself brings of these packages, and to nothing else of them."""
+    """Make `folder` with links to the packages that the Lambda runtime itself has, and to no others."""
     folder.mkdir(parents=True)
     for pattern in RUNTIME_PACKAGES:
         for path in packages.glob(pattern):
@@ -137,6 +137,6 @@ def link_runtime_packages(packages: Path, folder: Path) -> Path:
 
 
 def emulator() -> Path:
-    """AWS's own binary, which the wheel of aws-sam-cli carries."""
+    """AWS's own binary, from the wheel of aws-sam-cli."""
     machine = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
     return PACKAGES / "samcli" / "local" / "rapid" / f"aws-lambda-rie-{machine}"

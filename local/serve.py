@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def usage(deployment: Deployment) -> str:
-    """What is where, and what to type next."""
+    """The addresses, and the commands to type next."""
     hanko, apis = deployment.hanko, deployment.apis
     places = "\n".join(f"{name:<17}{api.url}" for name, api in apis.items())
     rest, request, _, http_api, websocket, appsync = apis.values()

@@ -23,7 +23,7 @@ def answers(status: int, parsed: Json) -> Fault:
 
 def refuses(code: str, status: int = 400) -> Fault:
     """DynamoDB or SQS answers with an error."""
-    return answers(status, {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {}})
+    return answers(status, {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}})
 
 
 def refuses_connections() -> object:

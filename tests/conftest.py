@@ -46,7 +46,9 @@ def make_sandbox(make_settings: MakeSettings, time_: Time, capsys: pytest.Captur
 
         def make(*, rules: str = "", prefetch: bool = False, aws: Aws | None = None, **variables: str) -> Sandbox:
             settings = make_settings(**variables)
-            sandbox = Sandbox(settings, time_.clock, capsys, rules=rules, prefetch=prefetch, aws=aws)
+            sandbox = Sandbox(
+                settings, time_.clock, capsys, rules=rules, prefetch=prefetch, aws=aws, pause=time_.advance
+            )
             at_the_end.callback(sandbox.client.close)
             return sandbox
 

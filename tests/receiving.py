@@ -55,8 +55,9 @@ class Receiving:
             self.keys,
             WebhookVerifier(self._settings, self.keys, clock),
             RevocationWriter(TABLE, self._aws.dynamodb, clock, self._time.advance),
-            DeadLetterQueue(self._aws.queue_url, self._aws.sqs),
+            DeadLetterQueue(self._aws.queue_url, self._aws.sqs, clock, self._time.advance),
             Telemetry(self._settings, f"test-{uuid.uuid4()}"),
+            clock,
         )
 
     def answer(self, event: object) -> Json:
@@ -74,11 +75,10 @@ class Receiving:
         captured = self._capture.readouterr()
         return captured.out + captured.err
 
-    def record(self) -> Json:
-        """The one record since the last call."""
-        (line,) = self.output().splitlines()
-        record: Json = json.loads(line)
-        return record
+    def record(self) -> tuple[Json, Json]:
+        """The one log line and the one metric record since the last call."""
+        first, second = (json.loads(line) for line in self.output().splitlines())
+        return (second, first) if "_aws" in first else (first, second)
 
 
 MakeReceiving = Callable[..., Receiving]

@@ -71,8 +71,9 @@ class Sandbox:
         rules: str,
         prefetch: bool,
         aws: Aws | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """With `aws`, its table says what is revoked."""
+        """With `aws`, its table says what is revoked; `pause` waits before it is asked again."""
         self.settings = settings
         self.client = client = HttpsClient(settings, clock)
         self.keys = KeyCache(settings, client, clock, client.start(JWKS_PATH) if prefetch else None)
@@ -81,12 +82,12 @@ class Sandbox:
         self.rules = RulesProvider(lambda: parsed, clock)
         off = settings.session_check is SessionMode.OFF
         self.session_checks = [] if off else [HankoSessions(settings, client)]
-        self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock)] if aws else []
+        self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock, pause)] if aws else []
         self._capture = capture
 
     @cached_property
     def authorizer(self) -> Authorizer:
-        """Built with the first event."""
+        """Built with the first event: Powertools takes the stdout of the moment, and pytest's changes behind set-up."""
         telemetry = Telemetry(self.settings, f"test-{uuid.uuid4()}")
         checks: list[RevocationCheck | HankoSessions] = [*self.revocations, *self.session_checks]
         return Authorizer(self.settings, self.keys, self.verifier, self.rules, telemetry, session_checks=checks)
@@ -103,9 +104,10 @@ class Sandbox:
         captured = self._capture.readouterr()
         return captured.out + captured.err
 
-    def records(self) -> list[Json]:
-        """The records since the last call."""
-        return [json.loads(line) for line in self.output().splitlines()]
+    def records(self) -> tuple[list[Json], list[Json]]:
+        """The log lines and the metric records since the last call."""
+        lines = [json.loads(line) for line in self.output().splitlines()]
+        return [line for line in lines if "_aws" not in line], [line for line in lines if "_aws" in line]
 
 
 MakeSettings = Callable[..., Settings]

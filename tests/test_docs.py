@@ -3,6 +3,8 @@
 import functools
 import os
 import re
+import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from samtranslator.translator.transform import transform  # type: ignore[import-
 
 from authorizer.config import table
 from authorizer.errors import Reason
-from local.hanko import StandInHanko
+from local.hanko import RemoteHanko, StandInHanko
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -147,8 +149,24 @@ def test_the_make_targets_that_are_named_exist(path: Path) -> None:
     assert set(named) - targets == set()
 
 
-def commands_to_test() -> list[str]:
-    found = [line.text for path in DOCUMENTS for line in shell_lines(path) if line.block == "sh test"]
+BY_HAND = "a person, before a release"
+RUN_ELSEWHERE = {  # who runs the commands of the blocks that begin with `sh long`, or what is behind them
+    "make setup": ".ci/run",
+    "make check": ".ci/run",
+    "make demo": "tests/end_to_end/test_demo.py",
+    "make local": "tests/end_to_end/conftest.py",  # the same local AWS and deployment
+    "make hanko": "tests/test_docs.py",
+    "make lock": "tests/local/test_lock.py",
+    "make lock UPGRADE=1": "tests/local/test_lock.py",
+    "make invoke EVENT=http_v2 SAM=1": BY_HAND,  # needs Docker
+    "make bench": BY_HAND,  # eight minutes, and a quiet machine
+    "make bench ONLY=cold": BY_HAND,
+    "make bench ONLY=scale": BY_HAND,
+}
+
+
+def commands_in(block: str) -> list[str]:
+    found = [line.text for path in DOCUMENTS for line in shell_lines(path) if line.block == block]
     return sorted({command for line in found if (command := line.partition(" #")[0].strip())})
 
 
@@ -159,26 +177,50 @@ def stand_in() -> Iterator[StandInHanko]:
         yield hanko
 
 
-@pytest.mark.parametrize("command", commands_to_test())
+def readers_environment() -> dict[str, str]:
+    """Without what `make test` and pytest have set for themselves."""
+    ours = ("COV_", "COVERAGE_", "PYTEST_", "MAKE", "MFLAGS")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+@pytest.mark.parametrize("command", commands_in("sh test"))
 def test_the_command_works(command: str, stand_in: StandInHanko) -> None:
     """Run as a reader would, in the checkout; `PORT` is where the stand-in listens here."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))}
-    environment |= {"PORT": str(stand_in.port)}
+    environment = readers_environment() | {"PORT": str(stand_in.port)}
     run = subprocess.run(  # noqa: S602 - a command of our own documents
         command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def test_every_long_command_is_run_by_somebody() -> None:
+    assert commands_in("sh long") == sorted(RUN_ELSEWHERE)
+    assert [path for path in RUN_ELSEWHERE.values() if path != BY_HAND and not (ROOT / path).exists()] == []
+
+
+def test_make_hanko_serves_until_ctrl_c() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    command = ["make", "hanko", f"PORT={port}"]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command, cwd=ROOT, env=readers_environment(), stdout=subprocess.PIPE, start_new_session=True, text=True
+    )
+    assert process.stdout is not None
+    assert str(port) in process.stdout.readline()
+    assert RemoteHanko(f"http://127.0.0.1:{port}").jwks["keys"]
+    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C sends: to make and to what it started
+    process.communicate(timeout=60)
+    with pytest.raises(ConnectionError):
+        _ = RemoteHanko(f"http://127.0.0.1:{port}").jwks
+
+
 # --- tables
 
 
 def test_every_reason_has_its_row() -> None:
-    """Word, whose business and what to do are those of the table in errors.py; what it means is said here alone."""
     reasons = (DOCS / "reasons.md").read_text().split("| Reason |", 1)[1]
-    rows = re.findall(r"^\| `([a-z_]+)` \| (\w+) \| [^|]+ \| (.+) \|$", reasons, re.MULTILINE)
-    table = [(reason.value, reason.fault.value, reason.what_to_do) for reason in Reason if reason is not Reason.ALLOWED]
-    assert sorted(rows) == sorted(table)
+    rows = re.findall(r"^\| `([a-z_]+)` \|", reasons, re.MULTILINE)
+    assert sorted(rows) == sorted(reason.value for reason in Reason if reason is not Reason.ALLOWED)
 
 
 def numbered_checks() -> list[tuple[int, str]]:
@@ -286,6 +328,7 @@ MADE_BY_THE_TEMPLATE: dict[str, dict[str, object]] = {
     },
     "HANKO_REVOCATION_QUEUE_URL": {"WebhookFunction": "DeadLetterQueue"},
 }
+NO_PARAMETERS = {"EnableSimpleResponses", "HankoAuthorizer"}  # a name of API Gateway's, the namespace of our metrics
 # What is fixed for the receiver, whatever the parameter says for the authorizer: see there, and test_template.py.
 FIXED_FOR_THE_RECEIVER = {"HANKO_KEYS_COOLDOWN_SECONDS": "2", "HANKO_FETCH_TIMEOUT_SECONDS": "3"}
 
@@ -348,3 +391,18 @@ def test_the_template_knows_the_ranges(name: str) -> None:
     low, high = re.findall(r"[0-9.]+", TABLE[name].kind.allowed)
     parameter = TEMPLATE["Parameters"][parameter_of(name)]
     assert (str(parameter["MinValue"]), str(parameter["MaxValue"])) == (low, high)
+
+
+@every_document
+def test_the_settings_that_are_named_exist(path: Path) -> None:
+    """As variables, and as parameters of the template: one that was renamed lives on in no document."""
+    text = path.read_text()
+    variables = set(re.findall(r"\bHANKO_[A-Z_]+[A-Z]\b", text))
+    parameters = set(re.findall(r"\b((?:Hanko[A-Z]|Enable[A-Z])\w+)\b", text)) - NO_PARAMETERS
+    assert variables - set(TABLE) == set()
+    assert parameters - set(TEMPLATE["Parameters"]) == set()
+
+
+def test_the_outputs_are_those_of_the_template() -> None:
+    table = (DOCS / "getting-started.md").read_text().split("| Output |", 1)[1].split("\n\n", 1)[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(TEMPLATE["Outputs"])

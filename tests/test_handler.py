@@ -4,6 +4,7 @@ Only time stamps, durations and the service's name are ANY. Nothing of ours is p
 """
 
 import gc
+import json
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from sandbox import CONTEXT, FUNCTION_ARN, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
+from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.errors import Reason, Unavailable
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
@@ -194,42 +196,49 @@ FAULTS = {"unauthenticated": "caller", "forbidden": "caller", "misconfigured": "
 
 
 def assert_recorded(sandbox: Sandbox, request: Json, outcome: str, reason: str, keys: Json, **more: object) -> None:
-    """One record was written, and this is all that it says."""
+    """One log line and one metric record were written, and this is all that they say."""
     level = {"allowed": "INFO", "unauthenticated": "WARNING", "forbidden": "WARNING"}.get(outcome, "ERROR")
     fault = {"fault": FAULTS[outcome]} if outcome in FAULTS else {}
-    record = {
-        "level": level,
-        "service": ANY,
-        "invocation_id": "invocation",
-        **request,
-        "outcome": outcome,
-        "reason": reason,
-        "duration_ms": ANY,
-        **fault,
-        **keys,
-        **more,
-    }
-    assert sandbox.records() == [record | metrics_of(outcome, reason, {**keys, **more})]
+    assert sandbox.records() == (
+        [
+            {
+                "level": level,
+                "message": outcome,
+                "timestamp": ANY,
+                "service": ANY,
+                "version": __version__,
+                "invocation_id": "invocation",
+                **request,
+                "outcome": outcome,
+                "reason": reason,
+                "duration_ms": ANY,
+                **fault,
+                **keys,
+                **more,
+            }
+        ],
+        [metric_record(request["kind"], outcome, reason, {**keys, **more})],
+    )
 
 
-def metrics_of(outcome: str, reason: str, keys: Json) -> Json:
+def metric_record(kind: str, outcome: str, reason: str, keys: Json) -> Json:
     name = {"key_unchecked": "KeyUnchecked"}.get(reason, outcome.title())
-    metrics = [(name, "Count", 1.0), ("Duration", "Milliseconds", ANY)]
+    metrics = [(name, "Count", [1.0]), ("Duration", "Milliseconds", [ANY])]
     if "key_set_age_seconds" in keys:
-        metrics += [("KeySetAge", "Seconds", float(keys["key_set_age_seconds"]))]
+        metrics += [("KeySetAge", "Seconds", [float(keys["key_set_age_seconds"])])]
     if keys["key_fetches"]:
         failures = float("key_fetch_failure" in keys)
-        metrics += [("KeyFetches", "Count", float(keys["key_fetches"])), ("KeyFetchFailures", "Count", failures)]
+        metrics += [("KeyFetches", "Count", [float(keys["key_fetches"])]), ("KeyFetchFailures", "Count", [failures])]
     if keys["stale_keys"]:
-        metrics += [("StaleKeys", "Count", 1.0)]
+        metrics += [("StaleKeys", "Count", [1.0])]
     if (asks := keys.get("session_checks", 0)) or "session_failure" in keys:
         failures = float("session_failure" in keys)
-        metrics += [("SessionChecks", "Count", float(asks)), ("SessionFailures", "Count", failures)]
+        metrics += [("SessionChecks", "Count", [float(asks)]), ("SessionFailures", "Count", [failures])]
     if "session_unchecked" in keys:
-        metrics += [("SessionUnchecked", "Count", 1.0)]
+        metrics += [("SessionUnchecked", "Count", [1.0])]
     for member, metric in (("context_left_out", "ContextLeftOut"), ("context_replaced", "ContextReplaced")):
         if member in keys:
-            metrics += [(metric, "Count", 1.0)]
+            metrics += [(metric, "Count", [1.0])]
     definition = {
         "Namespace": "HankoAuthorizer",
         "Dimensions": [["service"]],
@@ -237,7 +246,10 @@ def metrics_of(outcome: str, reason: str, keys: Json) -> Json:
     }
     return {
         "_aws": {"Timestamp": ANY, "CloudWatchMetrics": [definition]},
-        **{name: value for name, _, value in metrics},
+        "service": ANY,
+        "kind": kind,
+        "reason": reason,
+        **{name: values for name, _, values in metrics},
     }
 
 
@@ -329,7 +341,7 @@ def test_key_unchecked(kind: Kind, make_sandbox: MakeSandbox, hanko: StandInHank
     sandbox.records()
     # The first unknown key id caused a fetch, which failed; the second comes before it is tried again.
     assert answer_of(sandbox, event_with(kind.shape, token_with("unknown_kid", hanko))) == UNAVAILABLE
-    assert_recorded(sandbox, kind.log, "unavailable", "key_unchecked", CACHED, fault="hanko")
+    assert_recorded(sandbox, kind.log, "unavailable", "key_unchecked", CACHED, fault="caller")
 
 
 @every_kind
@@ -568,8 +580,8 @@ def test_rules_that_could_not_be_read_again_are_marked(
     stale = Rules(stale="Wrong rules:\nthe file: x")
     sandbox.rules = RulesProvider(lambda: stale, time_.clock)
     sandbox.answer(event_with("rest_token", session_token(hanko)))
-    (record,) = sandbox.records()
-    assert (record["stale_rules"], record["StaleRules"]) == ("Wrong rules:\nthe file: x", 1)
+    (line,), (metrics,) = sandbox.records()
+    assert (line["stale_rules"], metrics["StaleRules"]) == ("Wrong rules:\nthe file: x", [1])
 
 
 def test_rules_unavailable(make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time) -> None:
@@ -585,7 +597,7 @@ def test_rules_unavailable(make_sandbox: MakeSandbox, hanko: StandInHanko, time_
 def test_a_long_stage_name_and_many_rules_are_a_failure_and_no_cut_policy(
     make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
-    rules = [f"[[rule]]\nname = '{n}'\nroutes = ['GET /{n:03}*']\nrequire = {{ role = 'x' }}\n" for n in range(60)]
+    rules = [f"[[rule]]\nname = '{n}'\nroutes = ['POST /{n:03}*']\nrequire = {{ role = 'x' }}\n" for n in range(60)]
     sandbox = make_sandbox(log_hash_key=HASH_KEY, rules="\n".join(['default = "allow"', *rules]))
     event = event_with("rest_token", session_token(hanko))
     assert len(answer_of(sandbox, event)["policyDocument"]["Statement"][1]["Resource"]) == 68  # type: ignore[index]  # a policy
@@ -594,6 +606,20 @@ def test_a_long_stage_name_and_many_rules_are_a_failure_and_no_cut_policy(
     event["methodArn"] = event["methodArn"].replace("/prod/", f"/{stage}/")
     assert answer_of(sandbox, event) == UNAVAILABLE
     assert_recorded(sandbox, {**REST_TOKEN_LOG, "stage": stage}, "misconfigured", "answer_too_large", CACHED)
+
+
+def test_with_a_long_stage_name_a_user_with_much_data_gets_in_with_less_of_it(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    rules = [f"[[rule]]\nname = '{n}'\nroutes = ['POST /{n:03}*']\nrequire = {{ role = 'x' }}\n" for n in range(60)]
+    sandbox = make_sandbox(rules="\n".join(['default = "allow"', *rules]), context_claims="about,plan")
+    event = event_with("rest_token", session_token(hanko, about="x" * 1200, plan="gold"))
+    small: Any = answer_of(sandbox, event)
+    assert (len(small["context"]["about"]), small["context"]["plan"]) == (1200, "gold")
+    event["methodArn"] = event["methodArn"].replace("/prod/", f"/{'x' * 25}/")
+    answer: Any = answer_of(sandbox, event)
+    assert (answer["context"]["left_out"], answer["context"]["plan"]) == ("about", "gold")
+    assert len(json.dumps(answer)) <= 8000
 
 
 def test_a_users_own_alphabet_is_no_reason_to_fail(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
@@ -780,7 +806,7 @@ def test_an_internal_error_is_traced_without_its_text(
     sandbox = make_sandbox()
     sandbox.verifier = TokenVerifier(sandbox.settings, BrokenKeys(KeyError("a secret")), time_.clock)
     sandbox.answer(event_with("http_v2", session_token(hanko)))
-    logs = sandbox.records()
+    logs, _ = sandbox.records()
     *places, error = logs[0]["stack"]
     assert error == "KeyError"
     files = ["handler.py", "decision.py", "tokens.py", "jws.py", "jws.py", "test_handler.py"]
@@ -954,21 +980,28 @@ def test_what_api_gateway_gets_when_settings_are_wrong() -> None:
         assert answer["errorType"] == "Misconfigured"
         assert answer["errorMessage"] == "\n".join(["Wrong settings:", *ALL_MISTAKES])
         assert "s3cret" not in function.log
-        record = function.records[0]
+        log, metric = function.records[:2]
+    assert log == {
+        "level": "ERROR",
+        "message": "misconfigured",
+        "timestamp": ANY,
+        "service": "authorizer",
+        "version": __version__,
+        "outcome": "misconfigured",
+        "reason": "settings_invalid",
+        "fault": "deployment",
+        "mistakes": ALL_MISTAKES,
+    }
     definition = {
         "Namespace": "HankoAuthorizer",
         "Dimensions": [["service"]],
         "Metrics": [{"Name": "Misconfigured", "Unit": "Count"}],
     }
-    assert record == {
+    assert metric == {
         "_aws": {"Timestamp": ANY, "CloudWatchMetrics": [definition]},
-        "Misconfigured": 1,
-        "level": "ERROR",
         "service": "authorizer",
-        "outcome": "misconfigured",
         "reason": "settings_invalid",
-        "fault": "deployment",
-        "mistakes": ALL_MISTAKES,
+        "Misconfigured": [1.0],
     }
 
 
@@ -1008,7 +1041,7 @@ def test_what_api_gateway_gets_from_a_function_that_runs() -> None:
         ("AuthorizerUnavailable", "Authorizer unavailable"),
     ]
     reasons = ["allowed", "token_missing", "token_missing", "key_unknown", "key_unchecked", "allowed"]
-    assert [record["reason"] for record in records] == reasons
+    assert [record["reason"] for record in records if "_aws" not in record] == reasons
     assert {record["service"] for record in records} == {"authorizer"}
     assert hanko.jwks_requests == 2, "one sandbox for all six: a raised answer ends nothing"
     assert token.split(".")[1] not in log

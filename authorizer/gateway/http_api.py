@@ -3,7 +3,7 @@
 Source: AWS, "Control access to HTTP APIs with AWS Lambda authorizers".
 """
 
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
 from authorizer.config import HttpApiResponse
 from authorizer.gateway.event import routed_request, section, sources_in_v1
@@ -11,6 +11,7 @@ from authorizer.gateway.iam import parse_arn, policy
 from authorizer.model import METHODS, CredentialSources, Decision, EventKind, Request, Scope
 
 _EVERY_ROUTE = Scope(METHODS, "/", open_ended=True, greedy=True)
+_MAX_ENCODINGS = 8  # decoding takes time for each, and a client chooses how many
 
 
 def parse_v1(event: dict[str, object]) -> Request:
@@ -26,15 +27,15 @@ def parse_v2(event: dict[str, object], response: HttpApiResponse) -> Request:
 
 
 def _scope(event: dict[str, object]) -> Scope | None:
-    """What else a simple response may be taken for, since API Gateway caches it by the identity sources alone.
+    """The routes for which API Gateway may reuse a simple response: it caches by the values of the identity sources.
 
-    None without any: then nothing is cached. With $context.routeKey among them the requests of that route key, but
-    not if the client may have sent the value; otherwise those of every route.
+    None without identity sources: nothing is cached. The requests of one route key if $context.routeKey is a source.
+    Otherwise every route.
     """
     sources, key = event.get("identitySource"), event.get("routeKey")
     if not sources:
         return None
-    if not isinstance(sources, list) or not isinstance(key, str) or key not in sources or _was_sent(key, event):
+    if not isinstance(sources, list) or not isinstance(key, str) or key not in sources or _is_elsewhere(key, event):
         return _EVERY_ROUTE
     method, _, path = key.partition(" ")
     literal, _, parameter = (path or "/{proxy+}").partition("{")
@@ -42,12 +43,34 @@ def _scope(event: dict[str, object]) -> Scope | None:
     return Scope(methods, literal, open_ended=bool(parameter), greedy="+}" in parameter)
 
 
-def _was_sent(text: str, event: dict[str, object]) -> bool:
-    """Whether the client may have sent this text as one of the values that can be identity sources."""
-    cookies = event.get("cookies")
-    sent = [*section(event, "headers").values(), *section(event, "queryStringParameters").values()]
-    sent += cookies if isinstance(cookies, list) else []
-    return any(isinstance(value, str) and text in unquote_plus(value) for value in sent)
+def _is_elsewhere(key: str, event: dict[str, object]) -> bool:
+    """Whether another text of the event contains the route key, in any URL encoding.
+
+    The event has the values of the identity sources without their names. So a client could send the route key as the
+    value of a header or parameter that is another source. Whatever a client sends can widen the scope, never narrow it.
+    """
+    context = {**section(event, "requestContext"), "routeKey": ""}
+    rest: list[object] = [{**event, "routeKey": "", "identitySource": "", "requestContext": context}]
+    texts: list[str] = []
+    while rest:
+        match rest.pop():
+            case str(text):
+                texts.append(text)
+            case list(items):
+                rest += items
+            case dict(members):
+                rest += members.values()
+    sought, found = _decoded(key), _decoded("\n".join(texts))
+    return sought is None or found is None or sought in found or ";" in key  # at a semicolon, cookies are cut
+
+
+def _decoded(text: str) -> str | None:
+    """The same for all URL encodings of one text. None if it is encoded more often than `_MAX_ENCODINGS` times."""
+    for _ in range(_MAX_ENCODINGS):
+        encoded, text = text, unquote(text)
+        if text == encoded:
+            return text.replace("+", " ")
+    return None
 
 
 def render(request: Request, decision: Decision, response: HttpApiResponse) -> dict[str, object]:

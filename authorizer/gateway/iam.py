@@ -5,7 +5,6 @@ The path of an incoming ARN is the caller's text. Rules read it, and it never ge
 
 import json
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
@@ -42,11 +41,6 @@ def parse_arn(arn: object, form: re.Pattern[str] = ROUTE_ARN) -> Arn:
     """
     if not isinstance(arn, str):
         raise Unauthenticated(Reason.EVENT_UNKNOWN)
-    return _parts(arn, form)
-
-
-@lru_cache(maxsize=64)  # for the routes in use; whatever else callers ask for pushes out what is older
-def _parts(arn: str, form: re.Pattern[str]) -> Arn:
     match = form.fullmatch(arn)
     if match is None:
         raise Misconfigured(Reason.ARN_INVALID)

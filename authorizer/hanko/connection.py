@@ -1,32 +1,201 @@
-"""The TCP connection to Hanko, opened while Python still imports what will speak TLS and HTTP on it."""
+"""A connection to Hanko: TCP, the proxy's tunnel, TLS, one answer after the other; every wait ends at a deadline."""
 
+import base64
+import contextlib
+import select
 import socket
-import threading
+import ssl
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from authorizer.config import Settings
+from authorizer.hanko.failure import CERTIFICATE_FAILURES, FetchFailed, FetchFailure
+from authorizer.hanko.http1 import AnswerReader, TooLarge, request_bytes
+from authorizer.hanko.tcp import EarlyConnection, connect, seconds_until
 
-class EarlyConnection:
-    """One connection, under way in a thread of its own: a name's look-up knows no time limit."""
+MAX_BODY_BYTES = 256 * 1024
+MAX_DIGITS = 10  # of seconds in a header; more than RFC 9111, section 1.2.2, asks a cache to count to
+RECEIVE_BYTES = 64 * 1024
 
-    def __init__(self, api_url: str, timeout_seconds: float) -> None:
-        """Start at once."""
-        url = urlsplit(api_url)
-        self._address = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
-        self._timeout_seconds = timeout_seconds
-        self._socket: socket.socket | None = None
-        self._failure: OSError | ValueError = TimeoutError()
-        self._thread = threading.Thread(target=self._open, daemon=True)
-        self._thread.start()
+_OK = 200
+_OVERLOADED = frozenset((502, 503, 504))
 
-    def _open(self) -> None:
-        try:
-            self._socket = socket.create_connection(self._address, self._timeout_seconds)
-        except (OSError, ValueError) as failure:  # a name that cannot be one is a UnicodeError
-            self._failure = failure
 
-    def answer(self, *_address_and_options: object) -> socket.socket:
-        """In the place of `socket.create_connection`: the open connection, or the error that there is instead."""
-        self._thread.join(self._timeout_seconds)
-        if self._socket is None:
-            raise self._failure
-        return self._socket
+class HttpResponse(NamedTuple):
+    """A complete 200 answer: its body, at most `MAX_BODY_BYTES`, and its Cache-Control header or "".
+
+    `age_seconds` is how long a shared cache has kept it (RFC 9111, section 5.1); 0 for an answer of Hanko's own.
+    """
+
+    body: bytes
+    cache_control: str
+    age_seconds: int = 0
+
+    def __repr__(self) -> str:
+        """Without the body: it may be personal."""
+        return "HttpResponse(...)"
+
+
+class Server:
+    """Where Hanko is, how TLS verifies it, and the proxy on the way, if there is one."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened or read here; the TLS context is made by the first fetch, in its thread."""
+        url = urlsplit(settings.api_url)
+        self._tls = url.scheme == "https"
+        self.netloc, self.path, self.host = url.netloc, url.path, url.hostname or ""
+        self._port = url.port or (443 if self._tls else 80)
+        self.proxy = settings.proxy if self._tls and not _bypasses_proxy(url.netloc, settings.no_proxy) else None
+        self._context: ssl.SSLContext | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to connect to: the proxy's, if there is one."""
+        return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self._port)
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Certificate and host verified, TLS 1.2 or later; None for loopback http.
+
+        Python 3.13, the runtime's, is as strict by default. A laptop with an older one shall fail where AWS would.
+        """
+        if self._tls and self._context is None:
+            context = ssl.create_default_context()  # honours SSL_CERT_FILE
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+            self._context = context
+        return self._context
+
+    def tunnel_request(self) -> bytes:
+        """What asks the proxy for a tunnel to Hanko."""
+        target = f"[{self.host}]:{self._port}" if ":" in self.host else f"{self.host}:{self._port}"
+        headers = {"Host": target}
+        if self.proxy is not None and self.proxy.credentials is not None:
+            credentials = self.proxy.credentials.reveal().encode()
+            headers["Proxy-Authorization"] = "Basic " + base64.b64encode(credentials).decode()
+        return request_bytes("CONNECT", target, headers)
+
+
+class Connection:
+    """A connection to Hanko, perhaps through a proxy's tunnel. Another thread can cancel it at any moment."""
+
+    def __init__(self, server: Server, early: EarlyConnection | None = None) -> None:
+        """Nothing is opened here; `early` has begun to."""
+        self._server, self._early = server, early
+        self._sockets: list[socket.socket] = []  # the last one is in use; TLS takes the place of the plain one
+        self.is_cancelled = False
+        self.keep_alive = False  # whether it may serve once more
+
+    def open(self, deadline: float) -> None:
+        """Name, TCP, the proxy's tunnel, TLS."""
+        server = self._server
+        context = server.tls_context()  # before the wait for the early connection
+        plain = self._early.wait(deadline) if self._early else connect(*server.address, deadline)
+        self._use(plain)
+        if server.proxy is not None:
+            self._open_tunnel(deadline)
+        if context is not None:
+            secure = context.wrap_socket(
+                plain,
+                server_hostname=server.host,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,  # only TLS says whether an answer without a length is whole
+            )
+            self._use(secure)
+            secure.settimeout(seconds_until(deadline))
+            secure.do_handshake()
+
+    def send(self, request: bytes, deadline: float) -> None:
+        """Send all of it."""
+        while request:
+            self._sockets[-1].settimeout(seconds_until(deadline))
+            request = request[self._sockets[-1].send(request) :]
+
+    def receive(self, deadline: float) -> HttpResponse:
+        """Read the answer."""
+        reader = self._reader(deadline)
+        head = reader.head()
+        if head.status != _OK:  # so no redirect is followed, and 206 is not a whole
+            is_transient = head.status in _OVERLOADED
+            retry_after_seconds = _seconds(head.headers.get("retry-after", ""))
+            raise FetchFailed(FetchFailure.STATUS, head.status, retry_after_seconds, is_transient=is_transient)
+        if head.headers.get("content-encoding", "identity").lower() != "identity":
+            raise FetchFailed(FetchFailure.PROTOCOL)
+        body = reader.body(head, MAX_BODY_BYTES)
+        self.keep_alive = head.keep_alive and reader.is_empty
+        return HttpResponse(body, head.headers.get("cache-control", ""), _seconds(head.headers.get("age", "")))
+
+    def cancel(self) -> None:
+        """End what another thread is doing with it."""
+        self.is_cancelled = True
+        for opened in self._sockets:
+            with contextlib.suppress(OSError):  # it may have been closed this very moment
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)  # that of SSLSocket would free what the thread uses
+
+    def close(self) -> None:
+        """Close it, whatever is under way."""
+        for opened in self._sockets:
+            opened.close()
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether there is nothing to read: neither its end nor an answer to no request."""
+        opened = self._sockets[-1]
+        buffered = isinstance(opened, ssl.SSLSocket) and opened.pending()
+        return not buffered and not select.select([opened], [], [], 0)[0]
+
+    def _use(self, opened: socket.socket) -> None:
+        self._sockets.append(opened)
+        if self.is_cancelled:  # too early to know of this socket
+            raise TimeoutError
+
+    def _open_tunnel(self, deadline: float) -> None:
+        self.send(self._server.tunnel_request(), deadline)
+        reader = self._reader(deadline)
+        head = reader.head()
+        if head.status != _OK or not reader.is_empty:
+            raise FetchFailed(FetchFailure.CONNECTION, is_transient=head.status in _OVERLOADED)
+
+    def _reader(self, deadline: float) -> AnswerReader:
+        opened = self._sockets[-1]
+
+        def receive() -> bytes:
+            opened.settimeout(seconds_until(deadline))
+            return opened.recv(RECEIVE_BYTES)
+
+        return AnswerReader(receive)
+
+
+def failed_because(error: Exception) -> FetchFailed:
+    """What the error of a connection means."""
+    if isinstance(error, FetchFailed):
+        return error
+    failure = FetchFailure.PROTOCOL
+    is_transient = False
+    match error:
+        case TooLarge():
+            failure = FetchFailure.TOO_LARGE
+        case TimeoutError():
+            failure = FetchFailure.TIMEOUT
+        case ssl.SSLCertVerificationError():
+            failure = CERTIFICATE_FAILURES.get(error.verify_code, FetchFailure.TLS)
+        case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
+            failure = FetchFailure.TLS
+        case OSError():
+            failure = FetchFailure.CONNECTION
+            is_transient = not isinstance(error, socket.gaierror) or error.errno == socket.EAI_AGAIN
+    return FetchFailed(failure, is_transient=is_transient)
+
+
+def _seconds(header: str) -> int:
+    """The first member of an Age or Retry-After header; 0 for what is no number of seconds (RFC 9111, section 5.1)."""
+    first = header.partition(",")[0].strip(" \t")
+    return int(first[:MAX_DIGITS]) if first.isascii() and first.isdigit() else 0
+
+
+def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:
+    if not no_proxy:
+        return False
+    import urllib.request  # noqa: PLC0415 - 20 ms that only an owner of NO_PROXY needs to pay
+
+    # `proxy_bypass` asks macOS for its settings instead; this is the same on every system.
+    return bool(urllib.request.proxy_bypass_environment(netloc, {"no": no_proxy}))  # type: ignore[attr-defined]  # no typeshed

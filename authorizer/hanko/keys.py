@@ -20,8 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
+from authorizer.hanko.connection import HttpResponse
 from authorizer.hanko.cooldown import CircuitBreaker, CoolDown
-from authorizer.hanko.fetch import JWKS_PATH, Fetch, FetchFailed, FetchFailure, HttpResponse, HttpsClient
+from authorizer.hanko.failure import FetchFailed, FetchFailure
+from authorizer.hanko.fetch import JWKS_PATH, Fetch, HttpsClient
 from authorizer.hanko.jwk import parse_keys
 
 MIN_MAX_AGE_SECONDS = 60  # no-cache must not mean a fetch for every request

@@ -9,8 +9,10 @@ import json
 
 from authorizer.config import SessionMode, Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
+from authorizer.hanko.connection import HttpResponse
 from authorizer.hanko.cooldown import CircuitBreaker
-from authorizer.hanko.fetch import Fetch, FetchFailed, FetchFailure, HttpResponse, HttpsClient
+from authorizer.hanko.failure import FetchFailed, FetchFailure
+from authorizer.hanko.fetch import Fetch, HttpsClient
 from authorizer.hanko.strict_json import parse_object
 from authorizer.model import CheckReport, Claims
 from authorizer.verdicts import Verdicts
@@ -20,7 +22,7 @@ FAILURE_THRESHOLD = 3  # failures in a row: one lost connection is no outage
 
 # Only failures that say Hanko is down open the circuit breaker. A bad answer about one token does not: its owner could
 # otherwise disable the check for everybody.
-_OUTAGES = frozenset((FetchFailure.TIMEOUT, FetchFailure.CONNECTION, FetchFailure.TLS, FetchFailure.PROTOCOL))
+_OUTAGES = frozenset(FetchFailure) - {FetchFailure.STATUS, FetchFailure.TOO_LARGE, FetchFailure.CONTENT}
 _OUTAGE_STATUSES = frozenset((429, *range(500, 600)))
 
 

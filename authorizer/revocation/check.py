@@ -1,7 +1,9 @@
 """The authorizer's side of the revocation table: is this session, or its user, revoked?"""
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
@@ -9,29 +11,33 @@ from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalE
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
+from authorizer.hanko.strict_json import parse_object
 from authorizer.model import CheckReport, Claims
 from authorizer.revocation.entry import session_subject, user_subject
-from authorizer.revocation.table import Client
+from authorizer.revocation.table import FAILURES, MALFORMED, Client, attempts
 from authorizer.verdicts import Verdicts
 
-READ_ATTEMPTS = 2  # a connection kept through a freeze may be dead
-READ_AGAIN_SECONDS = 1  # no attempt begins later; where DynamoDB has several addresses, connecting may try each of them
-_THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"}
+READ_UNTIL_SECONDS = 1  # no attempt begins later; each takes 1 s at most, or more with several silent addresses
+_THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded")
+_TRANSIENT = ("throttled", "unavailable", "connection")
 
 
 class RevocationCheck:
-    """Looks a session and its user up before each decision. One invocation at a time, as Lambda does it."""
+    """Looks up a session and its user before each decision. Not thread-safe: a process handles one at a time."""
 
-    def __init__(self, settings: Settings, table: str, client: Client, clock: Clock) -> None:
-        """Keep what every look-up needs."""
-        self._table, self._client, self._clock = table, client, clock
+    def __init__(
+        self, settings: Settings, table: str, client: Client, clock: Clock, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        """`pause` waits for that many seconds."""
+        self._table, self._client, self._clock, self._pause = table, client, clock, pause
         self._verdicts = Verdicts(clock, settings.revocation_cache_seconds)
         self._checks, self._failure = 0, ""
+        client.meta.events.register("before-parse.dynamodb.BatchGetItem", _check_tables)
 
     def check(self, claims: Claims, token: str) -> None:  # noqa: ARG002 - the table knows no tokens
         """Return if the table does not revoke the session.
 
-        Raises `Unauthenticated(session_revoked)`, or `Unavailable(revocation_unchecked)` when it could not be read.
+        Raises `Unauthenticated(session_revoked)`, or `Unavailable(revocation_unchecked)` if it could not be read.
         """
         lives = self._verdicts.lives(claims)
         if lives is None:
@@ -46,52 +52,72 @@ class RevocationCheck:
         return math.inf
 
     def take_report(self) -> CheckReport:
-        """How often the table was asked since the last call, and why in vain."""
+        """How often the table was asked since the last call, and the last failure."""
         report = CheckReport("revocation", self._checks, self._failure or None)
         self._checks, self._failure = 0, ""
         return report
 
     def _is_revoked(self, claims: Claims) -> bool:
-        """Ask the table, consistently: what was durable when Hanko got its answer is seen from then on."""
+        """Consistent read: sees every entry written before its webhook was acknowledged."""
         subjects = (session_subject(claims.session_id), user_subject(claims.user_id))
         keys = [{"subject": {"S": subject}} for subject in subjects]
-        wanted = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        deadline = self._clock.monotonic() + READ_AGAIN_SECONDS
-        for _ in range(READ_ATTEMPTS):
-            if self._clock.monotonic() > deadline:
-                break
+        for _ in attempts(self._clock, self._clock.monotonic() + READ_UNTIL_SECONDS, self._pause):
             self._checks += 1
             try:
-                answer = self._client.batch_get_item(RequestItems=wanted)
-                if _revokes(answer["Responses"].get(self._table, []), claims.issued_at):
-                    return True
-            except (BotoCoreError, ClientError) as error:
+                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+                verdict = _verdict(answer, self._table, claims.issued_at)
+            except FAILURES as error:
                 self._failure = _failure(error)
-                continue
-            except (KeyError, TypeError, ValueError):
+            except MALFORMED:
                 self._failure = "malformed"
+            else:
+                if verdict is not None:
+                    return verdict
+                self._failure = "throttled"
+            if self._failure not in _TRANSIENT:
                 break
-            wanted = answer.get("UnprocessedKeys")
-            if not wanted:
-                return False
-            self._failure = "throttled"
         raise Unavailable(Reason.REVOCATION_UNCHECKED)
 
 
-def _revokes(items: Sequence[dict[str, Any]], issued_at: float) -> bool:
-    """Whether an item revokes what was issued then. Raises KeyError, TypeError or ValueError for what is no item.
+def _verdict(answer: object, table: str, issued_at: float) -> bool | None:
+    """Whether an item revokes a token issued then; None if some keys were not read, and no item of the others does.
 
-    Half an item, whose other half is still being written, does not keep a whole one from being seen.
+    Half an item, whose other half is still being written, does not hide a whole one.
+
+    Raises one of `MALFORMED` for anything but an answer of DynamoDB's with items of ours.
     """
+    match answer:
+        case {"Responses": {**tables}, "UnprocessedKeys": {**unread}}:
+            items = tables.get(table, [] if unread else None)
+        case _:
+            raise ValueError("not an answer to BatchGetItem")
+    if not isinstance(items, list):
+        raise ValueError("no items of this table")  # noqa: TRY004 - wrong input is a ValueError here
     whole_first = sorted(items, key=lambda item: "issued_until" not in item)
-    return any(issued_at <= int(item["issued_until"]["N"]) for item in whole_first)
+    if any(issued_at <= int(item["issued_until"]["N"]) for item in whole_first):
+        return True
+    return None if unread else False
+
+
+def _check_tables(response_dict: dict[str, Any], **_: object) -> None:
+    """Refuse `{}` and `""`, which botocore takes for an empty list: the table would seem to revoke nothing.
+
+    Raises ValueError or TypeError.
+    """
+    if response_dict["status_code"] == HTTPStatus.OK:
+        match parse_object(response_dict["body"]):
+            case {"Responses": {**tables}} if all(isinstance(items, list) for items in tables.values()):
+                return
+        raise ValueError("not an answer to BatchGetItem")
 
 
 def _failure(error: BotoCoreError | ClientError) -> str:
-    """What went wrong, for the operator: a closed set, nothing from outside."""
-    if isinstance(error, ClientError):
-        code = error.response["Error"]["Code"]
-        if code in _THROTTLED:
-            return "throttled"
-        return "denied" if code == "AccessDeniedException" else "refused"
-    return "credentials" if isinstance(error, NoCredentialsError | CredentialRetrievalError) else "connection"
+    """What went wrong, for the operator: one of a closed set of words."""
+    if not isinstance(error, ClientError):
+        return "credentials" if isinstance(error, NoCredentialsError | CredentialRetrievalError) else "connection"
+    code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+    if code in _THROTTLED:
+        return "throttled"
+    if code == "AccessDeniedException":
+        return "denied"
+    return "unavailable" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"

@@ -4,10 +4,10 @@ Hanko tries once. So a webhook is answered with success only when what it revoke
 that fails, in the queue of dead letters. Nothing that comes twice, late or in another order does harm.
 """
 
-from contextlib import suppress
-
-from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unavailable
+from authorizer.clock import Clock
+from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unauthenticated, Unavailable
 from authorizer.hanko.keys import KeyCache
+from authorizer.model import Outcome
 from authorizer.revocation import function_url
 from authorizer.revocation.entry import Revocation
 from authorizer.revocation.table import connect_both
@@ -20,16 +20,17 @@ from authorizer.telemetry import Telemetry, WebhookRecord
 class Receiver:
     """Answers the requests to one Function URL."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - everything that lives as long as the process
         self,
         keys: KeyCache,
         verifier: WebhookVerifier,
         writer: RevocationWriter,
         dead_letters: DeadLetterQueue,
         telemetry: Telemetry,
+        clock: Clock,
     ) -> None:
-        """Everything that lives as long as the sandbox."""
-        self._keys, self._verifier, self._telemetry = keys, verifier, telemetry
+        """Everything that lives as long as the process."""
+        self._keys, self._verifier, self._telemetry, self._clock = keys, verifier, telemetry, clock
         self._writer, self._dead_letters = writer, dead_letters
 
     def handle(self, event: object, invocation_id: str) -> dict[str, object]:
@@ -38,28 +39,37 @@ class Receiver:
         try:
             self._receive(event, record)
         except AuthorizerError as error:
-            record.reason = error.reason
+            record.outcome, record.reason = _outcome(error), error.reason
         except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
             record.trace(error)
-        status = function_url.status_of(record.reason)
-        with suppress(Exception):  # a webhook is answered even if its record cannot be written
-            self._telemetry.write_webhook(record, status, self._keys.take_report())
+        status = function_url.status_of(record.outcome, record.reason)
+        self._telemetry.write_webhook(record, status, self._keys.take_report())
         return function_url.render(status)
 
     def _receive(self, event: object, record: WebhookRecord) -> None:
+        came_at = self._clock.monotonic()
         webhook = self._verifier.verify(function_url.parse_body(event, MAX_BODY_BYTES))
         record.event = webhook.event
-        record.reason = self._revoke(webhook.revocation, record) if webhook.revocation else Reason.EVENT_IGNORED
+        record.reason = (
+            self._revoke(webhook.revocation, record, came_at) if webhook.revocation else Reason.EVENT_IGNORED
+        )
+        record.outcome = Outcome.RECEIVED
 
-    def _revoke(self, revocation: Revocation, record: WebhookRecord) -> Reason:
+    def _revoke(self, revocation: Revocation, record: WebhookRecord, came_at: float) -> Reason:
         try:
-            self._writer.write(revocation)
+            self._writer.write(revocation, came_at)
         except Exception as error:  # noqa: BLE001 - whatever kept it from being written, it must not be lost
             if not isinstance(error, Unavailable):
                 record.trace(error)
-            self._dead_letters.put(revocation)
+            self._dead_letters.put(revocation, came_at)
             return Reason.REVOCATION_QUEUED
         return Reason.REVOKED
+
+
+def _outcome(error: AuthorizerError) -> Outcome:
+    if isinstance(error, Unauthenticated):
+        return Outcome.UNAUTHENTICATED
+    return Outcome.MISCONFIGURED if isinstance(error, Misconfigured) else Outcome.UNAVAILABLE
 
 
 def build_receiver(started: Startup) -> Receiver:
@@ -80,6 +90,7 @@ def build_receiver(started: Startup) -> Receiver:
         keys,
         WebhookVerifier(settings, keys, clock),
         RevocationWriter(table, dynamodb, clock),
-        DeadLetterQueue(queue_url, sqs),
+        DeadLetterQueue(queue_url, sqs, clock),
         Telemetry(settings, started.function_name),
+        clock,
     )

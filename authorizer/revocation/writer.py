@@ -1,4 +1,7 @@
-"""The receiver's side of the revocation table: durable writes, and the dead-letter queue behind them."""
+"""The receiver's side of the revocation table: durable writes, and the dead-letter queue behind them.
+
+Hanko waits 10 s for its answer and sends a webhook once. So failed attempts are repeated for as long as that allows.
+"""
 
 import json
 import time
@@ -6,79 +9,89 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from authorizer.clock import Clock
 from authorizer.errors import Reason, Unavailable
 from authorizer.revocation.entry import Revocation
-from authorizer.revocation.table import Client
+from authorizer.revocation.table import FAILURES, MALFORMED, Client, attempts
 
-WRITE_SECONDS = 1.5  # no attempt begins later; Hanko waits 10 s for everything
-WRITE_PAUSES_SECONDS = (0, 0, 0.1, 0.3, 0.6)  # before each attempt
-QUEUE_ATTEMPTS = 2
+# Seconds after a webhook came in. No attempt begins later; each takes 1 s at most, that of a write up to 3.
+WRITE_UNTIL_SECONDS, QUEUE_UNTIL_SECONDS = 5, 7.5
 
 
 class RevocationWriter:
     """Writes items, durably."""
 
     def __init__(self, table: str, client: Client, clock: Clock, pause: Callable[[float], None] = time.sleep) -> None:
-        """`pause` waits for so many seconds."""
+        """`pause` waits for that many seconds."""
         self._table, self._client, self._clock, self._pause = table, client, clock, pause
 
-    def write(self, revocation: Revocation) -> None:
-        """Write it, or find that the item says as much already; it is durable on return.
+    def write(self, revocation: Revocation, came_at: float | None = None) -> None:
+        """Write it, or find that the item already says as much; it is durable on return.
 
-        Raises `Unavailable(revocation_unwritten)` when `WRITE_SECONDS` of attempts did not help.
+        `came_at` is when the webhook came in, on the monotonic clock; now, if it is not given.
+
+        Raises `Unavailable(revocation_unwritten)` if no attempt succeeded.
         """
-        deadline = self._clock.monotonic() + WRITE_SECONDS
-        for pause_seconds in WRITE_PAUSES_SECONDS:
-            if self._clock.monotonic() + pause_seconds > deadline:
-                break
-            self._pause(pause_seconds)
-            with suppress(BotoCoreError, ClientError):
+        began = self._clock.monotonic() if came_at is None else came_at
+        for _ in attempts(self._clock, began + WRITE_UNTIL_SECONDS, self._pause):
+            with suppress(*FAILURES, *MALFORMED):
                 self._raise(revocation)
                 return
         raise Unavailable(Reason.REVOCATION_UNWRITTEN)
 
     def _raise(self, revocation: Revocation) -> None:
-        """Raise both numbers of an item, each unless it is beyond already."""
+        """Raise both numbers of an item, each unless it is already larger."""
         numbers = {"expires_at": revocation.expires_at, "issued_until": revocation.issued_until}
         if not self._update(revocation.subject, numbers):
             for name, value in numbers.items():
                 self._update(revocation.subject, {name: value})
 
     def _update(self, subject: str, numbers: Mapping[str, int]) -> bool:
-        """Set these numbers of an item, or, where that would lower one of them, none of them; whether they are set."""
+        """Set these numbers of an item; False, and nothing is set, if that would lower one of them.
+
+        Only an answer with the new numbers says that they are durable: a 200 can come from a proxy.
+        """
         conditions = [f"(attribute_not_exists({name}) OR {name} <= :{name})" for name in numbers]
+        values = {name: {"N": str(value)} for name, value in numbers.items()}
         try:
-            self._client.update_item(
+            answer = self._client.update_item(
                 TableName=self._table,
                 Key={"subject": {"S": subject}},
                 UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in numbers),
                 ConditionExpression=" AND ".join(conditions),
-                ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in numbers.items()},
+                ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+                ReturnValues="ALL_NEW",
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             return False
+        written = answer["Attributes"]
+        if any(written[name] != value for name, value in values.items()):
+            raise ValueError("not the answer to this update")
         return True
 
 
 class DeadLetterQueue:
-    """The queue for what could not be written: the entries, already verified, and no token."""
+    """The queue for entries that could not be written: already verified, and without a token."""
 
-    def __init__(self, queue_url: str, client: Client) -> None:
-        """Keep where it is."""
-        self._queue_url, self._client = queue_url, client
+    def __init__(
+        self, queue_url: str, client: Client, clock: Clock, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        """`pause` waits for that many seconds."""
+        self._queue_url, self._client, self._clock, self._pause = queue_url, client, clock, pause
 
-    def put(self, revocation: Revocation) -> None:
-        """Queue it, durably on return.
+    def put(self, revocation: Revocation, came_at: float | None = None) -> None:
+        """Queue it, durably on return; `came_at` as above.
 
-        Raises `Unavailable(revocation_unwritten)`.
+        Raises `Unavailable(revocation_unwritten)` if no attempt succeeded.
         """
-        for _ in range(QUEUE_ATTEMPTS):
-            with suppress(BotoCoreError, ClientError):
-                self._client.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps(asdict(revocation)))
-                return
+        began, body = self._clock.monotonic() if came_at is None else came_at, json.dumps(asdict(revocation))
+        for _ in attempts(self._clock, began + QUEUE_UNTIL_SECONDS, self._pause):
+            with suppress(*FAILURES, *MALFORMED):
+                answer = self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
+                if isinstance(answer["MessageId"], str) and answer["MessageId"]:
+                    return
         raise Unavailable(Reason.REVOCATION_UNWRITTEN)

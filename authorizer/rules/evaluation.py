@@ -1,7 +1,7 @@
-"""Who may call what: rules → a verdict on every route, which stays right while API Gateway caches it.
+"""Rules and claims → what a caller may call.
 
-The verdict depends on the caller alone. Whatever API Gateway could ask for with the same token is answered at once:
-what the caller may call, less what is guarded by the rules that the caller does not meet (`Grant`).
+API Gateway caches the answer and uses it for other routes. So it depends on the caller alone and covers every route:
+what the caller may call, without what is guarded by the rules that the caller does not meet (`Grant`).
 """
 
 import math
@@ -15,8 +15,9 @@ from authorizer.rules.channels import ChannelPattern, grant, guard, leave_to_the
 from authorizer.rules.routes import CONNECT, UNUSUAL_PATHS, Patterns, Route, is_unusual
 
 MAX_UNMET_RULES_CHARACTERS = 500
+STAGE_CHARACTERS = len("production")  # for which the size of an answer is computed
 
-_SEPARATOR = "; "  # a rule's name holds none
+_SEPARATOR = "; "  # the name of a rule has no semicolon
 
 Scalar = str | int | float | bool
 Value = tuple[bool, Scalar]  # whether it is a boolean, and the value
@@ -24,36 +25,33 @@ Unmet = Sequence[tuple["Rule", Reason]]
 
 
 class Caller:
-    """Whose claims are judged, and when (seconds since 1970); a claim that many rules ask for is looked at once."""
+    """The user whose claims are compared, and the age of their login."""
 
     def __init__(self, claims: Claims, now: float) -> None:
-        """Nothing is looked at before a rule asks."""
+        """`now` is in seconds since 1970."""
         self._claims = claims
         self.age_seconds = now - claims.issued_at
-        self._values: dict[tuple[str, ...], frozenset[Value]] = {}
 
     def values(self, path: tuple[str, ...]) -> frozenset[Value]:
-        """The scalars that the claim is, or as a list contains."""
-        if path not in self._values:
-            value = self._claims.at(path)
-            found = value if isinstance(value, list) else [value]
-            self._values[path] = frozenset(_value(one) for one in found if isinstance(one, str | int | float))
-        return self._values[path]
+        """The values that the claim is, or contains as a list. An empty text counts as an absent claim."""
+        value = self._claims.at(path)
+        found = value if isinstance(value, list) else [value]
+        return frozenset(_value(one) for one in found if isinstance(one, str | int | float) and one != "")
 
     def has(self, path: tuple[str, ...], text: str) -> bool:
-        """Whether the claim is this text, or as a list contains it."""
+        """Whether the claim is this text, or contains it as a list."""
         return _value(text) in self.values(path)
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A claim's path, and the values of which it must be one, or as a list contain one."""
+    """The path of a claim, and the values of which the claim must be one, or contain one as a list."""
 
     path: tuple[str, ...]
     values: tuple[Scalar, ...]
 
     def is_met(self, caller: Caller) -> bool:
-        """By a value of the same kind: 1 is not true, and "true" is neither."""
+        """Types count: 1 is not true, and "true" is neither."""
         return not self._wanted.isdisjoint(caller.values(self.path))
 
     @cached_property
@@ -62,13 +60,13 @@ class Requirement:
 
 
 def _value(value: Scalar) -> Value:
-    """What is equal only to a value of the same kind."""
+    """Equal only to a value of the same type: in Python 1 == True."""
     return isinstance(value, bool), value
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Who asks for one of its routes, fields or channels must meet every requirement, with a login that young."""
+    """Guards routes, fields and channels: a caller must meet every requirement, with a login that is young enough."""
 
     name: str
     routes: tuple[Route, ...]
@@ -76,9 +74,10 @@ class Rule:
     requirements: tuple[Requirement, ...]
     max_age_seconds: int | None
     channels: tuple[ChannelPattern, ...] = ()
+    guard_head: bool = True
 
     def unmet_because(self, caller: Caller) -> Reason | None:
-        """Why the caller does not meet it, what no new login would mend first; None if they do."""
+        """Why the caller does not meet it; None if they do. A reason that no new login would change goes first."""
         reason = None
         for requirement in self.requirements:
             if not requirement.is_met(caller):
@@ -90,7 +89,7 @@ class Rule:
         return reason
 
     def concerns(self, kind: EventKind) -> bool:
-        """Whether it says anything about an API of this kind."""
+        """Whether it is about APIs of this kind."""
         if kind is EventKind.APPSYNC:
             return bool(self.fields)
         if kind is EventKind.APPSYNC_EVENTS:
@@ -99,31 +98,31 @@ class Rule:
 
     @cached_property
     def granted(self) -> Patterns:
-        """What it grants to who meets it."""
-        return Patterns(one for route in self.routes for one in route.patterns(guarded=False))
+        """What it grants to callers who meet it."""
+        return Patterns(one for route in self.routes for one in route.granted())
 
     @cached_property
     def guarded(self) -> Patterns:
-        """What it denies to who does not."""
-        return Patterns(one for route in self.routes for one in route.patterns(guarded=True))
+        """What it denies to callers who do not."""
+        return Patterns(one for route in self.routes for one in route.guarded(head=self.guard_head))
 
 
 @dataclass(frozen=True)
 class Rules:
-    """A whole set. Without a rule, every session may call everything."""
+    """A set of rules. Without any, every session may call everything."""
 
     rules: tuple[Rule, ...] = ()
     default_allows: bool = True
     allow_unusual_paths: bool = False
     context_bytes: int = MAX_CONTEXT_BYTES
-    stale: str = field(default="", compare=False)  # why they could not be read again
+    stale: str = field(default="", compare=False)  # why they could not be read again, "" if they were
 
     @cached_property
     def _by_kind(self) -> dict[EventKind, list[Rule]]:
         return {kind: [rule for rule in self.rules if rule.concerns(kind)] for kind in EventKind}
 
     def evaluate(self, request: Request, claims: Claims, now: float) -> RulesResult:
-        """Judge one caller, `now` (seconds since 1970). Never raises."""
+        """Compare the rules with one caller. `now` is in seconds since 1970."""
         met: list[Rule] = []
         unmet: list[tuple[Rule, Reason]] = []
         caller = Caller(claims, now)
@@ -141,18 +140,23 @@ class Rules:
                 reason, name = self._verdict(request, met, unmet)
         ages = [rule.max_age_seconds - caller.age_seconds for rule in met if rule.max_age_seconds is not None]
         grant_ = self._grant(request.kind, reason, met, unmet)
-        told = _unmet_rules(unmet)
-        return RulesResult(reason, name, grant_, told, self.context_bytes, self.stale, min(ages, default=math.inf))
+        told, room = _unmet_rules(unmet), self._context_bytes(request, grant_)
+        return RulesResult(reason, name, grant_, told, room, self.stale, min(ages, default=math.inf))
+
+    def _context_bytes(self, request: Request, grant_: Grant) -> int:
+        """What is left for the claims: `context_bytes` is for a stage name of `STAGE_CHARACTERS`."""
+        more = max(0, len(request.stage) - STAGE_CHARACTERS)
+        return self.context_bytes - more * (len(grant_.allowed) + len(grant_.denied))
 
     @property
     def _appsync_verdict(self) -> tuple[Reason, str]:
-        """AppSync can be told what to deny, and nothing else."""
+        """AppSync can only be told what to deny."""
         return (Reason.ALLOWED if self.default_allows else Reason.NO_RULE_GRANTS), ""
 
     def _channel_verdict(
         self, request: Request, caller: Caller, met: Sequence[Rule], unmet: Unmet
     ) -> tuple[Reason, str]:
-        """On the channels that were asked for. AppSync asks again for the next ones."""
+        """The reason for the channels that were asked for. AppSync asks again for the next ones."""
         asked = parse_asked(request.method, request.path)
         for rule, reason in unmet:
             if guard(rule.channels, asked):
@@ -166,7 +170,7 @@ class Rules:
         return Reason.ALLOWED, ""
 
     def _verdict(self, request: Request, met: Sequence[Rule], unmet: Unmet) -> tuple[Reason, str]:
-        """On the route that was asked for: the reason, and the rule that refuses it."""
+        """The reason for the route that was asked for, and the rule that refuses it."""
         route, scope, could_be_any = f"{request.method}{request.path}", request.scope, self._could_be_any(request)
         for rule, reason in unmet:
             if could_be_any or rule.guarded.match(route) or (scope is not None and rule.guarded.match_any_of(scope)):
@@ -177,7 +181,10 @@ class Rules:
         return Reason.NO_RULE_GRANTS, ""
 
     def _could_be_any(self, request: Request) -> bool:
-        """Whether every rule guards it and none grants it: an unknown method, a path that may be read as another."""
+        """Whether every rule guards the route and none grants it.
+
+        True for an unknown method, and for a path that a backend may read as another path.
+        """
         if request.kind is EventKind.WEBSOCKET:
             return False
         if request.method not in METHODS:
@@ -201,7 +208,7 @@ class Rules:
 
 
 def _unmet_rules(unmet: Unmet) -> dict[str, str]:
-    """The names and reasons in the same order; beyond `MAX_UNMET_RULES_CHARACTERS` how many more there are."""
+    """Names and reasons in the same order, at most `MAX_UNMET_RULES_CHARACTERS`, then the number of further ones."""
     names: list[str] = []
     reasons: list[str] = []
     room = MAX_UNMET_RULES_CHARACTERS

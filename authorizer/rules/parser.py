@@ -1,6 +1,6 @@
-"""The text of rules.toml → `Rules`; every mistake in one message, with its line.
+"""The text of rules.toml → `Rules`. One message tells all mistakes, with their lines.
 
-The message repeats names and patterns of the file, which are the deployer's own, but none of the values it asks for.
+The message repeats names and patterns, which are the deployer's own, and no value that a claim must have.
 """
 
 import math
@@ -14,17 +14,17 @@ from authorizer.errors import Reason
 from authorizer.mistakes import Mistakes
 from authorizer.model import MAX_ANSWER_BYTES, MAX_CONTEXT_BYTES, METHODS
 from authorizer.rules.channels import ChannelPattern, parse_pattern
-from authorizer.rules.evaluation import MAX_UNMET_RULES_CHARACTERS, Requirement, Rule, Rules, Scalar
+from authorizer.rules.evaluation import MAX_UNMET_RULES_CHARACTERS, STAGE_CHARACTERS, Requirement, Rule, Rules, Scalar
 from authorizer.rules.routes import CONNECT, UNUSUAL_PATHS, Route
 
 MAX_PATH_CHARACTERS = 200  # behind the longest stage, a Resource is still below API Gateway's 512 characters
 MIN_CONTEXT_BYTES = 1024
 MAX_AGE_SECONDS = 31_536_000
 
-# What an answer needs beside policy and claims, and what each pattern costs, with a stage's name of ten characters.
+# The bytes that an answer needs beside policy and claims, and those of each pattern.
 _SKELETON_BYTES = 600 + MAX_UNMET_RULES_CHARACTERS
-_ALLOWED_BYTES = len('"arn:aws-us-gov:execute-api:ap-southeast-1:123456789012:a1b2c3d4e5/production/", ')
-_DENIED_BYTES = len('"arn:aws-us-gov:execute-api:*:*:a1b2c3d4e5/production/", ')
+_ALLOWED_BYTES = STAGE_CHARACTERS + len('"arn:aws-us-gov:execute-api:ap-southeast-1:123456789012:a1b2c3d4e5//", ')
+_DENIED_BYTES = STAGE_CHARACTERS + len('"arn:aws-us-gov:execute-api:*:*:a1b2c3d4e5//", ')
 _FIELD_BYTES = len(
     '"arn:aws-us-gov:appsync:ap-southeast-1:123456789012:apis/a1b2c3d4e5f6g7h8i9j0k1l2m3/types//fields/", '
 )
@@ -34,22 +34,17 @@ _METHODS_BYTES = sum(_ALLOWED_BYTES + len(f"{method}/*") for method in METHODS)
 _HEADING = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
 _NAME = re.compile(r"[!#-:<-\[\]-~](?:[ !#-:<-\[\]-~]{0,62}[!#-:<-\[\]-~])?", re.ASCII)  # visible, no " ; or \
 _ROUTE = re.compile(rf"(\*|{'|'.join(METHODS)}) (/[A-Za-z0-9._~!$&'()+,=:@/-]*)(\*?)", re.ASCII)
-_NO_CLAIMS = {
-    "routes",
-    "fields",
-    "channels",
-    "require",
-    "max_age_seconds",
-}  # a rule's keys, below [rule.require] by mistake
+# The keys of a rule beside its name. Below [rule.require] they are a mistake.
+_NO_CLAIMS = {"routes", "fields", "channels", "require", "max_age_seconds", "guard_head"}
 _FIELD = re.compile(r"[_A-Za-z]\w{0,63}\.[_A-Za-z]\w{0,63}", re.ASCII)
 
 T = TypeVar("T")
 
 
 def parse_rules(text: str) -> Rules:
-    """Parse and check a whole set of rules.
+    """Parse and check a set of rules.
 
-    Raises `Misconfigured(rules_invalid)`; its text has a line for each mistake, which names the line of the file.
+    Raises `Misconfigured(rules_invalid)`; its text has one line for each mistake, with the line of the file.
     """
     mistakes = Mistakes(Reason.RULES_INVALID, "Wrong rules:")
     document = mistakes.read("no TOML:", _toml, text)
@@ -103,6 +98,7 @@ class _Reader:
             self._read("require", _requirements, table.get("require"), where),
             self._read("max_age_seconds", _max_age, table.get("max_age_seconds"), where),
             self._read("channels", _channels, table.get("channels"), where),
+            self._read("guard_head", _boolean, table.get("guard_head", True), where),
         )
         if not {"routes", "fields", "channels"} & table.keys():
             self._mistakes.lines.append(f"{where}: it guards nothing; it must have routes, fields or channels")
@@ -219,7 +215,8 @@ def _requirement(path: tuple[str, ...], value: object) -> Requirement:
 
 
 def _is_scalar(value: object) -> bool:
-    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    """An empty text counts as an absent claim, so no claim could be equal to it."""
+    return (isinstance(value, str | int) and value != "") or (isinstance(value, float) and math.isfinite(value))
 
 
 def _max_age(value: object) -> int | None:
@@ -231,7 +228,7 @@ def _max_age(value: object) -> int | None:
 
 
 def _context_bytes(rules: tuple[Rule, ...], default_allows: object) -> int:
-    """What the claims may take in the largest answer that there can be, whichever rules its caller meets."""
+    """The bytes left for the claims in the largest possible answer, whichever rules the caller meets."""
     denied: dict[str, int] = {}
     granted: dict[str, int] = {}
     fields: dict[str, int] = {}

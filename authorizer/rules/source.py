@@ -3,6 +3,8 @@
 Where there are none, nothing that knows them is imported: 3 ms of a cold start, and a TOML parser's.
 """
 
+import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
     from authorizer.rules.evaluation import Rules
 
 MAX_AGE_SECONDS = 300  # of the parameter's text
-RETRY_SECONDS = 10  # after a failed attempt: meanwhile nobody waits for the next one
+RETRY_SECONDS = 10  # between two reads of which the first failed: no request in between waits for one
+RETRY_WITHOUT_RULES_SECONDS = 2  # the same, while there are no rules at all and every request fails
 MAX_STALE_CHARACTERS = 500  # of the reason, in every log line meanwhile
 CALL_SECONDS = 1  # to connect, and again to read
+PAUSES_SECONDS = (0, 0.1, 0.4)  # before each call of one read: a kept connection may be dead, Systems Manager throttles
+CALL_AGAIN_SECONDS = 2  # after the first call no other begins later
 
 
 _NO_RULES = RulesResult()
@@ -80,7 +85,8 @@ class ParameterRules:
 
     def current(self) -> "Rules":
         """The rules to go by; `stale` says why they could not be read again."""
-        if self._is_older(self._read_at, MAX_AGE_SECONDS) and self._is_older(self._failed_at, RETRY_SECONDS):
+        retry_seconds = RETRY_WITHOUT_RULES_SECONDS if self._rules is None else RETRY_SECONDS
+        if self._is_older(self._read_at, MAX_AGE_SECONDS) and self._is_older(self._failed_at, retry_seconds):
             self._refresh()
         if self._rules is None:
             raise Unavailable(Reason.RULES_UNAVAILABLE)
@@ -120,9 +126,13 @@ def read_parameter(name: str) -> Callable[[], str]:
     provider = SSMProvider(boto_config=once)
 
     def read() -> str:
-        try:
-            return str(provider.get(name, force_fetch=True))
-        except GetParameterError:
-            raise Unavailable(Reason.RULES_UNAVAILABLE) from None
+        deadline = time.monotonic() + CALL_AGAIN_SECONDS
+        for pause_seconds in PAUSES_SECONDS:
+            if time.monotonic() + pause_seconds > deadline:
+                break
+            time.sleep(pause_seconds)
+            with contextlib.suppress(GetParameterError):
+                return str(provider.get(name, force_fetch=True))
+        raise Unavailable(Reason.RULES_UNAVAILABLE)
 
     return read

@@ -1,4 +1,4 @@
-"""A stand-in for Hanko: a real HTTP server with real RSA-4096 keys that can also be told to misbehave.
+"""A stand-in for Hanko: a real HTTP server with real RSA-4096 keys. It misbehaves on command.
 
 In a test: `with StandInHanko() as hanko: hanko.mint()`. As a process: `python -m local.hanko`, driven by `RemoteHanko`.
 """

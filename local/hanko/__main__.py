@@ -38,7 +38,7 @@ def _port(text: str) -> int:
 
 
 def usage(hanko: StandInHanko) -> str:
-    """What to type next."""
+    """The commands to type next."""
     admin = f"{hanko.origin}/_admin"
     lines = [
         f"export HANKO_API_URL={hanko.url} HANKO_AUDIENCE={hanko.audience}",

@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def answer(hanko: Service, method: str, path: str, content: bytes) -> tuple[int, Json]:
-    """Status and JSON; what is wrong with a request is said in `error`."""
+    """Status and JSON. `error` says what is wrong with a request."""
     command = COMMANDS.get((method, path))
     if command is None:
         there = ", ".join(f"{verb} /_admin{route}" for verb, route in COMMANDS)
@@ -37,7 +37,7 @@ def _token(hanko: Service, request: Json) -> Json:
 
 
 def _webhook(hanko: Service, request: Json) -> Json:
-    """The token alone, or with `url` also the delivery and the receiver's status."""
+    """The token, or with `url` the status that the receiver answers."""
     url = request.pop("url", None)
     if url is None:
         return {"token": hanko.webhook_token(**request)}
@@ -82,7 +82,7 @@ def _change_password(hanko: Service, request: Json) -> Json:
 def _behave(hanko: Service, request: Json) -> Json:
     mode = request.pop("mode")
     if mode == "down" and "seconds" not in request:
-        raise ValueError("down needs seconds: nobody could reach the admin API to end it")
+        raise ValueError("down needs seconds: the admin API cannot be reached to end it")
     hanko.behave(mode, **request)
     return {"mode": mode}
 

@@ -1,4 +1,4 @@
-"""How an endpoint answers: as Hanko does, or slowly, wrongly, not at all. One function per mode."""
+"""How an endpoint answers: as Hanko does, slowly, wrongly, or not at all. One function per mode."""
 
 import functools
 import inspect
@@ -23,7 +23,7 @@ class Answer:
     closing: threading.Event
 
     def pause(self, seconds: float) -> None:
-        """Wait; ConnectionAbortedError at once when the server closes meanwhile."""
+        """Wait. Raises ConnectionAbortedError as soon as the server closes."""
         if self.closing.wait(seconds):
             raise ConnectionAbortedError
 
@@ -79,7 +79,7 @@ def continue_forever(answer: Answer, *, pause_seconds: float = 0.01) -> None:
 
 
 def status(answer: Answer, *, code: int) -> None:
-    """Any status, always with the good content as the body: only the status tells."""
+    """Any status, with the good content as the body, so that only the status tells that something is wrong."""
     answer.write(head(code, len(answer.content)) + answer.content)
 
 
@@ -97,7 +97,7 @@ def redirect(answer: Answer, *, location: str, code: int = 302) -> None:
 
 
 def oversize(answer: Answer, *, size_bytes: int, announce: bool = True) -> None:
-    """The good content, padded with white space to `size_bytes`; without `announce`, no Content-Length warns of it."""
+    """The good content, padded with white space to `size_bytes`. `announce` is whether Content-Length says so."""
     answer.write(head(200, size_bytes if announce else None) + answer.content)
     left = size_bytes - len(answer.content)
     while left > 0:
@@ -106,7 +106,7 @@ def oversize(answer: Answer, *, size_bytes: int, announce: bool = True) -> None:
 
 
 def truncated(answer: Answer, *, missing_bytes: int = 1) -> None:
-    """All of the content, announced as longer than it is."""
+    """The whole content, with a Content-Length that is too large."""
     answer.write(head(200, len(answer.content) + missing_bytes) + answer.content)
 
 
@@ -140,7 +140,7 @@ MODES: dict[str, Callable[..., None]] = {
 
 
 def behaviour(mode: str, options: Mapping[str, Any]) -> Callable[[Answer], None]:
-    """The function that answers in this mode; ValueError or TypeError now, not in a server thread later."""
+    """The function that answers in this mode. Raises ValueError or TypeError for a wrong mode or option."""
     if mode not in MODES:
         raise ValueError(f"unknown mode {mode!r}; there are: {', '.join([*MODES, 'down'])}")
     function = MODES[mode]

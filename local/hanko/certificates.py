@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificates(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
-    """Write the CA's certificate and the server's chain with its key; their paths, in this order."""
+    """Write the CA's certificate, and the server's chain with its key. Returns their paths in this order."""
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = (
         _builder("Stand-in Hanko CA", "Stand-in Hanko CA", ca_key, ca_key)
@@ -38,7 +38,7 @@ def write_certificates(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
 def _builder(
     issuer: str, subject: str, issuer_key: ec.EllipticCurvePrivateKey, key: ec.EllipticCurvePrivateKey
 ) -> x509.CertificateBuilder:
-    """The key identifiers are what Python 3.13's strict verification asks for."""
+    """A certificate with the key identifiers that Python 3.13's strict verification demands."""
     return (
         x509.CertificateBuilder()
         .issuer_name(_name(issuer))

@@ -20,7 +20,7 @@ KEY_BITS = 4096  # what Hanko makes (backend/crypto/jwk/local_db/generator_rsa.g
 
 @functools.cache
 def pool_key(number: int, folder: Path = POOL) -> rsa.RSAPrivateKey:
-    """Key `number` of the pool; made at its first use, because a fresh RSA-4096 key takes seconds."""
+    """Key `number` of the pool. It is made at its first use and kept, because an RSA-4096 key takes seconds."""
     path = folder / f"key-{number}.pem"
     if not path.exists():
         _make(path)
@@ -32,7 +32,7 @@ def pool_key(number: int, folder: Path = POOL) -> rsa.RSAPrivateKey:
 
 
 def _make(path: Path) -> None:
-    """Write a new key; when several processes race, the first one wins and all of them use its key."""
+    """Write a new key. If several processes race, all of them use the key of the first one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     pem = rsa.generate_private_key(65537, KEY_BITS).private_bytes(
@@ -53,7 +53,7 @@ def b64(data: bytes) -> str:
 
 
 def unb64(text: str) -> bytes:
-    """The inverse of `b64`; ValueError on anything that is not base64url."""
+    """The inverse of `b64`. Raises ValueError for anything but base64url."""
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
@@ -81,7 +81,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def verified(token: str, keys: Mapping[str, rsa.RSAPrivateKey]) -> dict[str, Any]:
-    """The payload of a token signed by one of `keys` (by kid), else ValueError. Checks nothing but the signature."""
+    """The payload of a token that the key with its kid signed, else ValueError. Checks the signature alone."""
     try:
         public_key = keys[jwt.get_unverified_header(token)["kid"]].public_key()
         payload = json.loads(_PYJWT.decode(token, public_key, algorithms=["RS256"]))

@@ -51,7 +51,7 @@ class RemoteHanko:
         return str(self.command(path, **request)["token"])
 
     def _call(self, url: str, payload: Json | None) -> Json:
-        """ConnectionError when nobody answers or when what answers is no stand-in; ValueError when it refuses."""
+        """Raises ConnectionError if no stand-in answers there, and ValueError if it refuses."""
         data = None if payload is None else json.dumps(payload).encode()
         request = urllib.request.Request(url, data)  # noqa: S310 - scheme and host were checked at construction
         try:

@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one stand-in on loopback; closing it also ends the connections that are open."""
+    """Serves one stand-in on loopback. Closing it ends the open connections too."""
 
     daemon_threads = True
     request_queue_size = 128  # tests open many connections at once
@@ -33,7 +33,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the types of the base class
-        """Runs in the connection's own thread, so a client that never finishes its handshake holds up nobody."""
+        """Runs in the connection's own thread, so a client that never finishes its handshake does not block others."""
         connection = request
         if self._tls:
             connection = self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
@@ -54,19 +54,19 @@ class Server(ThreadingHTTPServer):
                 self._idle.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the types of the base class
-        """Clients that go away are what half of the modes are for; anything else is a bug of ours and is printed."""
+        """Prints everything but an OSError: a client that goes away is expected here."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     def stop_listening(self) -> None:
-        """New connections are refused from here on; what is being asked is still answered, then they end."""
+        """Refuse new connections from here on, answer the open requests, then end their connections."""
         self.stopped.set()
         self.shutdown()
         self.server_close()
         self._end_connections(socket.SHUT_RD)
 
     def close(self) -> None:
-        """End every open connection and wait until their threads have noticed."""
+        """End every open connection, and wait until their threads have ended."""
         self.closing.set()
         self._end_connections(socket.SHUT_RDWR)
         with self._idle:
@@ -82,7 +82,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request per connection, but for session checks, and for clients that ask for the keys with keep-alive."""
+    """One request per connection, except for session checks and for key requests with keep-alive."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -95,12 +95,12 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Silence: tokens may be in the URL."""
+        """Print nothing: tokens may be in the URL."""
 
     def _answer(self) -> None:
         hanko, path = self.server.hanko, urlsplit(self.path).path
         content = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), MAX_BODY_BYTES))
-        if self.server.stopped.is_set():  # asked on a kept connection, just before that was ended
+        if self.server.stopped.is_set():  # a request on a kept connection that is about to end
             self.close_connection = True
         elif path.startswith("/_admin/"):
             self._reply(*self._admin(path.removeprefix("/_admin"), content))
@@ -140,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer_in_mode("validate", payload)
 
     def _credentials(self) -> list[str]:
-        """Header first, then cookie, as Hanko looks for them."""
+        """The tokens of the headers, then those of the cookies: Hanko's own order."""
         headers = "\n".join(self.headers.get_all("Authorization", []))
         cookies = "; ".join(self.headers.get_all("Cookie", []))
         return re.findall(r"(?m)^Bearer (\S+)$", headers) + re.findall(r"(?:^|; )hanko=([^;]+)", cookies)
@@ -164,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _admin(self, path: str, content: bytes) -> Reply:
         host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
-        if host not in {"localhost", "127.0.0.1"}:  # a web page can reach loopback under a name of its own
+        if host not in {"localhost", "127.0.0.1"}:  # a web page can reach loopback under another name
             return 403, {"error": "the admin API is for localhost"}
         return admin.answer(self.server.hanko, self.command, path, content)
 

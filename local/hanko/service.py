@@ -65,7 +65,7 @@ class Service:
         key: str | None = None,
         session: bool = True,
     ) -> str:
-        """A session token of a new user, as Hanko issues it; without `session`, /sessions/validate does not know it."""
+        """A session token of a new user, as Hanko issues it. /sessions/validate knows it if `session` is true."""
         payload = {
             "sub": str(uuid.uuid4()),
             **self._issued(lifetime_seconds),
@@ -83,17 +83,17 @@ class Service:
         return self._signed(payload, header, key)
 
     def webhook_token(self, event: str, data: Any, *, claims: Overrides = None) -> str:  # noqa: ANN401 - any JSON
-        """What Hanko sends to webhook receivers: same keys, same audience, never an issuer, no session."""
+        """A token for webhook receivers: same keys, same audience, never an issuer, no session."""
         payload = {"sub": "hanko webhooks", **self._issued(WEBHOOK_LIFETIME_SECONDS), "data": data, "evt": event}
         return self._signed(_merged(payload, claims))
 
     def passkey_server_token(self, *, claims: Overrides = None) -> str:
-        """What the separate passkey server issues; only its keys would tell it apart, and here they are the same."""
+        """A token of the separate passkey server, but signed with the same keys as a session token."""
         payload = {"sub": str(uuid.uuid4()), **self._issued(PASSKEY_LIFETIME_SECONDS), "cred": keys.b64(b"credential")}
         return self._signed(_merged(payload, claims))
 
     def sign(self, header: Mapping[str, Any], payload: bytes | Mapping[str, Any], key: str | rsa.RSAPrivateKey) -> str:
-        """Any header and any payload, byte for byte, under a kid of ours or any key."""
+        """A token of any header and any payload, byte for byte, signed by the key with this kid, or by any key."""
         return keys.sign(header, payload, self._keys[key] if isinstance(key, str) else key)
 
     def _issued(self, lifetime_seconds: float) -> Json:
@@ -112,18 +112,18 @@ class Service:
 
     @property
     def jwks(self) -> Json:
-        """What is served right now."""
+        """The key set that is served now."""
         with self._lock:
             return {"keys": [keys.jwk(self._keys[kid], kid) for kid in self._published] + list(self.extra_keys)}
 
     @property
     def kids(self) -> list[str]:
-        """The published ones, the signing one first."""
+        """The published key ids, the signing one first."""
         with self._lock:
             return list(self._published)
 
     def rotate(self) -> str:
-        """A new key that signs at once; the kid. Old keys stay published."""
+        """Make a new key that signs at once, and return its kid. Old keys stay published."""
         with self._lock:
             kid = str(uuid.uuid4())
             self._keys[kid] = keys.pool_key(self.first_key + len(self._keys))
@@ -131,7 +131,7 @@ class Service:
             return kid
 
     def withdraw(self, kid: str) -> None:
-        """Publish that key no longer; KeyError if it is not published. `mint(key=kid)` can still sign with it."""
+        """Stop publishing that key. Raises KeyError if it is not published. `mint(key=kid)` can still sign with it."""
         with self._lock:
             if kid not in self._published:
                 raise KeyError(kid)
@@ -140,7 +140,7 @@ class Service:
     # --- sessions
 
     def validate(self, tokens: Sequence[str], *, renew: bool, count: bool = True) -> Json:
-        """The answer of /sessions/validate to the first token that is a live session."""
+        """The answer of /sessions/validate: about the first token that belongs to a live session."""
         if count:
             with self._lock:
                 self.validate_requests += 1
@@ -152,7 +152,7 @@ class Service:
         return {"is_valid": False}
 
     def _live_claims(self, token: str) -> Json | None:
-        """Hanko checks signature, exp, iat and session_id here; neither audience nor issuer."""
+        """The claims, if signature, exp, iat and session_id are right: Hanko checks no audience and no issuer here."""
         with self._lock:
             published = {kid: self._keys[kid] for kid in self._published}
         try:
@@ -178,7 +178,7 @@ class Service:
         return answer
 
     def end_session(self, session_id: str, why: str = "admin.revoke") -> bool:
-        """`why` is what Hanko's event says: also `explicit.logout`, `explicit.revoke`."""
+        """End a session; whether there was one. `why` is in the event's name, `explicit.logout` for example."""
         return self._sessions.end(session_id, why)
 
     def end_user(self, user_id: str) -> int:
@@ -189,17 +189,17 @@ class Service:
         self.webhooks.trigger("user.delete", self.user(user_id))
 
     def change_password(self, user_id: str) -> None:
-        """Sessions live on, as in Hanko."""
+        """Send the event. The user's sessions go on, as in Hanko."""
         self.webhooks.trigger("user.update.password.update", self.user(user_id))
 
     # --- webhooks
 
     def subscribe(self, url: str, events: Sequence[str]) -> None:
-        """Send these events, and all below them, to a receiver on loopback; `webhooks` knows what became of them."""
+        """Send these events, and all below them, to a receiver on loopback. `webhooks.delivered` has the results."""
         self.webhooks.subscribe(url, events)
 
     def send_webhook(self, url: str, event: str, data: Any, *, claims: Overrides = None) -> int:  # noqa: ANN401 - any JSON
-        """Post any event to a receiver on loopback, at once and once; the receiver's status."""
+        """Post one event to a receiver on loopback, and return the receiver's status."""
         return Delivery(url, event, self.webhook_token(event, data, claims=claims)).post()
 
     def _session_ended(self, session: Session, why: str) -> None:
@@ -216,7 +216,7 @@ class Service:
         self.webhooks.trigger(f"session.delete.{why}", data)
 
     def user(self, user_id: str) -> Json:
-        """What a webhook says of a user (backend/dto/admin/user.go). He writes `unsafe_metadata` himself: any JSON."""
+        """A user in a webhook (backend/dto/admin/user.go). Users write `unsafe_metadata` themselves: any JSON."""
         email = {"id": str(uuid.uuid4()), "address": "user@example.com", "is_primary": True, "is_verified": True}
         metadata = {
             "public_metadata": {"plan": "example"},

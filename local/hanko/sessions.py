@@ -18,9 +18,9 @@ class Session:
 
 @dataclass
 class Sessions:
-    """All live sessions. An idle timeout of 0 means none; beyond `limit` a user's oldest session ends.
+    """All live sessions. An idle timeout of 0 means none. Beyond `limit` a user's oldest session ends.
 
-    `ended` is told of each that does, and why, in the words of Hanko's events.
+    `ended` is called for each session that ends, with the reason as Hanko's events name it.
     """
 
     now: Callable[[], float]
@@ -37,7 +37,7 @@ class Sessions:
                 self.end(oldest.session_id, "passive.limit")
 
     def find(self, session_id: str, *, renew: bool = False) -> Session | None:
-        """The live session; one found idle for too long ends here, as in Hanko's handler/session.go."""
+        """The live session. A session that was idle for too long ends here, as in Hanko's handler/session.go."""
         with self._lock:
             row = self._rows.get(session_id)
             if row is None:
@@ -50,7 +50,7 @@ class Sessions:
             return row
 
     def end(self, session_id: str, why: str = "admin.revoke") -> bool:
-        """Whether there was such a session."""
+        """End a session; whether there was one."""
         with self._lock:
             row = self._rows.pop(session_id, None)
         if row is not None:
@@ -58,16 +58,16 @@ class Sessions:
         return row is not None
 
     def end_user(self, user_id: str) -> int:
-        """How many sessions of that user ended."""
+        """End all sessions of a user; how many there were."""
         return sum(self.end(row.session_id) for row in self._of(user_id))
 
     def forget_user(self, user_id: str) -> None:
-        """With a user go his sessions, of which nobody is told one by one."""
+        """Delete all sessions of a deleted user. Their ends are no events."""
         with self._lock:
             for row in self._of(user_id):
                 del self._rows[row.session_id]
 
     def _of(self, user_id: str) -> list[Session]:
-        """The oldest first."""
+        """The sessions of a user, the oldest first."""
         with self._lock:
             return [row for row in self._rows.values() if row.user_id == user_id]

@@ -37,7 +37,7 @@ class StandInHanko(Service):
         self.close()
 
     def start(self) -> Self:
-        """Listen; `port` and `url` are known from here on."""
+        """Listen. `port` and `url` are known from here on."""
         if self.tls:
             folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="stand-in-hanko-")))
             self.ca_file, chain_file = write_certificates(folder, self.certificate_names)
@@ -47,7 +47,7 @@ class StandInHanko(Service):
         return self
 
     def close(self) -> None:
-        """Stop at once, whatever is being answered."""
+        """Stop at once, even in the middle of an answer."""
         self._closed.set()
         self._stop_listening(close=True)
         self._cleanup.close()

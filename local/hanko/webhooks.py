@@ -1,6 +1,6 @@
-"""Webhooks, as Hanko sends them: signed, to whoever subscribed, in the background, once, with a timeout of ten seconds.
+"""Webhooks as Hanko sends them: signed, to all subscribers, in the background, once, with a timeout of ten seconds.
 
-And as they can arrive all the same: lost, twice, the last one first.
+On command they are lost, sent twice, or sent in reverse order.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-PATIENCE_SECONDS = 10
+TIMEOUT_SECONDS = 10
 MODES = ("normal", "lose", "repeat", "reorder")
 
 
@@ -26,9 +26,9 @@ class Delivery:
     token: str
 
     def post(self) -> int:
-        """The receiver's status; OSError when it gives none."""
+        """Send it, and return the receiver's status. Raises OSError if there is no answer."""
         parts = loopback(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=PATIENCE_SECONDS)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_SECONDS)
         with contextlib.closing(connection):
             path = parts._replace(scheme="", netloc="").geturl() or "/"
             body = json.dumps({"token": self.token, "event": self.event})
@@ -37,7 +37,7 @@ class Delivery:
 
 
 class Webhooks:
-    """Who subscribed to what, and the one worker that delivers."""
+    """The subscriptions, and the one thread that delivers."""
 
     def __init__(self, sign: Callable[[str, Any], str]) -> None:
         """`sign` makes the token of an event and its data."""
@@ -47,7 +47,7 @@ class Webhooks:
         self._waiting: queue.Queue[Delivery] = queue.Queue()
         self._worker: threading.Thread | None = None
         self._lock = threading.RLock()
-        self.delivered: list[tuple[str, int | None]] = []  # event and status; None: lost, or nobody answered
+        self.delivered: list[tuple[str, int | None]] = []  # event and status; None: lost, or not answered
 
     def subscribe(self, url: str, events: Sequence[str]) -> None:
         """Send these events, and all below them, to a receiver on loopback."""
@@ -56,7 +56,7 @@ class Webhooks:
             self._receivers.append((url, tuple(events)))
 
     def behave(self, mode: str) -> None:
-        """Deliver as they come, not at all, twice, or, once the mode is another again, the last one first."""
+        """Deliver normally, not at all, twice, or in reverse order as soon as the mode changes again."""
         if mode not in MODES:
             raise ValueError(f"unknown mode {mode!r}; there are: {', '.join(MODES)}")
         with self._lock:
@@ -65,7 +65,7 @@ class Webhooks:
         self._deliver(reversed(held))
 
     def trigger(self, event: str, data: Any) -> None:  # noqa: ANN401 - any JSON
-        """Something happened: signed now, sent soon."""
+        """Sign an event now, and send it soon."""
         with self._lock:
             urls = [url for url, events in self._receivers if event.startswith(events)]
             deliveries = [Delivery(url, event, self._sign(event, data)) for url in urls]
@@ -78,7 +78,7 @@ class Webhooks:
                     self._deliver(deliveries * (2 if mode == "repeat" else 1))
 
     def wait(self) -> None:
-        """Until everything that is on its way has arrived, or has not."""
+        """Wait until every delivery has succeeded or failed."""
         self._waiting.join()
 
     def _deliver(self, deliveries: Iterable[Delivery]) -> None:
@@ -101,7 +101,7 @@ class Webhooks:
 
 
 def loopback(url: str) -> SplitResult:
-    """The parts of a receiver's URL; ValueError if it is not on this machine."""
+    """The parts of a receiver's URL. Raises ValueError if the receiver is not on this machine."""
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname not in {"localhost", "127.0.0.1"}:
         raise ValueError("webhooks go to http://localhost or http://127.0.0.1 only")

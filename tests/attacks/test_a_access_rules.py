@@ -6,6 +6,7 @@ harmless request that there is.
 
 import re
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from sandbox import NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
@@ -212,6 +213,7 @@ def test_a_login_grows_old_while_its_token_lives(ruled: Sandbox, hanko: StandInH
 def simple_event(token: str, route_key: str, path: str, sources: list[str] | None, **headers: str) -> Json:
     event = event_with("http_v2", token)
     method = route_key.split(" ", maxsplit=1)[0]
+    method = method if method in METHODS else "GET"  # of ANY and $default, ARNs have the method of the request
     stage_arn = "/".join(event["routeArn"].split("/")[:2])
     event |= {"routeKey": route_key, "identitySource": sources, "routeArn": f"{stage_arn}/{method}{path}"}
     event["headers"] |= headers
@@ -232,7 +234,7 @@ def test_a_simple_response_that_is_cached_for_every_route_needs_every_rule(
 def test_with_the_route_key_among_the_sources_it_needs_the_rules_of_that_route(
     simple: Sandbox, hanko: StandInHanko
 ) -> None:
-    token = session(hanko)
+    token = session(hanko, amr=["pwd"])
     for route_key, path, allowed in (
         ("GET /me", "/me", True),
         ("GET /items/{id}", "/items/1", True),
@@ -253,22 +255,64 @@ def test_a_policy_does_not_care_for_sources_and_neither_does_its_log_line(ruled:
     assert '"outcome":"allowed"' in ruled.output()
 
 
-def test_a_client_cannot_pretend_that_the_route_key_is_a_source(simple: Sandbox, hanko: StandInHanko) -> None:
+@pytest.mark.parametrize("route_key", ["ANY /payments", "$default", "ANY /{proxy+}"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_a_verdict_on_any_holds_for_post_too(route_key: str, method: str, simple: Sandbox, hanko: StandInHanko) -> None:
+    """API Gateway's ARN has the method of the request, and the answer is reused for every other method of the route."""
+    token = session(hanko, role="admin", amr=["pwd"])
+    event = simple_event(token, route_key, "/payments", [f"Bearer {token}", route_key])
+    event["routeArn"] = event["routeArn"].replace("/GET/", f"/{method}/")
+    answer: Any = simple.answer(event)
+    assert (answer["isAuthorized"], answer["context"]["rule"]) == (False, "fresh, strong login")
+    event |= {"routeKey": f"{method} /payments", "identitySource": [f"Bearer {token}", f"{method} /payments"]}
+    assert simple.answer(event)["isAuthorized"] is True  # type: ignore[index]  # an answer
+
+
+def sent_as(text: str) -> list[Json]:
+    """Where a client can put a text so that it may be the value of an identity source, in every encoding."""
+    encoded = [
+        text,
+        quote(text),
+        quote(text, safe=""),
+        quote_plus(text),
+        quote(quote_plus(text)),
+        text.replace(" ", "+"),
+    ]
+    encoded += ["".join(f"%{byte:02x}" for byte in text.encode())]
+    for _ in range(20):
+        encoded.append(quote(encoded[-1], safe=""))
+    return [
+        place
+        for one in encoded
+        for place in (
+            {"headers": {"x-tenant": one}},
+            {"headers": {"x-tenant": f"a,{one}"}},
+            {"queryStringParameters": {"tenant": one}},
+            {"queryStringParameters": {"tenant": f"a,{one}"}},
+            {"rawQueryString": f"tenant={one}"},
+            {"cookies": [one]},
+            {"cookies": ["a=b", f"x={one}"]},
+            {"requestContext": {"authentication": {"clientCert": {"subjectDN": f"CN={one}"}}}},
+            {"stageVariables": {"tenant": one}},
+        )
+    ]
+
+
+@pytest.mark.parametrize("route_key", ["GET /me", "GET /me/{proxy+}", "GET /a+b", "GET /me;a"])
+def test_a_client_cannot_pretend_that_the_route_key_is_a_source(
+    route_key: str, make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
     """With another header among the sources, the client would choose under what its answer is cached."""
+    simple = make_sandbox(rules=f"allow_unusual_paths = true\n{RULES}")
     token = session(hanko)
-    event = simple_event(token, "GET /me", "/me", [f"Bearer {token}", "GET /me"], **{"x-tenant": "GET /me"})
-    assert isinstance(answer := simple.answer(event), dict)
-    assert answer["isAuthorized"] is False
-    for sent in (
-        {"queryStringParameters": {"tenant": "GET /me"}},
-        {"queryStringParameters": {"tenant": "GET%20/me"}},
-        {"queryStringParameters": {"tenant": "x,GET+/me"}},
-        {"cookies": ["GET /me"]},
-        {"cookies": ["a=b", "x=GET /me"]},
-    ):
-        event = simple_event(token, "GET /me", "/me", [f"Bearer {token}", "GET /me"]) | sent
-        assert isinstance(answer := simple.answer(event), dict)
-        assert answer["isAuthorized"] is False
+    event = simple_event(token, route_key, "/me/x", [f"Bearer {token}", route_key])
+    assert simple.answer(event)["isAuthorized"] is (route_key != "GET /me;a")  # type: ignore[index]  # an answer
+    for sent in sent_as(route_key):
+        (name,) = sent
+        there = event.get(name)
+        pretended = {**event, name: there | sent[name] if isinstance(there, dict) else sent[name]}
+        answer: Any = simple.answer(pretended)
+        assert answer["isAuthorized"] is False, sent
 
 
 @pytest.mark.parametrize("sources", ["GET /me", {"routeKey": "GET /me"}, 7, True, ["GET /ME"], [["GET /me"]], [None]])

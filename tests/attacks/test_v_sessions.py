@@ -35,7 +35,7 @@ def test_v1_a_logged_out_token_is_replayed(shape: str, make_sandbox: MakeSandbox
             or "session_ended" in json.dumps(answer)
             or answer == {"isAuthorized": False, "ttlOverride": 0}
         )
-        (log,) = sandbox.records()
+        (log,), _ = sandbox.records()
         assert (log["reason"], "user" in log) == ("session_ended", False)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from authorizer.clock import Clock
 from authorizer.revocation.entry import Revocation
 from authorizer.revocation.writer import DeadLetterQueue
 from local import replay
@@ -34,7 +35,7 @@ class Protected:
 
     def log(self, group: str) -> list[dict[str, Any]]:
         lines = self.aws.logs(self.outputs[group])
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return [json.loads(line) for line in lines if line.startswith("{") and "_aws" not in line]
 
     @property
     def table(self) -> list[dict[str, Any]]:
@@ -131,7 +132,7 @@ def test_the_replay_drains_the_queue(
 ) -> None:
     token = protected.hanko.mint()
     entry = Revocation(f"session#{claims_of(token)['session_id']}", 4_102_444_800, 4_102_444_800)
-    DeadLetterQueue(protected.outputs["DeadLetterQueueUrl"], protected.aws.client("sqs")).put(entry)
+    DeadLetterQueue(protected.outputs["DeadLetterQueueUrl"], protected.aws.client("sqs"), Clock()).put(entry)
     assert protected.call(token) == 200
     for name, value in protected.aws.environment.items():
         if name.startswith("AWS_"):

@@ -14,7 +14,8 @@ from sandbox import MakeSettings, Time
 from authorizer.errors import AuthorizerError, Misconfigured, Reason
 from authorizer.hanko.bundled import read_bundled
 from authorizer.hanko.cooldown import BURST
-from authorizer.hanko.fetch import JWKS_PATH, Fetch, FetchFailure, HttpsClient
+from authorizer.hanko.failure import FetchFailure
+from authorizer.hanko.fetch import JWKS_PATH, Fetch, HttpsClient
 from authorizer.hanko.keys import KeyCache, KeyReport
 from local.hanko import StandInHanko, pool_key
 

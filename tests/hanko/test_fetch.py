@@ -4,118 +4,52 @@ import gc
 import json
 import select
 import socket
-import socketserver
 import ssl
-import struct
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import (
+    HANG_GUARD_SECONDS,
+    Handle,
+    Script,
+    answering,
+    becomes,
+    client_of,
+    ends,
+    failure,
+    failure_of,
+    fetched,
+    over_tls,
+    part_of_a_body,
+    part_of_a_head,
+    read_head,
+    resetting,
+    saying,
+    serving,
+    trust,
+    until_hung_up,
+    whole,
+)
 
 from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.config import Settings
-from authorizer.hanko.connection import EarlyConnection
-from authorizer.hanko.fetch import (
-    JWKS_PATH,
-    MAX_BODY_BYTES,
-    Fetch,
-    FetchFailed,
-    FetchFailure,
-    HttpRequest,
-    HttpResponse,
-    HttpsClient,
-)
+from authorizer.hanko.connection import MAX_BODY_BYTES, HttpResponse
+from authorizer.hanko.failure import FetchFailed, FetchFailure
+from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, HttpRequest, HttpsClient
+from authorizer.hanko.tcp import EarlyConnection
 from local.hanko import StandInHanko
 from local.hanko.certificates import write_certificates
 
 SHORT = {"HANKO_FETCH_TIMEOUT_SECONDS": "0.5"}
-HANG_GUARD_SECONDS = 15  # far above any deadline: only what hangs for ever gets here
 TENANT = "0f6c9a0e-3c57-4b0e-8a55-6d2f1f0a7c11"
-
-Handle = Callable[[socket.socket], None]
-
-
-def client_of(url: str, **environ: str) -> HttpsClient:
-    variables = {"HANKO_API_URL": url, "HANKO_AUDIENCE": "localhost", "HANKO_FETCH_TIMEOUT_SECONDS": "5", **environ}
-    return HttpsClient(Settings.from_env(variables), Clock())
-
-
-def fetched(url: str, **environ: str) -> HttpResponse:
-    return client_of(url, **environ).start(JWKS_PATH).result()
-
-
-def failure(fetch: Fetch) -> FetchFailure:
-    with pytest.raises(FetchFailed) as caught:
-        fetch.result()
-    assert str(caught.value) == caught.value.failure.value
-    return caught.value.failure
-
-
-def failure_of(url: str, **environ: str) -> FetchFailure:
-    """Why a fetch fails; its thread ends in any case."""
-    fetch = client_of(url, **environ).start(JWKS_PATH)
-    why = failure(fetch)
-    assert ends(fetch)
-    return why
-
-
-def ends(fetch: Fetch) -> bool:
-    return becomes(lambda: fetch.done)
-
-
-def becomes(condition: Callable[[], bool]) -> bool:
-    """Whether it comes true, sooner or later."""
-    deadline = time.monotonic() + HANG_GUARD_SECONDS
-    while not condition() and time.monotonic() < deadline:
-        threading.Event().wait(0.005)
-    return condition()
-
-
-@contextmanager
-def serving(handle: Handle, host: str = "127.0.0.1") -> Iterator[str]:
-    """A TCP server on a free port, as `host:port`; `handle` runs in a thread for each connection."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError):
-                handle(self.request)
-
-    class Server(socketserver.ThreadingTCPServer):
-        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        daemon_threads = True
-        block_on_close = False
-
-    with Server((host, 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        try:
-            yield f"[{host}]:{server.server_address[1]}" if ":" in host else f"{host}:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-
-
-def read_head(connection: socket.socket) -> str:
-    head = b""
-    while b"\r\n\r\n" not in head:
-        data = connection.recv(65536)
-        if not data:
-            break
-        head += data
-    return head.decode("latin-1")
-
-
-def answering(data: bytes) -> Handle:
-    def handle(connection: socket.socket) -> None:
-        read_head(connection)
-        connection.sendall(data)
-
-    return handle
 
 
 # --- what is asked, and what comes back
@@ -284,7 +218,6 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         (b"HTTP/1.1 99999 OK\r\n\r\n{}", FetchFailure.PROTOCOL),
         (b"HTTP/2 200\r\n\r\n{}", FetchFailure.PROTOCOL),
         (b"{}", FetchFailure.PROTOCOL),
-        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n{}", FetchFailure.PROTOCOL),
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n{}", FetchFailure.PROTOCOL),
         (b"HTTP/1.1 200 " + b"y" * 70_000 + b"\r\n\r\n{}", FetchFailure.PROTOCOL),
         (CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", FetchFailure.PROTOCOL),
@@ -292,7 +225,6 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         (CHUNKED + b"ff\r\n{}", FetchFailure.PROTOCOL),
         (CHUNKED + b"ffffff\r\n" + b" " * 300_000, FetchFailure.TOO_LARGE),
         (CHUNKED + b"1" * 70_000, FetchFailure.PROTOCOL),
-        (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", FetchFailure.STATUS),
     ],
 )
 def test_what_is_no_http_is_one_failure_of_ours(data: bytes, why: FetchFailure) -> None:
@@ -365,7 +297,6 @@ def test_a_failed_fetch_hangs_up_at_once(head: bytes) -> None:
         ("drip", {}),
         ("header_drip", {}),
         ("continue_forever", {}),
-        ("continue_forever", {"pause_seconds": 0}),
     ],
 )
 def test_the_deadline_holds_against_bytes_that_keep_coming(
@@ -433,8 +364,10 @@ def test_a_question_does_not_show_its_token() -> None:
 
 
 def test_a_deadline_that_passed_before_the_answer_was_asked_for_is_no_failure(hanko: StandInHanko) -> None:
-    fetch = Fetch(client_of(hanko.url), HttpRequest(JWKS_PATH, "GET", {}, None), timeout_seconds=0)
+    began = time.monotonic()
+    fetch = client_of(hanko.url, **SHORT).start(JWKS_PATH)
     assert ends(fetch)
+    assert becomes(lambda: time.monotonic() - began > 0.5)
     assert fetch.result().body
 
 
@@ -445,10 +378,6 @@ def test_a_deadline_that_passed_before_the_answer_was_asked_for_is_no_failure(ha
 def secure_hanko() -> Iterator[StandInHanko]:
     with StandInHanko(tls=True) as hanko:
         yield hanko
-
-
-def trust(monkeypatch: pytest.MonkeyPatch, ca_file: Path | None) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -474,10 +403,10 @@ def test_a_ca_that_nobody_named_is_not_trusted(
     secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    assert failure_of(secure_hanko.url) is FetchFailure.TLS
+    assert failure_of(secure_hanko.url) is FetchFailure.TLS_UNTRUSTED
     other_ca, _ = write_certificates(tmp_path, ["127.0.0.1"])
     trust(monkeypatch, other_ca)
-    assert failure_of(secure_hanko.url) is FetchFailure.TLS
+    assert failure_of(secure_hanko.url) is FetchFailure.TLS_UNTRUSTED
     assert secure_hanko.jwks_requests == 0
 
 
@@ -485,7 +414,7 @@ def test_a_certificate_for_another_host_is_refused(monkeypatch: pytest.MonkeyPat
     with StandInHanko(tls=True, certificate_names=["localhost", "192.0.2.1"]) as hanko:
         trust(monkeypatch, hanko.ca_file)
         assert fetched(f"https://localhost:{hanko.port}").body
-        assert failure_of(f"https://127.0.0.1:{hanko.port}") is FetchFailure.TLS
+        assert failure_of(f"https://127.0.0.1:{hanko.port}") is FetchFailure.TLS_HOSTNAME
         assert hanko.jwks_requests == 1
 
 
@@ -512,14 +441,6 @@ def old_context(protocol: int, version: ssl.TLSVersion) -> ssl.SSLContext:
     if protocol == ssl.PROTOCOL_TLS_CLIENT:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
-
-
-def over_tls(context: ssl.SSLContext, handle: Handle) -> Handle:
-    def wrapped(connection: socket.socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as secure:
-            handle(secure)
-
-    return wrapped
 
 
 def shakes_hands(address: str, context: ssl.SSLContext) -> bool:
@@ -566,7 +487,7 @@ def test_a_proxy_tunnels_and_tls_stays_end_to_end(
         assert proxy.heads[0].startswith(f"CONNECT 127.0.0.1:{secure_hanko.port} HTTP/1.")
         assert "authorization" not in proxy.heads[0].lower()
         trust(monkeypatch, write_certificates(tmp_path, ["127.0.0.1"])[0])
-        assert failure_of(secure_hanko.url, HTTPS_PROXY=f"http://{address}") is FetchFailure.TLS
+        assert failure_of(secure_hanko.url, HTTPS_PROXY=f"http://{address}") is FetchFailure.TLS_UNTRUSTED
 
 
 def test_a_proxy_gets_its_own_credentials_and_hanko_does_not(
@@ -631,6 +552,11 @@ def test_a_failure_says_nothing_from_outside() -> None:
         "timeout",
         "connection",
         "tls",
+        "tls_expired",
+        "tls_hostname",
+        "tls_untrusted",
+        "tls_extensions",
+        "tls_weak",
         "status",
         "too_large",
         "protocol",
@@ -641,7 +567,7 @@ def test_a_failure_says_nothing_from_outside() -> None:
 # --- the connection that is opened while Python imports
 
 
-def dialled(url: str, **environ: str) -> HttpsClient:
+def early(url: str, **environ: str) -> HttpsClient:
     variables = {"HANKO_API_URL": url, "HANKO_AUDIENCE": "localhost", "HANKO_FETCH_TIMEOUT_SECONDS": "5", **environ}
     settings = Settings.from_env(variables)
     return HttpsClient(settings, Clock(), EarlyConnection(settings.api_url, settings.fetch_timeout_seconds))
@@ -650,7 +576,7 @@ def dialled(url: str, **environ: str) -> HttpsClient:
 def test_the_first_fetch_goes_over_the_connection_that_is_open_and_the_next_one_over_its_own() -> None:
     script = Script(saying(whole("1")), saying(whole("2")))
     with serving(script) as address:
-        client = dialled(f"http://{address}")
+        client = early(f"http://{address}")
         assert becomes(lambda: script.connections == 1)
         assert script.asked == []
         assert client.start(JWKS_PATH).result().body == b"1"
@@ -661,19 +587,19 @@ def test_the_first_fetch_goes_over_the_connection_that_is_open_and_the_next_one_
 
 def test_tls_is_verified_on_it_as_on_any_other(secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    assert failure(dialled(secure_hanko.url).start(JWKS_PATH)) is FetchFailure.TLS
+    assert failure(early(secure_hanko.url).start(JWKS_PATH)) is FetchFailure.TLS_UNTRUSTED
     trust(monkeypatch, secure_hanko.ca_file)
-    assert b"keys" in dialled(secure_hanko.url).start(JWKS_PATH).result().body
+    assert b"keys" in early(secure_hanko.url).start(JWKS_PATH).result().body
 
 
 def test_a_connection_that_was_refused_is_a_failure_and_the_next_fetch_opens_its_own() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"127.0.0.1:{closed.getsockname()[1]}"
-    client = dialled(f"http://{address}")
+    client = early(f"http://{address}")
     assert failure(client.start(JWKS_PATH)) is FetchFailure.CONNECTION
     script = Script(saying(whole("1")))
     with serving(script) as other:
-        client._port = int(other.rpartition(":")[2])  # noqa: SLF001 - the port of the refusal is free, but not for us to choose
+        client.server._port = int(other.rpartition(":")[2])  # noqa: SLF001 - the port of the refusal is free, but not for us to choose
         assert client.start(JWKS_PATH).result().body == b"1"
 
 
@@ -681,20 +607,20 @@ def test_a_connection_that_does_not_come_holds_nobody_up_beyond_the_deadline() -
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         port = full.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):  # takes the one place in its queue
-            fetch = dialled(f"http://127.0.0.1:{port}", **SHORT).start(JWKS_PATH)
+            fetch = early(f"http://127.0.0.1:{port}", **SHORT).start(JWKS_PATH)
             assert failure(fetch) is FetchFailure.TIMEOUT
             assert ends(fetch)
 
 
 def test_a_name_that_cannot_be_one_is_a_failure_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    assert failure(dialled("https://a..b.example").start(JWKS_PATH)) is FetchFailure.PROTOCOL
+    assert failure(early("https://a..b.example").start(JWKS_PATH)) is FetchFailure.PROTOCOL
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_kept_connection_that_was_dialled_is_replaced_by_a_new_one() -> None:
+def test_a_kept_connection_that_was_opened_early_is_replaced_by_a_new_one() -> None:
     script = Script(saying(whole("1")), saying(whole("2")))
     with serving(script) as address:
-        client = dialled(f"http://{address}", **KEEPING)
+        client = early(f"http://{address}", **KEEPING)
         assert client.start(JWKS_PATH).result().body == b"1"
         assert client.start(*VALIDATE).result().body == b"2"
         client.close()
@@ -706,69 +632,6 @@ def test_a_kept_connection_that_was_dialled_is_replaced_by_a_new_one() -> None:
 
 KEEPING = {"HANKO_SESSION_CHECK": "strict"}
 VALIDATE = ("/sessions/validate", "POST", {"Content-Type": "application/json"}, b'{"session_token":"a.b.c"}')
-Act = Callable[["Script", socket.socket], None]
-
-
-class Script:
-    """A server that does one act for each connection; `asked` is the first line of each question."""
-
-    def __init__(self, *acts: Act) -> None:
-        self._acts = list(acts)
-        self.asked: list[str] = []
-        self.connections = 0
-        self.ended = threading.Semaphore(0)  # one for each act that is over
-
-    def __call__(self, connection: socket.socket) -> None:
-        self.connections += 1
-        act = self._acts[self.connections - 1]
-        connection.settimeout(HANG_GUARD_SECONDS)
-        try:
-            act(self, connection)
-        finally:
-            self.ended.release()
-
-    def is_asked(self, connection: socket.socket) -> bool:
-        """Read the next question; whether there was one."""
-        head, _, body = read_head(connection).partition("\r\n\r\n")
-        while head and len(body) < int(head.partition("Content-Length: ")[2].split("\r\n")[0] or 0):
-            body += connection.recv(65536).decode()
-        self.asked += [f"{head.splitlines()[0]} {body}".removesuffix(" ")] if head else []
-        return bool(head)
-
-
-def saying(*answers: bytes, then: Handle | None = None) -> Act:
-    """HttpResponse as many questions; what happens with the next one is `then`, by default nothing but the end."""
-
-    def act(script: Script, connection: socket.socket) -> None:
-        for answer in answers:
-            if not script.is_asked(connection):
-                return
-            connection.sendall(answer)
-        if script.is_asked(connection) and then:
-            then(connection)
-
-    return act
-
-
-def whole(body: str) -> bytes:
-    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-
-
-def resetting(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def until_hung_up(connection: socket.socket) -> None:
-    connection.recv(1)
-
-
-def part_of_a_head(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 2")
-
-
-def part_of_a_body(connection: socket.socket) -> None:
-    connection.sendall(whole("later")[:-1])
 
 
 @contextmanager
@@ -832,14 +695,14 @@ def test_a_kept_connection_that_turns_out_dead_is_replaced_once(end: Handle | No
 
 
 @pytest.mark.parametrize("end", [None, resetting])
-def test_a_new_connection_that_turns_out_dead_is_a_failure(end: Handle | None) -> None:
-    script = Script(saying(whole("1"), then=end), saying(then=end), saying(then=end))
+def test_new_connections_that_turn_out_dead_are_a_failure(end: Handle | None) -> None:
+    script = Script(saying(whole("1"), then=end), *[saying(then=end)] * 2 * ATTEMPTS)
     with serving(script) as address, keeping(f"http://{address}") as client:
         assert client.start(JWKS_PATH).result().body == b"1"
-        assert failure(client.start(*VALIDATE)) is FetchFailure.CONNECTION  # the kept one, and the one in its place
-        assert script.connections == 2
+        assert failure(client.start(*VALIDATE)) is FetchFailure.CONNECTION  # the kept one, and those in its place
+        assert script.connections == 1 + ATTEMPTS
         assert failure(client.start(*VALIDATE)) is FetchFailure.CONNECTION
-        assert script.connections == 3
+        assert script.connections == 1 + 2 * ATTEMPTS
 
 
 @pytest.mark.parametrize("end", [part_of_a_head, part_of_a_body])

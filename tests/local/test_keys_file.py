@@ -9,7 +9,7 @@ from sandbox import MakeSettings, Time
 
 from authorizer.errors import Misconfigured
 from authorizer.hanko.bundled import read_bundled
-from authorizer.hanko.fetch import FetchFailed
+from authorizer.hanko.failure import FetchFailed
 from local import keys_file
 from local.command_line import CommandFailed
 from local.hanko import StandInHanko, pool_key

@@ -1,21 +1,28 @@
 """The revocation table: written by the receiver, read by the authorizer; DynamoDB and SQS are moto's, in process."""
 
 import itertools
+import json
 import socket
+import struct
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from aws import FAULTS, TABLE, Aws, Fault, answers, every
 from sandbox import NOW, SESSION, USER, Json, MakeSettings, Time
 
+from authorizer.clock import Clock
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.model import CheckReport, Claims
-from authorizer.revocation.check import READ_ATTEMPTS, RevocationCheck
+from authorizer.revocation.check import READ_UNTIL_SECONDS, RevocationCheck
 from authorizer.revocation.entry import Revocation, parse_revocation, session_subject, user_subject
-from authorizer.revocation.table import READ_SECONDS, connect
-from authorizer.revocation.writer import WRITE_PAUSES_SECONDS, DeadLetterQueue, RevocationWriter
+from authorizer.revocation.table import CONNECT_SECONDS, PAUSES_SECONDS, READ_SECONDS, connect
+from authorizer.revocation.writer import QUEUE_UNTIL_SECONDS, WRITE_UNTIL_SECONDS, DeadLetterQueue, RevocationWriter
 
 CLAIMS = Claims(USER, SESSION, NOW, NOW + 43_200, {})
 ITEM = Revocation(session_subject(SESSION), NOW + 1, NOW + 43_200)
@@ -23,12 +30,14 @@ ITEM = Revocation(session_subject(SESSION), NOW + 1, NOW + 43_200)
 
 @pytest.fixture
 def check(aws: Aws, make_settings: MakeSettings, time_: Time) -> RevocationCheck:
-    return RevocationCheck(make_settings(), TABLE, aws.dynamodb, time_.clock)
+    return RevocationCheck(make_settings(), TABLE, aws.dynamodb, time_.clock, time_.advance)
 
 
 @pytest.fixture
 def caching(aws: Aws, make_settings: MakeSettings, time_: Time) -> RevocationCheck:
-    return RevocationCheck(make_settings(revocation_cache_seconds="30"), TABLE, aws.dynamodb, time_.clock)
+    return RevocationCheck(
+        make_settings(revocation_cache_seconds="30"), TABLE, aws.dynamodb, time_.clock, time_.advance
+    )
 
 
 @pytest.fixture
@@ -43,6 +52,11 @@ def writer(aws: Aws, time_: Time, pauses: list[float]) -> RevocationWriter:
         time_.advance(seconds)
 
     return RevocationWriter(TABLE, aws.dynamodb, time_.clock, pause)
+
+
+@pytest.fixture
+def letters(aws: Aws, time_: Time) -> DeadLetterQueue:
+    return DeadLetterQueue(aws.queue_url, aws.sqs, time_.clock, time_.advance)
 
 
 def passes(check: RevocationCheck, claims: Claims = CLAIMS) -> bool:
@@ -109,7 +123,8 @@ def test_what_cannot_be_written_is_said_in_time(
         writer.write(ITEM)
     assert caught.value.reason is Reason.REVOCATION_UNWRITTEN
     assert aws.items == {}
-    assert tuple(pauses) == WRITE_PAUSES_SECONDS
+    assert tuple(pauses) == PAUSES_SECONDS[: len(pauses)]
+    assert WRITE_UNTIL_SECONDS - 1 < sum(pauses) <= WRITE_UNTIL_SECONDS
 
 
 def test_no_attempt_begins_when_the_time_is_over(
@@ -122,7 +137,54 @@ def test_no_attempt_begins_when_the_time_is_over(
     aws.fail("UpdateItem", slow)
     with pytest.raises(Unavailable):
         writer.write(ITEM)
-    assert pauses == [0, 0]
+    assert pauses == [0, 0, 0.1, 0.2, 0.4]  # and 5 s of waiting
+
+
+def test_the_time_counts_from_when_the_webhook_came(
+    aws: Aws, writer: RevocationWriter, time_: Time, pauses: list[float]
+) -> None:
+    """A fetch of the keys may have taken 3 s of it. One attempt always happens."""
+    aws.fail("UpdateItem", FAULTS["down"])
+    for seconds, attempts in ((3, 6), (4.95, 2), (6, 1)):
+        pauses.clear()
+        with pytest.raises(Unavailable):
+            writer.write(ITEM, time_.monotonic - seconds)
+        assert len(pauses) == attempts
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"Attributes": {}},
+        {"Attributes": None},
+        {"Attributes": {"expires_at": {"N": str(NOW + 43_200)}}},
+        {"Attributes": {"expires_at": {"N": str(NOW + 43_200)}, "issued_until": {"N": str(NOW)}}},
+        {"Attributes": {"expires_at": {"N": NOW + 43_200}, "issued_until": {"N": NOW + 1}}},
+    ],
+)
+def test_a_write_counts_only_if_the_answer_says_what_is_written(
+    answer: Json, aws: Aws, writer: RevocationWriter
+) -> None:
+    """A status of 200 can come from anything in between."""
+    aws.fail("UpdateItem", answers(200, answer))
+    with pytest.raises(Unavailable) as caught:
+        writer.write(ITEM)
+    assert caught.value.reason is Reason.REVOCATION_UNWRITTEN
+    aws.fail("UpdateItem", iter_faults(answers(200, answer), None))
+    writer.write(ITEM)
+    assert aws.items == {ITEM.subject: (NOW + 1, NOW + 43_200)}
+
+
+@pytest.mark.parametrize("answer", [{}, {"MessageId": ""}, {"MessageId": None}, {"MessageId": 1}, {"MD5OfBody": "x"}])
+def test_an_entry_is_queued_only_if_the_answer_has_its_id(answer: Json, aws: Aws, letters: DeadLetterQueue) -> None:
+    aws.fail("SendMessage", answers(200, answer))
+    with pytest.raises(Unavailable) as caught:
+        letters.put(ITEM)
+    assert caught.value.reason is Reason.REVOCATION_UNWRITTEN
+    aws.fail("SendMessage", iter_faults(answers(200, answer), None))
+    letters.put(ITEM)
+    assert aws.queued == [ITEM]
 
 
 def test_an_item_is_written_in_one_go(aws: Aws, writer: RevocationWriter) -> None:
@@ -199,8 +261,8 @@ def iter_faults(*faults: Fault | None) -> Fault:
 # --- the queue
 
 
-def test_a_dead_letter_holds_the_entry_and_no_more(aws: Aws) -> None:
-    DeadLetterQueue(aws.queue_url, aws.sqs).put(ITEM)
+def test_a_dead_letter_holds_the_entry_and_no_more(aws: Aws, letters: DeadLetterQueue) -> None:
+    letters.put(ITEM)
     (message,) = aws.sqs.receive_message(QueueUrl=aws.queue_url)["Messages"]
     assert message["Body"] == (
         f'{{"subject": "session#{SESSION}", "issued_until": {NOW + 1}, "expires_at": {NOW + 43_200}}}'
@@ -209,15 +271,16 @@ def test_a_dead_letter_holds_the_entry_and_no_more(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_queue_that_fails_once_is_asked_again(aws: Aws, fault: str) -> None:
-    letters = DeadLetterQueue(aws.queue_url, aws.sqs)
+def test_a_queue_that_fails_once_is_asked_again(aws: Aws, letters: DeadLetterQueue, time_: Time, fault: str) -> None:
     aws.fail("SendMessage", iter_faults(FAULTS[fault], None))
     letters.put(ITEM)
     assert aws.queued == [ITEM]
     aws.fail("SendMessage", FAULTS[fault])
+    began = time_.monotonic
     with pytest.raises(Unavailable) as caught:
         letters.put(ITEM)
     assert caught.value.reason is Reason.REVOCATION_UNWRITTEN
+    assert time_.monotonic - began <= QUEUE_UNTIL_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -232,6 +295,7 @@ def test_what_is_no_dead_letter_of_ours(body: str) -> None:
 # --- reading
 
 
+NO_LISTS: list[Any] = [None, [None], {}, "", 0, False]
 MALFORMED: list[Json] = [{}, {"issued_until": {"S": "never"}}, {"issued_until": {"N": "1.5"}}, {"issued_until": "1"}]
 
 
@@ -286,24 +350,27 @@ def test_one_request_asks_for_both_and_consistently(aws: Aws, check: RevocationC
 
 
 @pytest.mark.parametrize(
-    ("fault", "failure"),
+    ("fault", "failure", "checks"),
     [
-        ("throttled", "throttled"),
-        ("denied", "denied"),
-        ("refused", "refused"),
-        ("failing", "refused"),
-        ("down", "connection"),
+        ("throttled", "throttled", 5),
+        ("denied", "denied", 1),
+        ("refused", "refused", 1),
+        ("failing", "unavailable", 5),
+        ("down", "connection", 5),
     ],
 )
-def test_a_table_that_cannot_be_read_is_no_answer(aws: Aws, check: RevocationCheck, fault: str, failure: str) -> None:
+def test_a_table_that_cannot_be_read_is_no_answer(
+    aws: Aws, check: RevocationCheck, fault: str, failure: str, checks: int
+) -> None:
+    """What is transient is tried again within a second."""
     aws.fail("BatchGetItem", FAULTS[fault])
     with pytest.raises(Unavailable) as caught:
         check.check(CLAIMS, "token")
     assert caught.value.reason is Reason.REVOCATION_UNCHECKED
-    assert check.take_report() == CheckReport("revocation", 2, failure)
+    assert check.take_report() == CheckReport("revocation", checks, failure)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", ["throttled", "failing", "down"])
 def test_a_read_that_fails_once_is_made_good(
     aws: Aws, writer: RevocationWriter, check: RevocationCheck, fault: str
 ) -> None:
@@ -322,7 +389,7 @@ def test_where_the_first_attempt_took_long_there_is_no_second(aws: Aws, check: R
 
         return call
 
-    for seconds, asks in ((0.9, 2), (1.1, 1)):
+    for seconds, asks in ((0.3, 3), (0.9, 2), (1.1, 1)):
         aws.fail("BatchGetItem", slow(seconds))
         with pytest.raises(Unavailable):
             check.check(CLAIMS, "token")
@@ -342,7 +409,7 @@ def test_without_credentials_there_is_no_answer(
     check = RevocationCheck(make_settings(), TABLE, connect("dynamodb"), time_.clock)
     with pytest.raises(Unavailable):
         check.check(CLAIMS, "token")
-    assert check.take_report() == CheckReport("revocation", 2, "credentials")
+    assert check.take_report() == CheckReport("revocation", 1, "credentials")
 
 
 def unprocessed(*subjects: str, found: Json | None = None) -> Fault:
@@ -367,7 +434,7 @@ def test_keys_that_stay_unread_are_no_answer(aws: Aws, check: RevocationCheck) -
     aws.fail("BatchGetItem", unprocessed(user_subject(USER)))
     with pytest.raises(Unavailable):
         check.check(CLAIMS, "token")
-    assert check.take_report() == CheckReport("revocation", 2, "throttled")
+    assert check.take_report() == CheckReport("revocation", 5, "throttled")
 
 
 def test_one_item_is_enough_whatever_was_not_read(aws: Aws, check: RevocationCheck) -> None:
@@ -379,8 +446,9 @@ def test_one_item_is_enough_whatever_was_not_read(aws: Aws, check: RevocationChe
 @pytest.mark.parametrize(
     "answer",
     [
-        *({}, {"Responses": {TABLE: None}}, {"Responses": {TABLE: [None]}}),
-        *({"Responses": {TABLE: [{"subject": {"S": "x"}, **more}]}} for more in MALFORMED),
+        *({}, {"Responses": {TABLE: []}}, {"UnprocessedKeys": {}}),
+        *({"Responses": {TABLE: items}, "UnprocessedKeys": {}} for items in NO_LISTS),
+        *({"Responses": {TABLE: [{"subject": {"S": "x"}, **more}]}, "UnprocessedKeys": {}} for more in MALFORMED),
     ],
 )
 def test_what_is_no_item_is_no_answer(answer: Json, aws: Aws, check: RevocationCheck) -> None:
@@ -466,17 +534,132 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.fixture
+def connected_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Any]:
+    """A client of that service for that address."""
+
+    def make(service: str, url: str) -> Any:  # noqa: ANN401 - botocore's
+        for name, value in {
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ENDPOINT_URL": url,
+        }.items():
+            monkeypatch.setenv(name, value)
+        return connect(service)
+
+    return make
+
+
 @pytest.mark.parametrize("kind", ["silent", "closed"])
 def test_a_real_connection_that_does_not_serve_ends_in_time(
-    kind: str, silent: str, make_settings: MakeSettings, time_: Time, monkeypatch: pytest.MonkeyPatch
+    kind: str, silent: str, make_settings: MakeSettings, connected_to: Callable[[str, str], Any]
 ) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", silent if kind == "silent" else "http://127.0.0.1:9")
-    check = RevocationCheck(make_settings(), TABLE, connect("dynamodb"), time_.clock)
+    client = connected_to("dynamodb", silent if kind == "silent" else "http://127.0.0.1:9")
+    check = RevocationCheck(make_settings(), TABLE, client, Clock())
     began = time.monotonic()
     with pytest.raises(Unavailable):
         check.check(CLAIMS, "token")
-    assert time.monotonic() - began < READ_ATTEMPTS * 1.5 * READ_SECONDS + 0.5
-    assert check.take_report() == CheckReport("revocation", 2, "connection")
+    assert time.monotonic() - began < READ_UNTIL_SECONDS + CONNECT_SECONDS + READ_SECONDS + 0.5
+    assert check.take_report().failure == "connection"
+
+
+# --- answers over real HTTP, through botocore's own parsers
+
+
+@contextmanager
+def serving(*bodies: bytes, status: int = 200) -> Iterator[str]:
+    """A server with these answers, one after another, and then the last for ever; `RESET` is none."""
+    left = [*bodies]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = left.pop(0) if len(left) > 1 else left[0]
+            self.close_connection = True
+            if body == RESET:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                return
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Silence."""
+
+        def finish(self) -> None:
+            with suppress(OSError, ValueError):  # it was reset
+                super().finish()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+RESET = b"reset"
+NOT_REVOKED = json.dumps({"Responses": {TABLE: []}, "UnprocessedKeys": {}}).encode()
+DEEP = b"[" * 100_000 + b"]" * 100_000
+NO_ANSWERS = [
+    *(
+        b"",
+        b"null",
+        b"[]",
+        b"0",
+        b'"x"',
+        b"{}",
+        b"{",
+        b"<html></html>",
+        b"\xff\xfe",
+        DEEP,
+        b'{"Responses": ' + DEEP + b"}",
+    ),
+    *(b'{"Responses": %s, "UnprocessedKeys": {}}' % wrong for wrong in (b"null", b"[]", b"{}", b"0", b'"x"', b"false")),
+    *(
+        b'{"Responses": {"%s": %s}, "UnprocessedKeys": {}}' % (TABLE.encode(), wrong)
+        for wrong in (b"null", b"{}", b'""', b"0", b"false", b'"x"', b"[[]]", b'["x"]', b"[0]")
+    ),
+    b'{"Responses": {"another": []}, "UnprocessedKeys": {}}',
+    *(b'{"Responses": {"%s": []}, "UnprocessedKeys": %s}' % (TABLE.encode(), wrong) for wrong in (b"[]", b'"x"', b"7")),
+]
+
+
+@pytest.mark.parametrize("body", NO_ANSWERS, ids=lambda body: repr(body[:50]))
+@pytest.mark.parametrize("status", [200, 400])
+def test_what_is_no_answer_of_dynamodb_is_no_verdict(
+    status: int, body: bytes, make_settings: MakeSettings, time_: Time, connected_to: Callable[[str, str], Any]
+) -> None:
+    with serving(body, status=status) as url:
+        check = RevocationCheck(make_settings(), TABLE, connected_to("dynamodb", url), time_.clock, time_.advance)
+        with pytest.raises(Unavailable) as caught:
+            check.check(CLAIMS, "token")
+    assert caught.value.reason is Reason.REVOCATION_UNCHECKED
+    assert check.take_report().failure in {"malformed", "refused", "connection"}
+
+
+def test_a_first_connection_that_is_reset_is_made_good(
+    make_settings: MakeSettings, time_: Time, connected_to: Callable[[str, str], Any]
+) -> None:
+    with serving(RESET, RESET, NOT_REVOKED) as url:
+        check = RevocationCheck(make_settings(), TABLE, connected_to("dynamodb", url), time_.clock, time_.advance)
+        assert passes(check)
+    assert check.take_report().checks == 3
+
+
+@pytest.mark.parametrize("body", NO_ANSWERS, ids=lambda body: repr(body[:50]))
+def test_what_is_no_answer_of_aws_is_no_durable_write(
+    body: bytes, time_: Time, connected_to: Callable[[str, str], Any]
+) -> None:
+    with serving(body) as url:
+        writer = RevocationWriter(TABLE, connected_to("dynamodb", url), time_.clock, time_.advance)
+        with pytest.raises(Unavailable):
+            writer.write(ITEM)
+        letters = DeadLetterQueue(f"{url}/queue", connected_to("sqs", url), time_.clock, time_.advance)
+        with pytest.raises(Unavailable):
+            letters.put(ITEM)

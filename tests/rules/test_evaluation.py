@@ -17,6 +17,7 @@ from authorizer.model import (
     Decision,
     EventKind,
     Grant,
+    Outcome,
     Request,
     RulesResult,
     Scope,
@@ -102,7 +103,8 @@ def verdict(rules: str, claims: Claims, method: str, path: str) -> tuple[Reason,
         ("admin", {"admin": True}, False),
         ("admin", None, False),
         ("admin", True, False),
-        ("", "", True),
+        ("", "", False),  # an empty text is an absent claim
+        ("", [""], False),
         ("", None, False),
         (True, True, True),
         (True, 1, False),
@@ -195,6 +197,35 @@ def test_methods_count() -> None:
         Reason.LOGIN_TOO_WEAK,
         "payments want a fresh, strong login",
     )
+
+
+HEADS = """
+default = "allow"
+[[rule]]
+name = "a"
+routes = ["GET /x*", "POST /y"]
+require = { role = "admin" }
+"""
+
+
+def test_a_rule_for_get_guards_head_with_it() -> None:
+    """Frameworks run the code of GET for HEAD, and its answer tells what is there."""
+    for method in ("GET", "HEAD"):
+        assert verdict(HEADS, USER, method, "/x/1") == (Reason.RULE_NOT_MET, "a")
+        assert verdict(HEADS, ADMIN, method, "/x/1") == (Reason.ALLOWED, "")
+    assert verdict(HEADS, USER, "HEAD", "/y") == (Reason.ALLOWED, "")
+
+
+def test_a_rule_can_leave_head_alone() -> None:
+    rules = f"{HEADS}guard_head = false\n"
+    assert verdict(rules, USER, "GET", "/x/1") == (Reason.RULE_NOT_MET, "a")
+    assert verdict(rules, USER, "HEAD", "/x/1") == (Reason.ALLOWED, "")
+
+
+def test_a_grant_of_get_is_none_of_head() -> None:
+    assert verdict(GRANTS, USER, "GET", "/me") == (Reason.ALLOWED, "")
+    assert verdict(GRANTS, USER, "HEAD", "/me") == (Reason.NO_RULE_GRANTS, "")
+    assert verdict(GRANTS, USER, "HEAD", "/items/secret/1") == (Reason.RULE_NOT_MET, "admins only")
 
 
 UNUSUAL = [
@@ -428,7 +459,7 @@ def test_a_policy_gives_the_rules_verdict_on_every_route_whatever_route_it_was_i
 ) -> None:
     claims = caller(**payload)
     judgement = rules.evaluate(request(*issued_for), claims, NOW)
-    decision = Decision(judgement.reason, "user", {}, grant=judgement.grant)
+    decision = Decision(Outcome.ALLOWED, judgement.reason, "user", {}, grant=judgement.grant)
     document: Any = policy(request(*issued_for), decision)["policyDocument"]
     for method, path in [issued_for, *asked_for]:
         expected = rules.evaluate(request(method, path), claims, NOW).reason is Reason.ALLOWED

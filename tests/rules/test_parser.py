@@ -278,6 +278,7 @@ def test_what_is_required(require: str, requirements: list[tuple[tuple[str, ...]
             "{ '' = 'x' }",
         ),
         *("{ 'a.' = 'x' }", "{ '.a' = 'x' }"),
+        *("{ role = '' }", "{ role = ['admin', ''] }"),  # an empty text is an absent claim: nobody could meet it
     ],
 )
 def test_what_cannot_be_required(require: str) -> None:
@@ -289,6 +290,15 @@ def test_what_cannot_be_required(require: str) -> None:
 def test_an_age_is_a_whole_number_of_seconds(value: str) -> None:
     line = the_mistake(f"name = 'a'\nroutes = ['GET /a']\nmax_age_seconds = {value}")
     assert line == "line 3, rule 'a': max_age_seconds must be a whole number of seconds from 1 to 31536000"
+
+
+@pytest.mark.parametrize("value", ["1", "'true'", "[]"])
+def test_head_is_guarded_or_not(value: str) -> None:
+    line = the_mistake(f"name = 'a'\nroutes = ['GET /a']\nmax_age_seconds = 1\nguard_head = {value}")
+    assert line == "line 3, rule 'a': guard_head must be true or false"
+    for given, kept in (("", True), ("guard_head = true", True), ("guard_head = false", False)):
+        (rule,) = parse_rules(rule_with(f"name = 'a'\nroutes = ['GET /a']\nmax_age_seconds = 1\n{given}")).rules
+        assert rule.guard_head is kept
 
 
 @pytest.mark.parametrize("value", ["1", "'true'", "[]"])
@@ -320,7 +330,8 @@ def _fits(text: str) -> bool:
 @pytest.mark.parametrize(
     ("default", "kind", "what", "fit"),
     [
-        ("allow", "routes", "GET /a{0}*", 70),
+        ("allow", "routes", "GET /a{0}*", 35),
+        ("allow", "routes", "POST /a{0}*", 70),
         ("deny", "routes", "GET /a{0}*", 30),
         ("allow", "fields", "Query.a{0}", 40),
     ],
@@ -339,10 +350,12 @@ def test_a_set_that_could_exceed_the_answer_is_refused_with_the_rule_that_does(
     [
         ("allow", '["* /area{0}", "* /area{0}/*"]', 4),
         ("allow", '["* /area{0}*"]', 9),
-        ("allow", '["GET /area{0}*"]', 70),
+        ("allow", '["GET /area{0}*"]', 35),
+        ("allow", '["POST /area{0}*"]', 69),
         ("deny", '["* /area{0}", "* /area{0}/*"]', 4),
         ("deny", '["* /area{0}*"]', 8),
-        ("deny", '["GET /area{0}*"]', 58),
+        ("deny", '["GET /area{0}*"]', 39),
+        ("deny", '["POST /area{0}*"]', 58),
     ],
 )
 def test_how_many_areas_fit_is_what_the_readme_says(default: str, routes: str, count: int) -> None:

@@ -1,7 +1,9 @@
 """Where the rules come from: the file, or a parameter of Systems Manager, whose last good text outlives its outages."""
 
+import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,22 @@ import boto3
 import pytest
 from moto import mock_aws
 from sandbox import MakeSettings, Time
+from servers import Act, Script, resetting, saying, serving, until_hung_up, whole
 
 from authorizer.errors import Misconfigured, Reason, Unavailable
 from authorizer.model import Claims, CredentialSources, EventKind, Request
 from authorizer.rules.evaluation import Rules
-from authorizer.rules.source import MAX_AGE_SECONDS, RETRY_SECONDS, ParameterRules, open_rules, read_parameter, rules_of
+from authorizer.rules.source import (
+    CALL_AGAIN_SECONDS,
+    CALL_SECONDS,
+    MAX_AGE_SECONDS,
+    RETRY_SECONDS,
+    RETRY_WITHOUT_RULES_SECONDS,
+    ParameterRules,
+    open_rules,
+    read_parameter,
+    rules_of,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 DENY = 'default = "deny"'
@@ -182,3 +195,66 @@ def test_a_toml_parser_is_loaded_for_rules_alone_and_boto3_for_a_parameter_alone
     modules = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603 - our own interpreter
     assert ("tomllib" in modules) is loaded
     assert "boto3" not in modules
+
+
+# --- Systems Manager over real sockets
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "eu-west-1")
+
+
+def parameter(text: str) -> bytes:
+    return whole(json.dumps({"Parameter": {"Name": NAME, "Type": "String", "Value": text}}))
+
+
+THROTTLED = b'HTTP/1.1 400 Bad Request\r\nContent-Length: 33\r\n\r\n{"__type": "ThrottlingException"}'
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [
+        [saying(then=resetting), saying(parameter(RULES))],
+        [saying(THROTTLED, parameter(RULES))],
+        [saying(THROTTLED, THROTTLED, parameter(RULES))],
+        [saying(then=None), saying(then=resetting), saying(parameter(RULES))],
+    ],
+    ids=["reset", "throttled", "throttled_twice", "closed_and_reset"],
+)
+@pytest.mark.usefixtures("credentials")
+def test_what_passes_by_itself_is_tried_again(acts: list[Act], monkeypatch: pytest.MonkeyPatch, time_: Time) -> None:
+    with serving(Script(*acts)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", f"http://{server}")
+        assert ParameterRules(read_parameter(NAME), time_.clock).current() == rules_of(RULES)
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_kept_connection_that_died_is_replaced(monkeypatch: pytest.MonkeyPatch, time_: Time) -> None:
+    """No alarm: the rules are not stale."""
+    with serving(Script(saying(parameter(RULES), then=resetting), saying(parameter(DENY)))) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", f"http://{server}")
+        rules = ParameterRules(read_parameter(NAME), time_.clock)
+        time_.advance(MAX_AGE_SECONDS)
+        assert rules.current() == rules_of(DENY)
+
+
+@pytest.mark.usefixtures("credentials")
+def test_the_time_of_all_calls_of_one_read_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script(*[saying(then=until_hung_up)] * 9)
+    with serving(script) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", f"http://{server}")
+        read, began = read_parameter(NAME), time.monotonic()
+        with pytest.raises(Unavailable):
+            read()
+        assert time.monotonic() - began < CALL_AGAIN_SECONDS + 2 * CALL_SECONDS
+    assert script.connections == 2
+
+
+def test_without_any_rules_the_next_read_is_soon(time_: Time) -> None:
+    text = Text(None)
+    rules = ParameterRules(text, time_.clock)
+    text.text = RULES
+    time_.advance(RETRY_WITHOUT_RULES_SECONDS)
+    assert rules.current() == rules_of(RULES)
