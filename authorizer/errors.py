@@ -43,6 +43,7 @@ class Reason(StrEnum):
     # Unavailable: Hanko's doing, AWS's, or ours.
     KEYS_UNAVAILABLE = "keys_unavailable"
     KEY_UNCHECKED = "key_unchecked"
+    TOKEN_EARLY = "token_early"  # noqa: S105 - a reason, not a password
     REVOCATION_UNCHECKED = "revocation_unchecked"
     SESSION_UNCHECKED = "session_unchecked"
     RULES_UNAVAILABLE = "rules_unavailable"

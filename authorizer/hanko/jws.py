@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
-from authorizer.errors import Reason, Unauthenticated
+from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.hanko.jwk import KEY_ID
 from authorizer.hanko.strict_json import BASE64URL, decode_unchecked, parse_object
 
 MAX_TOKEN_CHARACTERS = 16 * 1024  # API Gateway itself takes 10,240 bytes of headers
 MAX_HEADER_CHARACTERS = 4 * 1024
+EARLY_SECONDS = 60  # beyond the skew: an error of two clocks that soon passes
 MAX_TIME = 4_102_444_800  # 2100-01-01: whatever lies beyond was meant in milliseconds
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
@@ -68,7 +69,8 @@ class SignatureVerifier:
     def verify(self, token: str) -> Payload:
         """Return the payload of a token that is Hanko's, for us, and valid now.
 
-        Raises `Unauthenticated` with the reason, or what `KeySource.find` raises. Sources: RFC 7515, 7518, 7519, 8725.
+        Raises `Unauthenticated` with the reason, `Unavailable(token_early)` if the token begins within a minute, or
+        what `KeySource.find` raises. Sources: RFC 7515, 7518, 7519, 8725.
         """
         payload = self.verify_signature(token)
         try:
@@ -126,6 +128,8 @@ class SignatureVerifier:
         if expires_at <= now - self._skew_seconds:
             raise Unauthenticated(Reason.TOKEN_EXPIRED)
         if starts_at > now + self._skew_seconds and not may_be_early:
+            if starts_at <= now + self._skew_seconds + EARLY_SECONDS:  # no refusal, which an HTTP API would cache
+                raise Unavailable(Reason.TOKEN_EARLY)
             raise Unauthenticated(Reason.TOKEN_NOT_YET_VALID)
         return issued_at, expires_at
 
