@@ -67,12 +67,11 @@ doctor: $(READY) ## Find probable mistakes in the rules ## [RULES=rules.toml]
 
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	@$(PYTHON) -m local.doctor $(RULES)
-	target=$$($(PYTHON) -m local.build --target-of $(ENV)) && \
-	BUILD_TARGET=$$target BUILD_ENV=$(ENV) RULES=$(RULES) $(VENV)/bin/sam build --config-env $(ENV)
-	@$(if $(filter build,$(MAKECMDGOALS)),echo "Next: make deploy ENV=$(ENV)")
+	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV) --build-only
 
-deploy: build ## Deploy into an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
-	$(VENV)/bin/sam deploy --config-env $(ENV)
+deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
+	@$(PYTHON) -m local.doctor $(RULES)
+	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV)
 
 replay: $(READY) ## Write the revocations that wait in the dead-letter queue ## [ENV=dev]
 	@$(PYTHON) -m local.replay --env $(ENV)

@@ -46,19 +46,12 @@ UNUSED = (
 
 
 def main() -> None:
-    """Build into the folder named by the first argument, or print an environment's target: `--target-of prod`."""
+    """Build into the folder named by the first argument."""
     match sys.argv[1:]:
-        case ["--target-of", environment]:
-            print(target_of(environment))
         case [artifacts] if not artifacts.startswith("-"):
             build(Path(artifacts), os.environ.get("BUILD_TARGET") or "arm64")
         case _:
             sys.exit(__doc__)
-
-
-def target_of(environment: str) -> str:
-    """The Architecture that samconfig.toml gives this environment; `host` for local."""
-    return "host" if environment == "local" else parameters_of(environment)["Architecture"]
 
 
 def parameters_of(environment: str) -> dict[str, str]:

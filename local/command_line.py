@@ -1,12 +1,19 @@
-"""What every command shares: how it ends, and what the user reads instead of a traceback."""
+"""What every command shares: how it prints, how it ends, and what the user reads instead of a traceback."""
 
+import contextlib
+import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+WIDTH = 100  # the most that a line has, but for names that must stay whole
 STOPPED = 130  # what a shell reports of a program that Ctrl-C ended
+END_SECONDS = 5
+NO_CREDENTIALS = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 
 
 class CommandFailed(Exception):
@@ -17,39 +24,125 @@ def run(command: Callable[[], int | None]) -> NoReturn:
     """Run a command and exit with its status: 0 or what it returns, 1 if it failed, 130 if it was stopped."""
     signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C: every `with` is left, so nothing is left behind
     try:
-        sys.exit(command())
+        status = command()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(STOPPED)
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         told = explain(error)
         if told is None:
             raise
-        print(told, file=sys.stderr)
+        say(told, "red", error=True)
         sys.exit(1)
+    sys.exit(status)
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
     raise KeyboardInterrupt
+
+
+# --- printing
+
+
+def say(text: str = "", style: str | None = None, *, error: bool = False) -> None:
+    """Print a line. Colours go to a terminal only, and not there if NO_COLOR is set."""
+    from rich.console import Console  # noqa: PLC0415 - only commands that run through need it
+
+    Console(stderr=error, highlight=False, soft_wrap=True).print(text, style=style, markup=False)
+
+
+def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Rows as lines of aligned columns, none wider than WIDTH: the longest texts are cut."""
+    texts = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    while sum(widths) + 2 * (len(widths) - 1) + len(indent) > WIDTH:
+        widths[widths.index(max(widths))] -= 1
+    return [indent + "  ".join(map(_fit, row, widths)).rstrip() for row in texts]
+
+
+def _fit(text: str, width: int) -> str:
+    return f"{text:<{width}}" if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def at_most(lines: Sequence[str], limit: int) -> list[str]:
+    """The first lines, and how many more there are."""
+    return [*lines[:limit], f"… and {len(lines) - limit} more"] if len(lines) > limit else list(lines)
+
+
+# --- other programs
+
+
+def run_program(command: Sequence[str], folder: Path, environment: Mapping[str, str], *, asks: bool = False) -> int:
+    """Run a program to its end and return its status. Whatever it started ends with this command.
+
+    `asks` leaves it the terminal, where Ctrl-C reaches it as well.
+    """
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=None if asks else subprocess.DEVNULL, start_new_session=not asks
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        _end(process, group=not asks)
+        raise
+
+
+def _end(process: subprocess.Popen[bytes], *, group: bool) -> None:
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if group:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+# --- errors
 
 
 def explain(error: Exception) -> str | None:
     """What the user is told about an error that they can do something about; None for a fault of ours."""
-    match error:
-        case CommandFailed():
-            return str(error)
-        case BrokenPipeError():
-            return ""
+    if isinstance(error, CommandFailed):
+        return str(error)
+    if "botocore.exceptions" in sys.modules:
+        return _explain_aws(error)
     return None
 
 
-def numbered(things: int, name: str) -> str:
-    """`1 mistake`, `2 mistakes`."""
-    return f"{things} {name}{'' if things == 1 else 's'}"
+def _explain_aws(error: Exception) -> str | None:
+    import botocore.exceptions as aws  # noqa: PLC0415 - only if something else has loaded it
+
+    told = None
+    match error:
+        case aws.NoCredentialsError() | aws.PartialCredentialsError() | aws.CredentialRetrievalError():
+            told = "no AWS credentials: run aws configure, or set AWS_PROFILE"
+        case aws.NoRegionError():
+            told = "no AWS region: set region in the environment's deploy parameters, or AWS_DEFAULT_REGION"
+        case aws.ProfileNotFound():
+            told = f"{error}: set AWS_PROFILE to one that exists"
+        case aws.SSOTokenLoadError() | aws.UnauthorizedSSOTokenError() | aws.TokenRetrievalError():
+            told = "the AWS login has expired: run aws sso login"
+        case aws.HTTPClientError():  # no connection, no name, no TLS, no answer in time
+            told = f"AWS cannot be reached ({type(error).__name__}): is there a network, and is the region right?"
+        case aws.ClientError():
+            answer = error.response.get("Error", {})
+            told = _explain_answer(answer.get("Code", ""), answer.get("Message", ""), error.operation_name)
+        case aws.BotoCoreError():
+            told = f"AWS: {error}"
+    return told
 
 
-def at_most(lines: list[str], limit: int) -> Iterator[str]:
-    """The first lines, and how many more there are."""
-    yield from lines[:limit]
-    if len(lines) > limit:
-        yield f"… and {len(lines) - limit} more"
+def _explain_answer(code: str, message: str, operation: str) -> str:
+    if code in NO_CREDENTIALS or "Signature" in code:
+        return f"AWS does not accept these credentials ({code}): log in again, or set AWS_PROFILE"
+    first_line = message.partition("\n")[0][:200]
+    if code.startswith(("AccessDenied", "Unauthorized")):
+        return f"AWS does not let these credentials call {operation}: {first_line}"
+    return f"AWS answered {operation} with {code}: {first_line}"

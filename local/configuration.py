@@ -93,6 +93,11 @@ def _either(values: tuple[str, ...]) -> str:
     return " or ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else named[0]
 
 
+def is_example(value: str) -> bool:
+    """Whether it is a value of the shipped samconfig.toml, or another that belongs to no one."""
+    return EXAMPLE.search(value) is not None
+
+
 @dataclass(frozen=True)
 class Environment:
     """What samconfig.toml says about one environment."""
@@ -154,7 +159,7 @@ class Environment:
 
     def _examples(self) -> Iterator[str]:
         for name, value in self.given.items():
-            if name in self.parameters and EXAMPLE.search(value):
+            if name in self.parameters and is_example(value):
                 yield f"{name} is still the example's: make init ENV={self.name}"
 
 
@@ -167,7 +172,7 @@ def variable_of(parameter: str) -> str:
 
 
 def samconfig_file() -> Path:
-    """samconfig.toml, or the file that SAM_CONFIG_FILE names, which `sam deploy` reads as well."""
+    """samconfig.toml, or the file that SAM_CONFIG_FILE names. `make deploy` tells SAM which."""
     return Path(os.environ.get("SAM_CONFIG_FILE") or ROOT / "samconfig.toml")
 
 
@@ -281,3 +286,13 @@ class _Overrides(CfnParameterOverridesType):  # type: ignore[misc]  # SAM CLI sh
         for name, value in taken:
             if seen.setdefault(name, value) != value:
                 self.lost.append(f"{name} is given twice, with two values")
+
+
+def carried_by_sam(values: Mapping[str, str]) -> dict[str, str]:
+    """The values as a table that SAM reads as they are. Raises `CommandFailed` for one that it cannot carry."""
+    quoted = {name: '"' + value.replace('"', '\\"').replace("'", "\\'") + '"' for name, value in values.items()}
+    read = _Overrides().convert(quoted, None, None)
+    for name, value in values.items():
+        if read[name] != value:
+            raise CommandFailed(f"{name}: SAM cannot carry this value, take the backslash out of it")
+    return quoted

@@ -218,10 +218,3 @@ def test_an_interpreter_of_pyenv_is_found_behind_a_shim_that_does_not_run(
     monkeypatch.setenv("PATH", str(tmp_path / "shims"))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert build.find_interpreter() == str(installed)
-
-
-@pytest.mark.parametrize(
-    ("environment", "target"), [("dev", "arm64"), ("staging", "arm64"), ("prod", "arm64"), ("local", "host")]
-)
-def test_the_target_is_the_architecture_of_the_environment(environment: str, target: str) -> None:
-    assert build.target_of(environment) == target

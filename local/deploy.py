@@ -1,0 +1,234 @@
+"""`make deploy ENV=prod`: check, build and deploy one environment of samconfig.toml, with every parameter explicit.
+
+Nothing is built before the environment is right and the changes are printed. SAM leaves a parameter as it is deployed
+if the file says nothing about it. Here it gets the template's default, so that what stands in the file is what runs.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from local.build import ROOT
+from local.command_line import CommandFailed, at_most, columns, run, run_program, say
+from local.configuration import Environment, carried_by_sam, read_environment, samconfig_file
+from local.stack import FAILED_AT_BIRTH, HIDDEN, Aws, Stack
+
+SAM = Path(sys.executable).parent / "sam"  # beside the interpreter, on PATH or not
+BUILT = ROOT / ".aws-sam" / "build"
+MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
+KEY_ID_ROUNDS = 100_000
+MISTAKES_SHOWN = 10
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Deploy, or build only."""
+    parser = argparse.ArgumentParser(prog="python -m local.deploy", description=__doc__)
+    parser.add_argument("environment", help="an environment of samconfig.toml")
+    parser.add_argument("--build-only", action="store_true", help="check and build, and deploy nothing")
+    options = parser.parse_args(argv)
+    environment = read_environment(options.environment)
+    check(environment)
+    target = target_of(environment, os.environ)
+    if options.build_only:
+        build(environment, target)
+        say(f"Next: make deploy ENV={environment.name}")
+        return 0
+    aws = Aws(environment.region)
+    say_changes(environment, Stack.find(aws, environment.stack()))
+    build(environment, target)
+    deploy(environment)
+    say_end(environment, Stack.of(aws, environment))
+    return 0
+
+
+def check(environment: Environment) -> None:
+    """Raises `CommandFailed` with every mistake of the environment."""
+    mistakes = environment.mistakes()
+    if mistakes:
+        said = "\n".join(f"  {mistake}" for mistake in at_most(mistakes, MISTAKES_SHOWN))
+        raise CommandFailed(f"{environment.name} in {samconfig_file().name} cannot be deployed:\n{said}")
+
+
+def target_of(environment: Environment, variables: Mapping[str, str]) -> str:
+    """What to build for: the environment's Architecture, or this very machine for a local AWS."""
+    wanted, forced = environment.values["Architecture"], variables.get("BUILD_TARGET") or ""
+    if forced in ("", wanted):
+        return wanted
+    host = urlsplit(variables.get("AWS_ENDPOINT_URL", "")).hostname
+    if forced == "host" and host in ("127.0.0.1", "localhost", "::1"):
+        return "host"
+    raise CommandFailed(
+        f"BUILD_TARGET is {forced}, but {environment.name} has Architecture {wanted}: unset BUILD_TARGET"
+    )
+
+
+# --- what changes
+
+
+class Change(NamedTuple):
+    """One parameter that is not as it is deployed."""
+
+    name: str
+    old: str
+    new: str
+    looser: bool
+
+
+def _off(new: str) -> Callable[[str, str], bool]:
+    return lambda _, value: value == new
+
+
+def _grows(old: str, new: str) -> bool:
+    return float(new or "inf") > float(old or "inf")
+
+
+def _gains(old: str, new: str) -> bool:
+    return not set(new.replace(" ", "").split(",")) <= set(old.replace(" ", "").split(","))
+
+
+# With which changes the authorizer lets pass what it refused before.
+LOOSER: dict[str, Callable[[str, str], bool]] = {
+    "HankoSessionOnOutage": _off("allow"),
+    "HankoSessionCheck": lambda old, new: (
+        ["off", "hybrid", "strict"].index(new) < ["off", "hybrid", "strict"].index(old)
+    ),
+    "EnableRevocation": _off("false"),
+    "HankoRevokeOnPasswordChange": _off("false"),
+    "HankoIssuer": _off(""),
+    "HankoAudience": _gains,
+    "HankoMaxTokenLifetimeSeconds": _grows,
+    "HankoClockSkewSeconds": _grows,
+    "HankoKeysMaxStaleSeconds": _grows,
+    "HankoKeysFileMaxAgeSeconds": _grows,
+    "HankoSessionMaxAgeSeconds": _grows,
+    "HankoRevocationCacheSeconds": _grows,
+}
+
+
+def changes(environment: Environment, deployed: Mapping[str, str]) -> list[Change]:
+    """What differs from the deployed stack, the changes that let more pass first."""
+    found = [
+        Change(name, deployed.get(name, ""), new, _is_looser(name, deployed.get(name), new))
+        for name, new in handed_over(environment).items()
+        if deployed.get(name) not in (new, HIDDEN)
+    ]
+    return sorted(found, key=lambda change: not change.looser)
+
+
+def _is_looser(name: str, old: str | None, new: str) -> bool:
+    try:
+        return old is not None and name in LOOSER and LOOSER[name](old, new)
+    except ValueError:  # an older release took other values
+        return True
+
+
+def say_changes(environment: Environment, stack: Stack | None) -> None:
+    """Print what this deployment will change."""
+    if stack is None or stack.status in FAILED_AT_BIRTH:
+        say(f"Stack {environment.stack()} is new.")
+        say_set(environment)
+        return
+    found = changes(environment, stack.parameters)
+    say(f"Stack {stack.name}: " + ("these settings change." if found else "no setting changes."))
+    secret = {name for name, parameter in environment.parameters.items() if parameter.secret}
+    rows = [(one.name, *(HIDDEN if one.name in secret else text or '""' for text in one[1:3])) for one in found]
+    for change, line in zip(found, columns([(name, old, "→ " + new) for name, old, new in rows]), strict=True):
+        say(line, "bold red" if change.looser else None)
+    if any(change.looser for change in found):
+        say("  The first of these let pass what was refused before.", "bold red")
+
+
+def say_set(environment: Environment) -> None:
+    """Print what the file sets otherwise than the template does."""
+    for line in columns([(name, value or '""') for name, value in set_otherwise(environment)]):
+        say(line)
+
+
+def set_otherwise(environment: Environment) -> Iterator[tuple[str, str]]:
+    """The settings that are not the template's defaults; of a secret, that it is set."""
+    for name, value in environment.values.items():
+        parameter = environment.parameters[name]
+        if value != parameter.default:
+            yield name, HIDDEN if parameter.secret else value
+
+
+# --- what is handed over
+
+
+def handed_over(environment: Environment) -> dict[str, str]:
+    """Every parameter of the template, and its value. A new HankoLogHashKey brings a LogHashKeyId of its own."""
+    values = environment.values
+    key = values["HankoLogHashKey"]
+    if key and "LogHashKeyId" not in environment.given:
+        salt = environment.stack().encode()
+        values["LogHashKeyId"] = hashlib.pbkdf2_hmac("sha256", key.encode(), salt, KEY_ID_ROUNDS)[:4].hex()
+    return values
+
+
+def build(environment: Environment, target: str) -> None:
+    """`sam build`, for this environment's rules and keys. Raises `CommandFailed`."""
+    say(f"Building for {target}.")
+    status = run_program(
+        [str(SAM), "build", *_which(environment)],
+        ROOT,
+        {**os.environ, "BUILD_TARGET": target, "BUILD_ENV": environment.name},
+    )
+    if status:
+        raise CommandFailed("sam build failed: see above")
+    found = machine_of(BUILT / "AuthorizerFunction")
+    wanted = platform.machine() if target == "host" else MACHINES[target]
+    if found != wanted:
+        raise CommandFailed(f"the artifact was built for {found}, not for {wanted}")
+
+
+def machine_of(artifact: Path) -> str:
+    """The processor that a built artifact is for, by the name of its one compiled module of cffi."""
+    names = [path.name for path in artifact.glob("_cffi_backend.*.so")]
+    return next((machine for machine in MACHINES.values() if any(machine in name for name in names)), "no processor")
+
+
+def deploy(environment: Environment) -> None:
+    """`sam deploy`. Raises `CommandFailed`."""
+    say(f"Deploying {environment.stack()}.")
+    with tempfile.TemporaryDirectory(prefix="parameters-") as folder:  # not on the command line: one is a secret
+        file = Path(folder) / "parameters.yaml"
+        file.touch(0o600)
+        file.write_text(json.dumps(carried_by_sam(handed_over(environment))))
+        command = [str(SAM), "deploy", *_which(environment), "--parameter-overrides", f"file://{file}"]
+        if run_program(command, ROOT, os.environ, asks=sys.stdin.isatty()):
+            raise CommandFailed("sam deploy failed: see above. What was deployed before is in place")
+
+
+def _which(environment: Environment) -> list[str]:
+    return ["--config-file", str(samconfig_file().resolve()), "--config-env", environment.name]
+
+
+def say_end(environment: Environment, stack: Stack) -> None:
+    """Where it is, how to attach it, and what to type next."""
+    say(f"\nVersion {stack.outputs.get('Version', '')} is live. The ARN to attach to your APIs:\n", "green")
+    say(stack.alias, "bold")
+    say("\nA REST API of AWS SAM (docs/attach.md has the other kinds):\n")
+    for line in ATTACH.format(alias=stack.alias).splitlines():
+        say(line)
+    say(f"\nNext: make smoke ENV={environment.name}")
+
+
+ATTACH = """\
+  Auth:
+    DefaultAuthorizer: Hanko
+    Authorizers:
+      Hanko:
+        FunctionArn: {alias}
+        Identity: {{Header: Authorization, ReauthorizeEvery: 300}}"""
+
+
+if __name__ == "__main__":
+    run(main)
