@@ -175,9 +175,10 @@ def handed_over(environment: Environment) -> dict[str, str]:
 
 def build(environment: Environment, target: str) -> None:
     """`sam build`, for this environment's rules and keys. Raises `CommandFailed`."""
+    architecture = environment.values["Architecture"]
     say(f"Building for {target}.")
     status = run_program(
-        [str(SAM), "build", *_which(environment)],
+        [str(SAM), "build", *_which(environment), "--parameter-overrides", f"Architecture={architecture}"],
         ROOT,
         {**os.environ, "BUILD_TARGET": target, "BUILD_ENV": environment.name},
     )
