@@ -256,6 +256,17 @@ def test_the_tests_that_are_named_exist(path: Path) -> None:
     assert [name for name, cut in named if f"def {name}" + ("" if cut else "(") not in written] == []
 
 
+def test_the_files_that_the_code_names_exist() -> None:
+    """In docstrings and comments, where a move leaves old names behind."""
+    sources = [*(ROOT / "authorizer").rglob("*.py"), *(ROOT / "template.yaml", ROOT / "rules.toml")]
+    known = {
+        path.name for folder in ("authorizer", "local", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+    }
+    known |= {path.name for path in DOCUMENTS}
+    named = {(path.name, name) for path in sources for name in re.findall(r"[\w-]+\.(?:py|md)\b", path.read_text())}
+    assert {(where, name) for where, name in named if name not in known} == set()
+
+
 def test_the_documents_show_the_rules_of_the_examples() -> None:
     assert f"```toml\n{(ROOT / 'examples' / 'rules.toml').read_text()}```" in (DOCS / "rules.md").read_text()
 

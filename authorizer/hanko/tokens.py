@@ -1,4 +1,4 @@
-"""A session token → `Claims`, or an error. What all of Hanko's tokens have in common, signed.py checks before."""
+"""A session token → `Claims`, or an error. jws.py has checked before what all tokens of Hanko's share."""
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
