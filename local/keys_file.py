@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except Misconfigured as error:
         raise CommandFailed(str(error)) from None
     except FetchFailed as failed:
-        raise CommandFailed(f"the Hanko of {environment.name} gave no usable key set: {failed}") from None
+        raise CommandFailed(
+            f"the Hanko of {environment.name} gave no usable key set: {failed} (docs/reasons.md)"
+        ) from None
     print(f'{number} keys of {environment.name} are in {KEYS_FILE.name}; HankoKeysFile = "keys.json" uses them')
 
 

@@ -206,6 +206,8 @@ COLD_START_WITHOUT = {
     "asyncio",
     "boto3",
     "botocore.session",
+    "email.parser",
+    "http.client",
     "multiprocessing",
     "sqlite3",
     "unittest",

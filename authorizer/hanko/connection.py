@@ -140,8 +140,10 @@ class Connection:
     def is_reusable(self) -> bool:
         """Whether there is nothing to read: neither its end nor an answer to no request."""
         opened = self._sockets[-1]
-        buffered = isinstance(opened, ssl.SSLSocket) and opened.pending()
-        return not buffered and not select.select([opened], [], [], 0)[0]
+        poll = select.poll()
+        poll.register(opened, select.POLLIN)
+        is_buffered = isinstance(opened, ssl.SSLSocket) and opened.pending()
+        return not is_buffered and not poll.poll(0)
 
     def _use(self, opened: socket.socket) -> None:
         self._sockets.append(opened)

@@ -14,7 +14,7 @@ class CircuitBreaker:
     def __init__(self, clock: Clock, failure_threshold: int) -> None:
         """With a `failure_threshold` of 1 the first failure opens it."""
         self._clock, self._failure_threshold = clock, failure_threshold
-        self._failures = 0
+        self._failures, self._retry_after_seconds = 0, 0
         self._failed_at: Instant | None = None
 
     @property
@@ -27,12 +27,12 @@ class CircuitBreaker:
         """Whether it is too early for another attempt."""
         if self._failed_at is None or self._failures < self._failure_threshold:
             return False
-        pause_seconds = min(1 << min(self._failures - self._failure_threshold, 5), MAX_BACK_OFF_SECONDS)
-        return self._clock.seconds_since(self._failed_at) < pause_seconds
+        pause_seconds = max(1 << min(self._failures - self._failure_threshold, 5), self._retry_after_seconds)
+        return self._clock.seconds_since(self._failed_at) < min(pause_seconds, MAX_BACK_OFF_SECONDS)
 
-    def failed(self) -> None:
-        """Count a failed attempt."""
-        self._failures += 1
+    def failed(self, retry_after_seconds: int = 0) -> None:
+        """Count a failed attempt. `retry_after_seconds` is what the server asks for."""
+        self._failures, self._retry_after_seconds = self._failures + 1, retry_after_seconds
         self._failed_at = self._clock.now()
 
     def succeeded(self) -> None:

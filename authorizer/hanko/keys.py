@@ -199,10 +199,10 @@ class RemoteKeySet:
             answer = fetch.result()
             keys = parse_keys(answer.body)
         except (FetchFailed, ValueError) as error:
-            failure = error.failure if isinstance(error, FetchFailed) else FetchFailure.CONTENT
-            self._report = self._report._replace(failure=failure)
+            failed = error if isinstance(error, FetchFailed) else FetchFailed(FetchFailure.CONTENT)
+            self._report = self._report._replace(failure=failed.failure)
             if failure_counts:
-                self._breaker.failed()
+                self._breaker.failed(failed.retry_after_seconds)
             return False
         self._breaker.succeeded()
         began, age_seconds = fetch.began, answer.age_seconds

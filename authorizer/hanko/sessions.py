@@ -24,6 +24,8 @@ FAILURE_THRESHOLD = 3  # failures in a row: one lost connection is no outage
 # otherwise disable the check for everybody.
 _OUTAGES = frozenset(FetchFailure) - {FetchFailure.STATUS, FetchFailure.TOO_LARGE, FetchFailure.CONTENT}
 _OUTAGE_STATUSES = frozenset((429, *range(500, 600)))
+_REFUSED = frozenset((401, 403))
+REFUSED_USERS = 5  # none let through in between: what refuses them (a firewall, a wrong URL) refuses everybody
 
 
 class HankoSessions:
@@ -37,6 +39,7 @@ class HankoSessions:
         self._verdicts = Verdicts(client.clock, settings.session_max_age_seconds if is_hybrid else 0)
         self._touch = settings.session_touch
         self._breaker = CircuitBreaker(client.clock, FAILURE_THRESHOLD)
+        self._refused_users: set[str] = set()
         self._checks = 0
         self._failure: str | None = None
 
@@ -73,20 +76,27 @@ class HankoSessions:
                 fetch = fetch.again()
                 lives = self._verdict(fetch, claims)
         except (FetchFailed, ValueError) as error:
-            self._failed(error if isinstance(error, FetchFailed) else FetchFailed(FetchFailure.CONTENT))
+            failed = error if isinstance(error, FetchFailed) else FetchFailed(FetchFailure.CONTENT)
+            self._failed(failed, claims.user_id)
             raise Unavailable(Reason.SESSION_UNCHECKED) from None
         self._breaker.succeeded()
+        self._refused_users.clear()
         # On another of Hanko's machines, whose clock is behind, a token issued just now is not valid yet.
         if lives or fetch.began.wall - claims.issued_at >= self._skew_seconds:
             self._verdicts.remember(claims, fetch.began, lives=lives)
         return lives
 
-    def _failed(self, failed: FetchFailed) -> None:
+    def _failed(self, failed: FetchFailed, user_id: str) -> None:
         """Close the connection, too: the next answer on it may belong to this question."""
         self._client.close()
         self._failure = failed.failure.value
-        if failed.failure in _OUTAGES or failed.status in _OUTAGE_STATUSES:
-            self._breaker.failed()
+        is_outage = failed.failure in _OUTAGES or failed.status in _OUTAGE_STATUSES
+        if failed.status in _REFUSED:
+            is_outage = len(self._refused_users) == REFUSED_USERS
+            if not is_outage:
+                self._refused_users.add(user_id)
+        if is_outage:
+            self._breaker.failed(failed.retry_after_seconds)
 
     def _verdict(self, fetch: Fetch, claims: Claims) -> bool:
         self._checks += 1

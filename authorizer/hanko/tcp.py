@@ -71,6 +71,7 @@ def _begin(address: AddressInfo, attempts: dict[int, socket.socket]) -> OSError 
     except OSError as failure:
         return failure
     attempt.settimeout(0)
+    attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a request waits for the handshake's last ACK
     if (code := attempt.connect_ex(target)) not in {0, errno.EINPROGRESS}:
         attempt.close()
         return OSError(code, "")

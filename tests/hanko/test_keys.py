@@ -248,6 +248,21 @@ def test_failures_back_off_from_1_to_30_seconds(
         assert ask() == attempts
 
 
+@pytest.mark.parametrize(("asked_for", "pause_seconds"), [("20", 20), ("9999", 30)])
+def test_retry_after_lengthens_the_back_off_up_to_30_seconds(
+    keys: KeyCache, hanko: StandInHanko, time_: Time, asked_for: str, pause_seconds: int
+) -> None:
+    """Of a 503 that asks for more time than the deadline has: one request."""
+    hanko.behave("body", data="", code=503, headers={"Retry-After": asked_for})
+    assert refusal(keys, hanko.kids[0]) is Reason.KEYS_UNAVAILABLE
+    hanko.behave("normal")
+    time_.advance(pause_seconds - 0.5)
+    assert refusal(keys, hanko.kids[0]) is Reason.KEYS_UNAVAILABLE
+    assert hanko.jwks_requests == 1
+    time_.advance(0.5)
+    assert keys.find(hanko.kids[0]) == public_key(0)
+
+
 def test_a_success_ends_the_back_off(keys: KeyCache, hanko: StandInHanko, time_: Time) -> None:
     kid = hanko.kids[0]
     hanko.behave("status", code=500)

@@ -15,7 +15,7 @@ from authorizer.clock import Clock
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
 from authorizer.hanko.connection import HttpResponse
 from authorizer.hanko.fetch import MAX_IDLE_SECONDS, HttpsClient
-from authorizer.hanko.sessions import HankoSessions, read_verdict
+from authorizer.hanko.sessions import REFUSED_USERS, HankoSessions, read_verdict
 from authorizer.model import CheckReport, Claims
 from local.hanko import StandInHanko
 from local.hanko.keys import unb64
@@ -465,6 +465,45 @@ def test_a_refused_answer_neither_starts_nor_ends_the_pause(strict: Checks, hank
     hanko.behave("down")
     assert strict.failure(token) == "connection"
     assert strict.failure(token) == "circuit_open"
+
+
+def test_a_refusal_of_several_users_in_a_row_is_one_of_everybody(
+    strict: Checks, hanko: StandInHanko, time_: Time
+) -> None:
+    """A firewall's 403 for 50 users: after a few Hanko is left alone, and one attempt decides later."""
+    hanko.behave("status", endpoint="validate", code=403)
+    failures = [strict.failure(hanko.mint()) for _ in range(50)]
+    assert failures == ["status"] * (REFUSED_USERS + 3) + ["circuit_open"] * (42)
+    assert hanko.validate_requests == REFUSED_USERS + 3
+    hanko.behave("normal", endpoint="validate")
+    time_.advance(1)
+    strict.ask(hanko.mint())
+    hanko.behave("status", endpoint="validate", code=403)
+    assert [strict.failure(hanko.mint()) for _ in range(REFUSED_USERS)] == ["status"] * REFUSED_USERS
+    assert strict.failure(hanko.mint()) == "status"
+
+
+def test_a_refusal_of_one_user_again_and_again_keeps_nobody_else_out(strict: Checks, hanko: StandInHanko) -> None:
+    hanko.behave("status", endpoint="validate", code=403)
+    for _ in range(20):
+        assert strict.failure(hanko.mint(claims={"sub": USER})) == "status"
+    hanko.behave("normal", endpoint="validate")
+    strict.ask(hanko.mint())
+
+
+@pytest.mark.parametrize(("asked_for", "pause_seconds"), [("20", 20), ("9999", 30), ("soon", 1)])
+def test_retry_after_lengthens_the_pause_up_to_30_seconds(
+    strict: Checks, hanko: StandInHanko, time_: Time, asked_for: str, pause_seconds: int
+) -> None:
+    token = hanko.mint()
+    hanko.behave("body", endpoint="validate", data="", code=429, headers={"Retry-After": asked_for})
+    for _ in range(3):
+        assert strict.failure(token) == "status"
+    hanko.behave("normal", endpoint="validate")
+    time_.advance(pause_seconds - 0.5)
+    assert strict.failure(token) == "circuit_open"
+    time_.advance(0.5)
+    strict.ask(token)
 
 
 # --- the kept connection

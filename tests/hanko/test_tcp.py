@@ -267,3 +267,20 @@ def test_a_cancelled_fetch_pauses_for_no_other_attempt() -> None:
         assert becomes(lambda: fetch.done)
         assert time.monotonic() - began < 1
     assert script.connections == 1
+
+
+def test_a_fetch_that_is_cancelled_while_it_connects_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, script = threading.Event(), Script(saying())
+    with serving(script) as server:
+
+        def slow(*_: object, **__: object) -> list[tuple[Any, ...]]:
+            answered.wait(HANG_GUARD_SECONDS)
+            return [info(address_of(server))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        fetch = client_of("http://localhost:9").start(JWKS_PATH)
+        fetch.cancel()
+        answered.set()
+        assert becomes(lambda: fetch.done)
+        assert failure(fetch) is FetchFailure.TIMEOUT
+    assert script.asked == []
