@@ -149,6 +149,11 @@ class Settings(NamedTuple):
     revocation_queue_url: str | None = _setting(
         "", matching(r"https?://[!-~]{1,500}", str, "an SQS queue's URL"), "The dead-letter queue"
     )
+    revocation_topic_arn: str | None = _setting(
+        "",
+        matching(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}", str, "an SNS topic's ARN"),
+        "The topic that hears what was revoked",
+    )
     revocation_cache_seconds: int = _setting("0", seconds(0, 60), 'How long the answer "not revoked" is remembered.')
     revoke_on_password_change: bool = _setting(
         "false", _BOOLEAN, "Whether a changed password revokes all sessions of the user."

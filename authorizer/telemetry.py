@@ -98,13 +98,14 @@ class Record(_Traced):
 class WebhookRecord(_Traced):
     """What is known of one webhook, filled in as it becomes known."""
 
-    __slots__ = ("event", "outcome", "reason", "request_id")
+    __slots__ = ("event", "outcome", "published", "reason", "request_id")
 
     def __init__(self, invocation_id: str, request_id: str) -> None:
         """It begins now, and what nobody has said yet is a failure."""
         super().__init__(invocation_id)
         self.request_id, self.event = request_id, ""
         self.outcome, self.reason = Outcome.UNAVAILABLE, Reason.INTERNAL
+        self.published: bool | None = None  # None: there was nothing to publish, or there is no topic
 
 
 class Telemetry:
@@ -146,6 +147,9 @@ class Telemetry:
         _add(line, "event", record.event)
         _add(line, "request_id", record.request_id)
         line.append(f'"status":{status}')
+        if record.published is not None:
+            line.append(f'"published":{"true" if record.published else "false"}')
+            metrics["PublishFailures"] = int(not record.published)
         self._writer.write(record.outcome, record.reason, _WEBHOOK, line, metrics)
 
     def _user(self, user_id: str) -> str:

@@ -9,7 +9,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 
 from authorizer.revocation.entry import Revocation
-from authorizer.revocation.table import connect_both
+from authorizer.revocation.table import connect_all
 
 Json = dict[str, Any]
 Fault = Callable[[], object]  # called before each request of an operation: raises, or returns what botocore is to see
@@ -57,10 +57,10 @@ class Aws:
 
     def __init__(self) -> None:
         """Needs moto at work, and region and credentials in the environment."""
-        self.dynamodb, self.sqs = connect_both()
+        self.dynamodb, self.sqs, self.sns = connect_all("dynamodb", "sqs", "sns")
         self._faults: dict[str, Fault] = {}
         self.requests: list[str] = []
-        for client in (self.dynamodb, self.sqs):
+        for client in (self.dynamodb, self.sqs, self.sns):
             client.meta.events.register("before-call", self._before)
 
     def create(self) -> None:

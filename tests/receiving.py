@@ -14,6 +14,7 @@ from authorizer.config import Settings
 from authorizer.hanko.fetch import HttpsClient
 from authorizer.hanko.keys import KeyCache
 from authorizer.revocation.receiver import Receiver
+from authorizer.revocation.topic import RevocationTopic
 from authorizer.revocation.webhook import WebhookVerifier
 from authorizer.revocation.writer import DeadLetterQueue, RevocationWriter
 from authorizer.telemetry import Telemetry
@@ -50,7 +51,7 @@ class Receiving:
     @cached_property
     def receiver(self) -> Receiver:
         """Built with the first event, as in sandbox.py. A pause is time that passes."""
-        clock = self._time.clock
+        clock, topic_arn = self._time.clock, self._settings.revocation_topic_arn
         return Receiver(
             self.keys,
             WebhookVerifier(self._settings, self.keys, clock),
@@ -58,6 +59,7 @@ class Receiving:
             DeadLetterQueue(self._aws.queue_url, self._aws.sqs, clock, self._time.advance),
             Telemetry(self._settings, f"test-{uuid.uuid4()}"),
             clock,
+            topic=RevocationTopic(topic_arn, self._aws.sns, clock, self._time.advance) if topic_arn else None,
         )
 
     def answer(self, event: object) -> Json:

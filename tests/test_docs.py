@@ -338,6 +338,7 @@ MADE_BY_THE_TEMPLATE: dict[str, dict[str, object]] = {
         "WebhookFunction": "RevocationTable",
     },
     "HANKO_REVOCATION_QUEUE_URL": {"WebhookFunction": "DeadLetterQueue"},
+    "HANKO_REVOCATION_TOPIC_ARN": {"WebhookFunction": ["HasRevocationTopic", "RevocationTopic", ""]},
 }
 NO_PARAMETERS = {"EnableSimpleResponses", "HankoAuthorizer"}  # a name of API Gateway's, the namespace of our metrics
 # What is fixed for the receiver, whatever the parameter says for the authorizer: see there, and test_template.py.

@@ -92,7 +92,7 @@ def test_the_receiver_may_write_its_log_the_table_and_the_queue_and_read_none_of
     assert resources["WebhookFunction"]["Properties"]["Role"] == {"Fn::GetAtt": ["WebhookRole", "Arn"]}
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
-    log, table, queue, *others = statements(policy)
+    log, table, queue, topic, *others = statements(policy)
     group = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${WebhookLogGroup}:*"
     assert log == {
         "Effect": "Allow",
@@ -101,8 +101,12 @@ def test_the_receiver_may_write_its_log_the_table_and_the_queue_and_read_none_of
     }
     assert (table["Action"], table["Resource"]) == ("dynamodb:UpdateItem", {"Fn::GetAtt": ["RevocationTable", "Arn"]})
     assert (queue["Action"], queue["Resource"]) == ("sqs:SendMessage", {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
+    assert (topic["Action"], topic["Resource"]) == ("sns:Publish", {"Ref": "RevocationTopic"})
     conditions = [one["Fn::If"][0] for one in policy["PolicyDocument"]["Statement"] if "Fn::If" in one]
-    assert (len(others), conditions) == (3, ["HasTracing", "HasEnvironmentKmsKey", "HasVpc"])
+    assert (len(others), conditions) == (
+        3,
+        ["HasRevocationTopic", "HasTracing", "HasEnvironmentKmsKey", "HasVpc"],
+    )
 
 
 def test_what_is_revoked_outlives_the_stack_and_is_never_cut_short(resources: Json) -> None:
@@ -340,7 +344,7 @@ def test_an_example_has_no_open_door(path: Path) -> None:
     for one in open_methods:  # preflights carry no credentials
         assert one["HttpMethod"] == "OPTIONS" or (one["HttpMethod"], one["ResourceId"]) == ("GET", root)
     # Of a WebSocket only $connect can have one.
-    assert open_routes <= ({"$default"} if path.stem == "websocket" else {"GET /"})
+    assert open_routes <= ({"$default", "$disconnect"} if path.stem == "websocket" else {"GET /"})
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

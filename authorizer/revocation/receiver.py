@@ -10,7 +10,8 @@ from authorizer.hanko.keys import KeyCache
 from authorizer.model import Outcome
 from authorizer.revocation import function_url
 from authorizer.revocation.entry import Revocation
-from authorizer.revocation.table import connect_both
+from authorizer.revocation.table import connect_all
+from authorizer.revocation.topic import RevocationTopic
 from authorizer.revocation.webhook import MAX_BODY_BYTES, WebhookVerifier
 from authorizer.revocation.writer import DeadLetterQueue, RevocationWriter
 from authorizer.startup import Startup, report_not_started
@@ -28,10 +29,12 @@ class Receiver:
         dead_letters: DeadLetterQueue,
         telemetry: Telemetry,
         clock: Clock,
+        *,
+        topic: RevocationTopic | None = None,
     ) -> None:
         """Everything that lives as long as the process."""
         self._keys, self._verifier, self._telemetry, self._clock = keys, verifier, telemetry, clock
-        self._writer, self._dead_letters = writer, dead_letters
+        self._writer, self._dead_letters, self._topic = writer, dead_letters, topic
 
     def handle(self, event: object, invocation_id: str) -> dict[str, object]:
         """The answer to one request. Nothing is raised, whatever comes in."""
@@ -54,6 +57,8 @@ class Receiver:
             self._revoke(webhook.revocation, record, came_at) if webhook.revocation else Reason.EVENT_IGNORED
         )
         record.outcome = Outcome.RECEIVED
+        if webhook.revocation and self._topic:  # durable by now: what SNS does not take is refused all the same
+            record.published = self._topic.publish(webhook.revocation)
 
     def _revoke(self, revocation: Revocation, record: WebhookRecord, came_at: float) -> Reason:
         try:
@@ -84,7 +89,8 @@ def build_receiver(started: Startup) -> Receiver:
     except Misconfigured as error:
         report_not_started(started.function_name, error)
         raise
-    dynamodb, sqs = connect_both()
+    topic_arn = settings.revocation_topic_arn
+    dynamodb, sqs, *sns = connect_all("dynamodb", "sqs", *(["sns"] if topic_arn else []))
     keys = KeyCache(settings, started.client, clock, started.prefetch)
     return Receiver(
         keys,
@@ -93,4 +99,5 @@ def build_receiver(started: Startup) -> Receiver:
         DeadLetterQueue(queue_url, sqs, clock),
         Telemetry(settings, started.function_name),
         clock,
+        topic=RevocationTopic(topic_arn, *sns, clock) if topic_arn else None,
     )
