@@ -99,5 +99,5 @@ def build_receiver(started: Startup) -> Receiver:
         DeadLetterQueue(queue_url, sqs, clock),
         Telemetry(settings, started.function_name),
         clock,
-        topic=RevocationTopic(topic_arn, *sns, clock) if topic_arn else None,
+        topic=RevocationTopic(topic_arn, sns[0], clock) if topic_arn else None,
     )
