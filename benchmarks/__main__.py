@@ -23,7 +23,7 @@ RESULTS = peers.FOLDER / "results.json"
 
 
 def main() -> None:
-    """Measure what the arguments name."""
+    """Measure the sections that the arguments name."""
     peers.FOLDER.mkdir(parents=True, exist_ok=True)
     field = Field()
     sections: dict[str, Callable[[], Any]] = {
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _alone(module: str, python: peers.Python) -> object:
-    """In a process of its own, on that Python; it prints its report itself, and leaves it as JSON in a file."""
+    """Run a module in a process of its own, on that Python. It prints its report, and writes it to a file."""
     file = peers.FOLDER / f"{module}.json"
     command = [*python.command, "-m", f"benchmarks.{module}", str(file)]
     own = {**os.environ, "PYTHONPATH": str(python.packages)}

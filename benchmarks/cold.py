@@ -38,7 +38,7 @@ def measure(field: Field) -> list[dict[str, object]]:
 
 
 def starts(sandbox: Callable[[str], Sandbox], modes: Iterable[str], event: bytes) -> dict[str, Callable[[], float]]:
-    """For each mode a start until the sandbox is ready, and one until it has answered, in seconds."""
+    """For each mode: a start until the sandbox is ready, and a start until its first answer, in seconds."""
 
     def start(mode: str, *, answers: bool) -> Callable[[], float]:
         def run() -> float:
@@ -63,7 +63,7 @@ def _measure(hanko: StandInHanko, logs: Path, everybody: dict[str, Contestant], 
         return lambda: _seconds_to_first_answer(contestant, hanko, event, logs / f"{latency_ms}-{next(numbers)}")
 
     contestants = {name: start(one) for name, one in everybody.items()}
-    take_turns(contestants, 1)  # whatever is read from disk is in the page cache then
+    take_turns(contestants, 1)  # so that all files are in the page cache
     samples = take_turns(contestants, ROUNDS)
     return report(f"Cold start to first answer, key server {latency_ms} ms away", samples, _ratios(samples, latency_ms))
 

@@ -1,4 +1,4 @@
-"""Who is measured: ours as built for AWS and its variants, the peers, and the floors, each as one function to start."""
+"""The contestants: ours as built for AWS and its variants, the peers, and the floors."""
 
 import io
 import json
@@ -43,19 +43,19 @@ FROM_SOURCE = ("-m", "awslambdaric", HANDLER)  # ours, out of this checkout
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One function: how it is started, where, and with what beside the environment that all have."""
+    """One function: its command, its folder, and its own variables beside those that all have."""
 
     command: tuple[str, ...]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def sandbox(self, hanko: StandInHanko, output: Path, **environment: str) -> Sandbox:
-        """A sandbox of it, not started yet."""
+        """A sandbox with this function, not started yet."""
         return Sandbox(self.command, self.folder, {**environment_for(hanko), **self.environment, **environment}, output)
 
 
 class Field:
-    """Everybody, installed and built."""
+    """All contestants, installed and built."""
 
     def __init__(self) -> None:
         """Takes a minute where nothing is installed yet."""
@@ -65,14 +65,14 @@ class Field:
 
     @property
     def runtimes(self) -> str:
-        """What functions run on."""
+        """The versions that the functions run on."""
         versions = [_version_of(*self._python.command)]
         if self._node:
             versions.append(f"Node {_version_of(str(self._node.home / 'bin' / 'node'))}")
         return ", ".join(versions)
 
     def everybody(self) -> dict[str, Contestant]:
-        """Ours twice, to show the noise, all peers, and the floors."""
+        """Ours twice, which shows the noise, all peers, and the floors."""
         ours = {OURS: self.ours(self.artifact), AGAIN: self.ours(self.artifact)}
         python = {name: self.python_peer(module) for name, module in PYTHON_PEERS.items()}
         floor = {"empty Python handler": self.python_peer("empty")}
@@ -82,13 +82,13 @@ class Field:
         return ours | node | python | floor | {"empty Node handler": _node_peer(self._node, "empty")}
 
     def ours(self, artifact: Path, handler: str = HANDLER, **environment: str) -> Contestant:
-        """The authorizer out of that folder; the runtime client's packages come from elsewhere, as they do in AWS."""
+        """The authorizer of that folder. The runtime client's packages come from another one, as they do in AWS."""
         path = f"{artifact}:{self._runtime}:{ROOT / 'benchmarks' / 'python'}"
         own = {**lambda_environment(handler, artifact), "PYTHONPATH": path, **environment}
         return Contestant(self._client(handler), artifact, own)
 
     def python_peer(self, module: str) -> Contestant:
-        """A handler of benchmarks/python, which finds the packages of all peers."""
+        """A handler of benchmarks/python, with the packages of all peers."""
         path = f"{ROOT / 'benchmarks' / 'python'}:{self._python.packages}"
         handler = f"{module}.handler"
         return Contestant(self._client(handler), ROOT, {**lambda_environment(handler, ROOT), "PYTHONPATH": path})
@@ -105,7 +105,7 @@ class Field:
         return folder
 
     def without_tricks(self) -> dict[str, Contestant]:
-        """Ours with one trick less, and with none."""
+        """Ours without one of the tricks of its start, and without both."""
         bare = peers.FOLDER / "artifact-without-bytecode"
         shutil.rmtree(bare, ignore_errors=True)
         shutil.copytree(self.artifact, bare, ignore=shutil.ignore_patterns("__pycache__"))
@@ -117,7 +117,7 @@ class Field:
         }
 
     def zipped_bytes(self) -> dict[str, int]:
-        """The size of the zip file: ours as built; of a peer, the packages that it needs, as they are installed."""
+        """The sizes of the zip files: ours as built, and for each peer the packages that it needs."""
         sizes = {OURS: len(packed_artifact(self.artifact))}
         for name, patterns in PACKAGES.items():
             root = self._node.folder / "node_modules" if name in NODE_PEERS and self._node else self._python.packages
@@ -127,7 +127,7 @@ class Field:
 
 
 def event_of(token: str) -> bytes:
-    """What everybody is asked: an HTTP API's event, payload 2.0, with this token."""
+    """The event for all contestants: an HTTP API's, payload 2.0, with this token."""
     return json.dumps(event_with("http_v2", token)).encode()
 
 

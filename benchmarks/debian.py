@@ -1,7 +1,7 @@
-"""CPython as Debian builds it, which is optimised by profile, as Node's own program is; pyenv's by default is not.
+"""CPython as Debian builds it: optimised by profile, as Node's own program is. pyenv's is not by default.
 
-An interpreter that is not takes half as long again for the same bytecode. This one is unpacked beside the machine's own
-libraries, none of which it uses, and nothing is installed.
+Without that an interpreter takes half as long again for the same bytecode. This one is unpacked with libraries of its
+own, and nothing is installed.
 """
 
 import re
@@ -18,7 +18,7 @@ _PACKAGES = (*_PYTHON, *_LIBRARIES, "liblzma5", "libuuid1", "libzstd1")
 
 
 def optimised_python(folder: Path) -> tuple[str, ...] | None:
-    """The command that runs it, unpacked in `folder`; None on a machine that is not Debian, or does not reach it."""
+    """The command that runs it, unpacked in `folder`, or None without Debian or its packages."""
     root = folder / "root"
     if not root.exists():
         try:

@@ -1,6 +1,6 @@
 """The whole handler through AWS's own runtime interface emulator and runtime clients: ours and Node, warm, new tokens.
 
-What the emulator itself costs is in every figure, as what Lambda itself costs will be; handlers.py measures without it.
+Every figure includes the emulator's own time. handlers.py measures without it.
 """
 
 import http.client
@@ -22,7 +22,7 @@ class Emulated(Emulator):
     """One contestant under its runtime client and the emulator, timed, on one kept connection."""
 
     def __init__(self, contestant: Contestant, hanko: StandInHanko) -> None:
-        """Nothing is started before the `with`."""
+        """Nothing starts before the `with`."""
         environment = {**environment_for(hanko), **contestant.environment}
         super().__init__(contestant.command, contestant.folder, environment)
         self._connection = http.client.HTTPConnection("127.0.0.1", self.port)
@@ -36,7 +36,7 @@ class Emulated(Emulator):
 
 
 def measure(field: Field) -> list[dict[str, object]]:
-    """One report; nothing without Node."""
+    """One report, or none without Node."""
     everybody = field.everybody()
     if NODE not in everybody:
         return []

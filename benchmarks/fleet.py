@@ -31,12 +31,12 @@ class Moment:
 
     @property
     def clock(self) -> Clock:
-        """They stand still unless this moment moves on."""
+        """A clock that stands still until this moment moves on."""
         return Clock(lambda: self.seconds, lambda: self.seconds)
 
 
 def measure() -> list[dict[str, object]]:
-    """Half an hour of quiet, of unknown key ids, of outage; RuntimeError where model and count differ."""
+    """Half an hour of quiet, of unknown key ids, of outage. Raises RuntimeError where model and count differ."""
     quiet = MEASURED_SECONDS / (MAX_AGE_SECONDS + PERIOD_SECONDS)
     flood = MEASURED_SECONDS / (COOLDOWN_SECONDS + PERIOD_SECONDS)
     outage = MEASURED_SECONDS / (MAX_BACK_OFF_SECONDS + PERIOD_SECONDS)
@@ -57,7 +57,7 @@ def _check(what: str, counted: int, predicted: float) -> dict[str, object]:
 
 
 def _fetches(mode: str, kid: Callable[[int], str] | None = None, **options: int) -> int:
-    """How often the stand-in is asked in half an hour in which it behaves so, and tokens name such key ids.
+    """The number of fetches in half an hour, while the stand-in behaves so and tokens name such key ids.
 
     Before, the sandboxes start one after another, so that their sets are of every age.
     """
@@ -85,4 +85,4 @@ def _find(keys: KeyCache, kid: str) -> None:
     try:
         keys.find(kid)
     except AuthorizerError:
-        return  # unknown, or unavailable: what is counted is what it asked
+        return  # unknown, or unavailable: the stand-in counts the fetches

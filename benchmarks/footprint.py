@@ -1,4 +1,4 @@
-"""What each takes: peak memory after a thousand calls, and the size of its zip file."""
+"""The peak memory of each contestant after a thousand calls, and the size of its zip file."""
 
 import tempfile
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ MEMORY_BAR, ZIP_BAR_MB = 0.75, 6.0
 
 
 def measure(field: Field) -> dict[str, object]:
-    """Memory of everybody; sizes of what has to be uploaded."""
+    """The memory of all contestants, and the sizes of their uploads."""
     rows: dict[str, dict[str, float]] = {}
     with ExitStack() as stack:
         hanko = stack.enter_context(StandInHanko(tls=True, issuer=ISSUER))

@@ -1,6 +1,6 @@
-"""The whole handler through the Lambda runtime client, warm: log line, metric record and all, beside every peer's.
+"""The whole handler through the Lambda runtime client, warm, its records included, beside every peer's.
 
-Tokens never seen before (RSA-4096, what Hanko makes, and RSA-2048), one token again and again, and ours with rules.
+New tokens (RSA-4096, which Hanko makes, and RSA-2048), one token again and again, and ours with rules.
 """
 
 import json
@@ -75,7 +75,7 @@ def _measure(
     take_turns(contestants, WARM_UP_ROUNDS)
     lines = {name: sandbox.lines for name, sandbox in sandboxes.items()}
     samples = take_turns(contestants, rounds)
-    for name, sandbox in sandboxes.items():  # nobody wins by writing nothing
+    for name, sandbox in sandboxes.items():  # a contestant that writes nothing would win
         if not name.startswith("empty") and sandbox.lines - lines[name] < CALLS_PER_ROUND * rounds:
             raise RuntimeError(f"{name} did not log every event")
     return report(f"Handler, warm, {what}", samples, _ratios(samples, bars))
@@ -89,7 +89,7 @@ def _ratios(samples: Samples, bars: dict[str, float]) -> list[Ratio]:
 
 
 def invoker(invoke: Callable[[bytes], tuple[float, bytes]], events: Iterator[bytes]) -> Callable[[], float]:
-    """One round: the median of its calls, since a call that something else interrupted says nothing."""
+    """One round: the median of its calls, because single calls are interrupted by other programs."""
 
     def run() -> float:
         calls = []

@@ -1,4 +1,4 @@
-"""Contestants that take turns, and what their rounds say: medians, minima, and ratios of paired rounds."""
+"""Contestants that take turns, and their results: medians, minima, and ratios of paired rounds."""
 
 import statistics
 from collections.abc import Callable, Mapping
@@ -21,14 +21,14 @@ class Ratio:
 
     @property
     def line(self) -> str:
-        """For people."""
+        """One line to read."""
         verdict = "" if self.bar is None else f"   bar {self.bar:g}: {'met' if self.median <= self.bar else 'MISSED'}"
         spread = f"{self.low:.3f} to {self.high:.3f}, minima {self.of_minima:.3f}"
         return f"{self.of} ÷ {self.to}: {self.median:.3f} ({spread}){verdict}"
 
 
 def take_turns(contestants: Mapping[str, Callable[[], float]], rounds: int) -> Samples:
-    """Everyone runs once per round and says how long it took; the order moves on, so that no place is a privilege."""
+    """Run each contestant once per round. The order rotates, so that no place in it is an advantage."""
     samples: Samples = {name: [] for name in contestants}
     order = list(contestants.items())
     for _ in range(rounds):
@@ -47,7 +47,7 @@ def ratio(samples: Samples, of: str, to: str, bar: float | None = None) -> Ratio
 
 
 def report(title: str, samples: Samples, ratios: list[Ratio]) -> dict[str, object]:
-    """Print what was measured, for people, and return it, for machines."""
+    """Print the figures, and return them."""
     print(f"\n{title}\n{'':26}median µs   min µs")
     times = {name: {"median_us": statistics.median(s) * 1e6, "min_us": min(s) * 1e6} for name, s in samples.items()}
     for name, time in times.items():

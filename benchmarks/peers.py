@@ -1,4 +1,4 @@
-"""Installs what is measured below .local/, outside git: the artifact, the Python peers, the Node peers; all pinned."""
+"""Installs the artifact and the Python and Node peers below .local/, outside git, all pinned."""
 
 import os
 import platform
@@ -19,23 +19,23 @@ PYTHON_PEERS = Path(__file__).parent / "requirements.txt"
 
 
 class Python(NamedTuple):
-    """An interpreter, and the folder of the packages that are measured on it."""
+    """An interpreter, and the folder of its packages."""
 
     command: tuple[str, ...]
     packages: Path
 
 
 def pythons() -> list[Python]:
-    """The interpreters to measure on: this one, and if it is another, the one that runs functions."""
+    """The interpreters to measure on: this one and, if it differs, the one that runs the functions."""
     this, other = _this_python(), lambda_python()
     return [this] if this == other else [this, other]
 
 
 def lambda_python() -> Python:
-    """What runs functions here: of the version that AWS runs and optimised as it has to be, as far as there is one."""
+    """The Python that runs the functions: of AWS's version and optimised by profile, if there is one here."""
     found = find_interpreter()
     if found is None:
-        print(f"no python{LAMBDA_PYTHON} here, which is what AWS runs: measured on this one")
+        print(f"no python{LAMBDA_PYTHON} here, the version that AWS runs: measured on this one")
         return _this_python()
     python = _environment_for(found)
     return Python(optimised_python(FOLDER / "debian") or (python,), _site_packages_of(python))
@@ -46,7 +46,7 @@ def _this_python() -> Python:
 
 
 def _environment_for(interpreter: str) -> str:
-    """A virtual environment with what ships, the peers and AWS's runtime client, all pinned; the path of its Python."""
+    """The Python of a virtual environment with the artifact's packages, the peers and AWS's runtime client."""
     folder = FOLDER / f"python{LAMBDA_PYTHON}"
     python = folder / "bin" / "python"
     done = folder / "requirements.txt"
@@ -62,24 +62,24 @@ def _environment_for(interpreter: str) -> str:
 
 
 class Node(NamedTuple):
-    """Node as Lambda runs it: the newest version there is, with AWS's own runtime client. `folder` holds the peers."""
+    """Node with AWS's own runtime client, as Lambda runs it. `folder` holds the peers."""
 
     folder: Path
 
     @property
     def home(self) -> Path:
-        """Where this Node itself lies."""
+        """The folder of this Node."""
         machine = "x64" if platform.machine() == "x86_64" else "arm64"
         return self.folder / "node_modules" / f"node-linux-{machine}"
 
     def command(self, module: str) -> tuple[str, ...]:
-        """What runs the handler of a module, in `folder`."""
+        """The command for the handler of a module, to run in `folder`."""
         client = self.folder / "node_modules" / NODE_CLIENT / "bin" / "index.mjs"
         return (str(self.home / "bin" / "node"), str(client), f"{module}.handler")
 
 
 def node() -> Node | None:
-    """Node and its peers, installed as their lock says; None where they cannot be. AWS's client takes a minute."""
+    """Node and its peers, installed from their lock, or None if that fails. AWS's client takes a minute."""
     found = Node(FOLDER / "node")
     lock, installed = NODE_SOURCES / "package-lock.json", found.folder / "installed.json"
     shutil.copytree(NODE_SOURCES, found.folder, dirs_exist_ok=True)
@@ -89,7 +89,7 @@ def node() -> Node | None:
             _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], found.folder)
             _run(["npm", "rebuild", NODE_CLIENT], found.folder, PATH=path, npm_config_nodedir=str(found.home))
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"measured against Python only: Node's peers need Linux, npm, and what builds {NODE_CLIENT}")
+            print(f"measured against Python only: Node's peers need Linux, npm, and the tools that build {NODE_CLIENT}")
             print(f"(cmake, autoconf, automake, libtool, a compiler for C++): {error}")
             return None
         shutil.copy(lock, installed)
@@ -97,7 +97,7 @@ def node() -> Node | None:
 
 
 def artifact(name: str) -> Path:
-    """What `make build` makes, built for that Python and this machine, into a folder of that name."""
+    """The artifact, built for that Python and this machine into a folder of that name."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -108,14 +108,14 @@ def artifact(name: str) -> Path:
 
 
 def runtime_packages(python: Python) -> Path:
-    """A folder with the runtime client of that Python, and with nothing else of its environment."""
+    """A folder with the runtime client of that Python, without the other packages of its environment."""
     folder = FOLDER / "runtime"
     shutil.rmtree(folder, ignore_errors=True)
     return link_runtime_packages(python.packages, folder)
 
 
 def _site_packages_of(python: str) -> Path:
-    """Where that Python keeps its packages."""
+    """The folder of that Python's packages."""
     command = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())  # noqa: S603 - asks it
 

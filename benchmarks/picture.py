@@ -16,13 +16,13 @@ from benchmarks.handlers import RULED
 from benchmarks.peers import FOLDER
 
 LABEL_PX, BAR_PX, VALUE_PX, ROW_PX, HEAD_PX, GAP_PX = 250, 300, 70, 18, 38, 10
-MOST_ROWS_OF_MEDIAN = 3.0  # what takes longer than so many medians is cut off, and says so
+MOST_ROWS_OF_MEDIAN = 3.0  # a longer bar is cut off, and marked
 INK, OURS_INK, LESS_INK, PEER_INK, FLOOR_INK = "#333", "#0f766e", "#99cbc6", "#94a3b8", "#e2e8f0"
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One bar chart: its title, the unit of its values, and the rows, the least first."""
+    """One bar chart: its title, the unit of its values, and its rows, the smallest value first."""
 
     title: str
     unit: str
@@ -30,7 +30,7 @@ class Panel:
 
 
 def draw(results: Mapping[str, Any], file: Path) -> None:
-    """Draw what is there of the three; nothing without any."""
+    """Draw those of the three charts that have figures."""
     panels = [*_times(results, "cold", -1, "ms", 1e3), *_times(results, "handlers", 0, "µs", 1), *_memory(results)]
     if not panels:
         return

@@ -1,6 +1,6 @@
-"""What the revocation table adds: to a warm invocation, with the answer remembered and without, and to a cold start.
+"""The cost of the revocation table: for a warm invocation, with and without a cached answer, and for a cold start.
 
-DynamoDB is MiniStack's, over loopback: what a question costs there is told as a ratio to a bare one.
+DynamoDB is MiniStack's, over loopback, so the cost of a question is a ratio to that of a bare one.
 """
 
 import statistics
@@ -83,7 +83,7 @@ def _client_with_table(aws: LocalAws) -> Any:  # noqa: ANN401 - botocore makes i
 
 
 def _ask(client: Any) -> float:  # noqa: ANN401 - as above
-    """What nobody who asks with botocore can save."""
+    """The least that a question costs with botocore."""
     keys = [{"subject": {"S": f"{kind}#0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"}} for kind in ("session", "user")]
     started = time.perf_counter()
     client.batch_get_item(RequestItems={TABLE: {"Keys": keys, "ConsistentRead": True}})

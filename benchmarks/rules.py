@@ -64,7 +64,7 @@ def _policy(rules: Rules, claims: Claims) -> object:
 
 
 def _timed(run: Callable[[], object]) -> Callable[[], float]:
-    """Seconds of CPU per call, which what else is running touches least."""
+    """Seconds of CPU per call: other programs hardly change them."""
 
     def calls() -> float:
         started = time.thread_time()

@@ -8,21 +8,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 _ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
 
 class Sandbox:
-    """One function under its runtime client, as a context manager; `output` receives all that it writes."""
+    """One function under its runtime client, as a context manager. `output` receives its log."""
 
     def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path) -> None:
-        """Nothing is started before the `with`."""
+        """Nothing starts before the `with`."""
         self._command, self._folder, self._environment, self._output = command, folder, environment, output
 
     def __enter__(self) -> Self:
         """Start the function and wait until it asks for its first event."""
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(PATIENCE_SECONDS)
+        self._listener.settimeout(TIMEOUT_SECONDS)
         address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the runtimes that are to be measured
@@ -45,8 +45,8 @@ class Sandbox:
         self._listener.close()
 
     def invoke(self, event: bytes) -> tuple[float, bytes]:
-        """Seconds from sending the event to having the answer, and the answer; then wait until it asks for more."""
-        deadline_ms = int((time.time() + PATIENCE_SECONDS) * 1000)
+        """Seconds from sending the event to having the answer, and the answer. Waits for the next request, too."""
+        deadline_ms = int((time.time() + TIMEOUT_SECONDS) * 1000)
         head = (
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
             "Lambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n"
@@ -66,12 +66,12 @@ class Sandbox:
 
     @property
     def lines(self) -> int:
-        """How many lines it has written."""
+        """The number of lines that it has written."""
         return self._output.read_bytes().count(b"\n")
 
     @property
     def peak_memory_bytes(self) -> int:
-        """The most that it has had resident at any moment (VmHWM)."""
+        """The peak of its resident memory (VmHWM)."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
@@ -98,7 +98,7 @@ class Sandbox:
         return head, rest
 
     def _receive_some(self) -> bytes:
-        """The next bytes; from a new connection, where the client has closed the one that it had."""
+        """The next bytes. If the client has closed its connection, they come from its next one."""
         data = self._connection.recv(65536)
         if not data:
             self._connection.close()
@@ -111,6 +111,6 @@ class Sandbox:
             connection, _ = self._listener.accept()
         except TimeoutError:
             raise RuntimeError(f"the function does not start: {self._output.read_text()[-2000:]}") from None
-        connection.settimeout(PATIENCE_SECONDS)
+        connection.settimeout(TIMEOUT_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection

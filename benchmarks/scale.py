@@ -1,4 +1,4 @@
-"""What a deployment asks of Hanko, of DynamoDB and of a purse, as requests per second, sandboxes and users grow.
+"""The load on Hanko and DynamoDB, and the cost, as requests per second, sandboxes and users grow.
 
 Assumptions, each a constant or a parameter here, so that others can be tried:
 - Requests come at random. Every user sends one in 10 s, from one client, with one token, which is the cache's key.
@@ -40,7 +40,7 @@ READS_PER_QUESTION = 2  # the session, the user
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one deployment asks of others; everything per second but for `sandboxes` and the month's dollars."""
+    """The load that one deployment makes: per second, except for `sandboxes` and the month's dollars."""
 
     requests: float
     ttl_seconds: int
@@ -55,7 +55,7 @@ class Demand:
 
 
 def demand(requests: float, ttl_seconds: int, check: str) -> Demand:
-    """The model. `check` is what is done about logout: off, hybrid, strict, revocation."""
+    """The model. `check` is the logout mode: off, hybrid, strict, revocation."""
     users = requests * REQUEST_PERIOD_SECONDS
     invocations = users * renewals(ttl_seconds, REQUEST_PERIOD_SECONDS)
     seconds = SERVICE_SECONDS[check]
@@ -84,7 +84,7 @@ def demand(requests: float, ttl_seconds: int, check: str) -> Demand:
 
 
 def renewals(lasts_seconds: float, period_seconds: float) -> float:
-    """How often something is made anew that lasts so long and is asked for, at random, once in a period."""
+    """How often a thing with this lifetime is renewed, if it is used at random, once in a period on average."""
     return 1 / (lasts_seconds + period_seconds)
 
 

@@ -1,4 +1,4 @@
-"""What asking Hanko adds: to a warm invocation, with the answer remembered and without, and to a cold start."""
+"""The cost of a session check: for a warm invocation, with and without a cached answer, and for a cold start."""
 
 import http.client
 import json

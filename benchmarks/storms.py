@@ -1,4 +1,4 @@
-"""Bad days, counted: a burst of unknown key ids, and an outage of Hanko after everybody's keys have aged.
+"""Fetches on bad days: a burst of unknown key ids, and an outage of Hanko after all cached keys have aged.
 
 The peers' keys age after a second here (PEER_MAX_AGE_SECONDS), where their library lets one set it; ours cannot age in
 less than a minute, so ours runs on a clock that is 601 s ahead from its second call on (aged.py).
@@ -19,7 +19,7 @@ AGEING_SECONDS = 1.1
 
 
 def measure(field: Field) -> dict[str, object]:
-    """Fetches that each contestant makes in both, and whether it still answers right."""
+    """The fetches of each contestant in both, and whether it still answers correctly."""
     everybody = {name: one for name, one in field.everybody().items() if name != AGAIN and "empty" not in name}
     aged = {OURS: field.ours(field.artifact, "aged.handler")}
     rows = {}
@@ -56,7 +56,7 @@ def _outage(hanko: StandInHanko, sandbox: Sandbox) -> dict[str, int]:
 
 
 def _allowed(sandbox: Sandbox, event: bytes) -> bool:
-    """Whether it let the caller in; an exception of the function's is no."""
+    """Whether the caller was let in. An exception counts as no."""
     try:
         return json.loads(sandbox.invoke(event)[1])["isAuthorized"] is True
     except RuntimeError:

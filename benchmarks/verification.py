@@ -58,13 +58,13 @@ def main() -> None:
 
 
 def _taken_apart(tokens: Sequence[str]) -> list[tuple[bytes, bytes]]:
-    """Signature and signed bytes: all that the floor needs to know of a token."""
+    """The signature and the signed bytes, for the bare signature check."""
     pairs = [token.rsplit(".", 1) for token in tokens]
     return [(base64.urlsafe_b64decode(signature + "=="), signed.encode()) for signed, signature in pairs]
 
 
 def _timed(verify: Callable[[T], object], pool: Sequence[T]) -> Callable[[], float]:
-    """One round: the next tokens of the pool; seconds of CPU per call, which what else is running touches least."""
+    """One round with the next tokens of the pool: seconds of CPU per call, which other programs hardly change."""
     endless = itertools.cycle(pool)
 
     def run() -> float:

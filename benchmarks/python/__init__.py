@@ -1,1 +1,1 @@
-"""The Python peers, written as a careful team would: our own few lines around each library, one log line a request."""
+"""The Python peers: a few lines around each library, as a careful team would write them, one log line a request."""

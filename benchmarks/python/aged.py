@@ -1,4 +1,4 @@
-"""Ours, 601 seconds older from its second call on: its keys are beyond their maximum age, and nobody has waited."""
+"""Ours, with a clock that is 601 seconds ahead from the second call on: its keys are beyond their maximum age."""
 
 import time
 

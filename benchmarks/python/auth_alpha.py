@@ -1,4 +1,4 @@
-"""What a careful team writes with Powertools' auth_alpha, which wants an issuer in every token."""
+"""An authorizer with Powertools' auth_alpha, which demands an issuer in every token."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _verifier.prefetch()
 
 
 def handler(event: dict[str, dict[str, str]], _context: object) -> dict[str, object]:
-    """HttpResponse an HTTP API's event, payload 2.0, with a simple response."""
+    """Answer an HTTP API's event, payload 2.0, with a simple response."""
     try:
         claims = _verifier.verify(event["headers"]["authorization"].removeprefix("Bearer "))
     except (KeyError, AuthError) as error:

@@ -1,4 +1,4 @@
-"""The floor: what the runtime and its client cost by themselves."""
+"""The floor: the cost of the runtime and its client alone."""
 
 
 def handler(_event: object, _context: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Hanko's Python guide as an authorizer: its steps for each request, its client made anew; TLS is verified."""
+"""Hanko's Python guide as an authorizer: its steps for each request, with a new client, and with TLS verified."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a careful team writes with PyJWT: one PyJWKClient for the sandbox, filled at start."""
+"""An authorizer with PyJWT: one PyJWKClient for the sandbox, filled at start."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a careful team writes with joserfc, which has no client of its own: the keys are fetched once, at start."""
+"""An authorizer with joserfc, which has no client for keys: they are fetched once, at start."""
 
 import json
 import os
@@ -20,7 +20,7 @@ _registry = jwt.JWTClaimsRegistry(
 
 
 def handler(event: dict[str, dict[str, str]], _context: object) -> dict[str, object]:
-    """HttpResponse an HTTP API's event, payload 2.0, with a simple response."""
+    """Answer an HTTP API's event, payload 2.0, with a simple response."""
     try:
         token = jwt.decode(event["headers"]["authorization"].removeprefix("Bearer "), _keys, algorithms=["RS256"])
         _registry.validate(token.claims)
