@@ -77,7 +77,7 @@ def _cold(samples: Samples) -> dict[str, object]:
 
 @contextmanager
 def _round_trips(hanko: StandInHanko, tokens: Iterator[str]) -> Iterator[Callable[[], float]]:
-    """What nobody who asks can save: the question sent and the answer read, on a connection that is there."""
+    """The least that a question costs: sending it and reading its answer, on an open connection."""
     context = ssl.create_default_context(cafile=hanko.ca_file)
     parts = urlsplit(hanko.url)
     connection = http.client.HTTPSConnection(str(parts.hostname), parts.port, context=context)

@@ -1,4 +1,4 @@
-"""DynamoDB and SQS in process (moto), reached by the clients that run in AWS; what fails there is injected."""
+"""DynamoDB and SQS in process (moto), with the clients that run in AWS, and with injected faults."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def refuses(code: str, status: int = 400) -> Fault:
 
 
 def refuses_connections() -> object:
-    """Nobody is there."""
+    """The connection is refused."""
     raise EndpointConnectionError(endpoint_url="https://dynamodb.eu-west-1.amazonaws.com")
 
 
@@ -41,7 +41,7 @@ FAULTS: dict[str, Fault] = {
 
 
 def every(nth: int, fault: Fault) -> Fault:
-    """That fault, for every nth request."""
+    """That fault, for each nth request."""
     count = 0
 
     def call() -> object:
@@ -76,7 +76,7 @@ class Aws:
         self.requests.clear()
 
     def fail(self, operation: str, fault: Fault | None) -> None:
-        """From now on that operation fails, or does no longer."""
+        """Make an operation fail from now on, or no longer."""
         self._faults[operation] = fault or (lambda: None)
 
     def _before(self, model: Any, **_: object) -> object:  # noqa: ANN401 - botocore's
@@ -103,7 +103,7 @@ class Aws:
 
     @property
     def waiting(self) -> int:
-        """How many messages there are, those that somebody is working on included."""
+        """The number of messages, those in flight included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         numbers = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
         return sum(map(int, numbers.values()))

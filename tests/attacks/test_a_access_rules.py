@@ -69,7 +69,7 @@ def lets(answer: Any, arn: str) -> bool:  # noqa: ANN401 - whatever came back
 @pytest.mark.parametrize("shape", POLICIES)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_cached_policy_opens_no_guarded_route(shape: str, method: str, ruled: Sandbox, hanko: StandInHanko) -> None:
-    """The most common hole of all: the answer for /me, cached, asked about /admin."""
+    """The most common hole: the cached answer for /me is reused for /admin."""
     token = session(hanko, amr=["pwd"])
     event, me = asked(shape, token, "GET", "/me")
     cached = ruled.answer(event)
@@ -80,6 +80,7 @@ def test_a_cached_policy_opens_no_guarded_route(shape: str, method: str, ruled: 
 
 @pytest.mark.parametrize("shape", POLICIES)
 def test_a_cached_refusal_locks_nobody_out(shape: str, ruled: Sandbox, hanko: StandInHanko) -> None:
+    """The answer to a refused route still allows the routes that the caller may use."""
     token = session(hanko, amr=["pwd"])
     event, admin = asked(shape, token, "GET", "/admin/x")
     cached = ruled.answer(event)
@@ -107,7 +108,7 @@ def test_a_cached_refusal_locks_nobody_out(shape: str, ruled: Sandbox, hanko: St
 )
 @pytest.mark.parametrize("shape", POLICIES)
 def test_no_spelling_of_a_guarded_path_is_granted(shape: str, path: str, ruled: Sandbox, hanko: StandInHanko) -> None:
-    """Gateways, frameworks and proxies all read these in their own way."""
+    """Gateways, frameworks and proxies read these spellings in different ways."""
     token = session(hanko, amr=["pwd"])
     cached = ruled.answer(asked(shape, token, "GET", "/me")[0])
     event, arn = asked(shape, token, "GET", path)
@@ -121,6 +122,7 @@ def test_no_spelling_of_a_guarded_path_is_granted(shape: str, path: str, ruled: 
 def test_no_method_that_nobody_expects_goes_around_a_rule(
     shape: str, method: str, ruled: Sandbox, hanko: StandInHanko
 ) -> None:
+    """A method that no rule names is denied on a guarded path."""
     token = session(hanko, amr=["pwd"])
     event, arn = asked(shape, token, method, "/admin/x")
     assert not lets(ruled.answer(event), arn)
@@ -131,6 +133,7 @@ def test_no_method_that_nobody_expects_goes_around_a_rule(
     "path", ["/*", "/me*", "/?dmin", '/"],"Effect":"Allow', "/x:a1b2c3d4e5/prod/GET/admin", "/$connect"]
 )
 def test_the_path_that_is_asked_for_changes_no_policy(path: str, ruled: Sandbox, hanko: StandInHanko) -> None:
+    """The policy depends on the caller and the rules, so that a cached one fits every request."""
     token = session(hanko, amr=["pwd"])
     usual: Any = ruled.answer(asked("rest_request", token, "GET", "/me")[0])
     assert ruled.answer(asked("rest_request", token, "GET", path)[0]) == usual
@@ -143,6 +146,7 @@ def test_the_path_that_is_asked_for_changes_no_policy(path: str, ruled: Sandbox,
 def test_no_open_ended_grant_reaches_what_no_rule_grants(
     shape: str, path: str, make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
+    """A grant that ends in * does not cover a path that leaves it again."""
     rules = 'default = "deny"\n[[rule]]\nname = "everybody"\nroutes = ["* /public/*"]\n'
     sandbox = make_sandbox(rules=rules, http_api_response="policy")
     token = session(hanko)
@@ -172,6 +176,7 @@ def test_no_open_ended_grant_reaches_what_no_rule_grants(
     ],
 )
 def test_a_claim_that_is_nearly_right_is_wrong(claims: Json, ruled: Sandbox, hanko: StandInHanko) -> None:
+    """Claims are compared exactly: type, case, white space, nesting and name."""
     event, arn = asked("rest_request", session(hanko, **claims), "GET", "/admin/x")
     answer: Any = ruled.answer(event)
     assert not lets(answer, arn)
@@ -194,6 +199,7 @@ def test_a_claim_that_is_nearly_right_is_wrong(claims: Json, ruled: Sandbox, han
 def test_a_login_is_as_strong_and_as_young_as_hanko_says(
     claims: Json, reason: str, ruled: Sandbox, hanko: StandInHanko
 ) -> None:
+    """amr, email_verified and iat count only where and as Hanko writes them."""
     event, arn = asked("rest_token", session(hanko, **claims), "POST", "/payments/1")
     answer: Any = ruled.answer(event)
     assert not lets(answer, arn)
@@ -201,6 +207,7 @@ def test_a_login_is_as_strong_and_as_young_as_hanko_says(
 
 
 def test_a_login_grows_old_while_its_token_lives(ruled: Sandbox, hanko: StandInHanko, time_: Time) -> None:
+    """max_age_seconds is checked with every request."""
     event, arn = asked("rest_token", session(hanko), "POST", "/payments")
     assert lets(ruled.answer(event), arn)
     time_.advance(301)
@@ -223,6 +230,7 @@ def simple_event(token: str, route_key: str, path: str, sources: list[str] | Non
 def test_a_simple_response_that_is_cached_for_every_route_needs_every_rule(
     simple: Sandbox, hanko: StandInHanko
 ) -> None:
+    """Without the route key among the identity sources, API Gateway reuses one answer for every route."""
     token = session(hanko)
     answer: Any = simple.answer(simple_event(token, "GET /me", "/me", [f"Bearer {token}"]))
     assert (answer["isAuthorized"], answer["context"]["rule"]) == (False, "admins only")
@@ -234,6 +242,7 @@ def test_a_simple_response_that_is_cached_for_every_route_needs_every_rule(
 def test_with_the_route_key_among_the_sources_it_needs_the_rules_of_that_route(
     simple: Sandbox, hanko: StandInHanko
 ) -> None:
+    """The rules count for every path that the route key can stand for."""
     token = session(hanko, amr=["pwd"])
     for route_key, path, allowed in (
         ("GET /me", "/me", True),
@@ -249,6 +258,7 @@ def test_with_the_route_key_among_the_sources_it_needs_the_rules_of_that_route(
 
 
 def test_a_policy_does_not_care_for_sources_and_neither_does_its_log_line(ruled: Sandbox, hanko: StandInHanko) -> None:
+    """A policy names its routes itself, so that the identity sources do not matter."""
     token = session(hanko, amr=["pwd"])
     event = simple_event(token, "GET /{proxy+}", "/me", [f"Bearer {token}"])
     assert lets(ruled.answer(event), event["routeArn"])
@@ -317,6 +327,7 @@ def test_a_client_cannot_pretend_that_the_route_key_is_a_source(
 
 @pytest.mark.parametrize("sources", ["GET /me", {"routeKey": "GET /me"}, 7, True, ["GET /ME"], [["GET /me"]], [None]])
 def test_sources_that_make_no_sense_are_the_widest(sources: Any, simple: Sandbox, hanko: StandInHanko) -> None:  # noqa: ANN401 - any JSON
+    """An unreadable list of identity sources is treated as if the answer were cached for every route."""
     assert isinstance(answer := simple.answer(simple_event(session(hanko), "GET /me", "/me", sources)), dict)
     assert answer["isAuthorized"] is False
 
@@ -325,6 +336,7 @@ def test_sources_that_make_no_sense_are_the_widest(sources: Any, simple: Sandbox
 def test_without_any_source_nothing_is_cached_and_the_path_itself_decides(
     path: str, simple: Sandbox, hanko: StandInHanko
 ) -> None:
+    """Without identity sources API Gateway caches nothing, and the answer is for this path alone."""
     token = session(hanko)
     for asked_path, allowed in (("/me", True), (path, False)):
         answer: Any = simple.answer(simple_event(token, "GET /{proxy+}", asked_path, None))
@@ -344,6 +356,7 @@ def test_no_query_goes_around_a_denied_field(query: str, ruled: Sandbox, hanko: 
 
 
 def test_nothing_of_path_or_claims_reaches_the_log(ruled: Sandbox, hanko: StandInHanko) -> None:
+    """A refusal by a rule logs the name of the rule."""
     token = session(hanko, role="a-secret-role")
     ruled.answer(asked("rest_request", token, "GET", "/admin/a-secret-path")[0])
     output = ruled.output()

@@ -27,6 +27,7 @@ NEAR_MISSES: dict[str, tuple[Json, str]] = {
 def test_every_near_miss_of_a_session(
     claims: Json, reason: str, make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
+    """C1 to C7: a session token with one wrong claim is refused for that claim."""
     sandbox = make_sandbox(issuer="https://hanko.example.com", max_token_lifetime_seconds="86400")
     genuine = {"iss": "https://hanko.example.com"}
     assert allow(sandbox, forge(hanko, claims=genuine)) == CONTEXT
@@ -37,6 +38,7 @@ def test_every_near_miss_of_a_session(
 def test_every_claim_that_a_session_cannot_do_without(
     claim: str, make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
+    """C1, C3 to C7: a session token without one of these claims is refused."""
     sandbox = make_sandbox(issuer="https://hanko.example.com")
     reason = {"iss": "issuer_not_allowed", "sub": "not_a_session", "session_id": "not_a_session"}
     token = forge(hanko, claims={"iss": "https://hanko.example.com"}, without=claim)
@@ -72,6 +74,7 @@ def test_c1_an_audience_that_is_not_exactly_ours(
 
 @pytest.mark.parametrize("audience", ["", " ", ",", "localhost,", ",localhost", "localhost,,example.com", "\t"])
 def test_c2_no_audience_never_means_any(audience: str) -> None:
+    """C2: a blank audience stops the start."""
     with pytest.raises(Misconfigured, match="HANKO_AUDIENCE"):
         Settings.from_env({"HANKO_API_URL": "https://hanko.example.com", "HANKO_AUDIENCE": audience})
 
@@ -103,6 +106,7 @@ TIMES: dict[str, tuple[Json, str]] = {
 
 @pytest.mark.parametrize(("claims", "reason"), TIMES.values(), ids=TIMES)
 def test_c3_c4_a_token_out_of_its_time(claims: Json, reason: str, sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """C3, C4: expired, not yet valid, or issued in the future, beyond the clock skew."""
     refuse(sandbox, forge(hanko, claims=claims), reason)
 
 
@@ -119,7 +123,7 @@ def test_c3_a_token_that_begins_within_a_minute_gets_no_answer_that_is_cached(
 
 
 def test_c3_a_token_of_a_warm_sandbox_expires(sandbox: Sandbox, hanko: StandInHanko, time_: Time) -> None:
-    """C3: nothing remembers that it was good once."""
+    """C3: an earlier acceptance is not remembered."""
     token = forge(hanko, claims={"exp": NOW + 60})
     allow(sandbox, token)
     time_.advance(70)
@@ -156,7 +160,7 @@ NO_UUIDS: dict[str, object] = {
 @pytest.mark.parametrize("claim", ["sub", "session_id"])
 @pytest.mark.parametrize("value", NO_UUIDS.values(), ids=NO_UUIDS)
 def test_c5_c6_c8_an_id_that_is_none(claim: str, value: object, sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """C5, C6, C8, R7: `sub` becomes principalId, and the rule keeps what is no session out."""
+    """C5, C6, C8, R7: `sub` becomes principalId, and both ids keep out tokens that are no sessions."""
     refuse(sandbox, forge(hanko, claims={claim: value}), "not_a_session")
 
 

@@ -12,6 +12,7 @@ from local.sign import SHAPES, event_with
 
 
 def test_what_is_forged_here_is_good_but_for_what_is_forged(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """The unchanged token is accepted, so that each attack below fails for its own reason."""
     assert allow(sandbox, forge(hanko)) == CONTEXT
 
 
@@ -36,6 +37,7 @@ def test_h1_a_webhook_token_is_no_session(claims: Json, sandbox: Sandbox, hanko:
     "event", ["user", "user.create", "user.delete", "session.delete.explicit.logout", "email.send", "sms.send"]
 )
 def test_h1_no_webhook_of_any_event_is_a_session(event: str, sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """H1: whatever the event is."""
     refuse(sandbox, hanko.webhook_token(event, {"id": USER, "user_id": USER}), "not_a_session")
 
 
@@ -52,6 +54,7 @@ def test_h1_a_session_with_a_member_of_webhooks_is_none(
 def test_h1_a_webhook_token_is_refused_by_every_kind_of_api(
     shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
+    """H1: in every place that a token can come from."""
     sandbox = make_sandbox(websocket_query_parameter="token", websocket_subprotocol="hanko")
     refuse(sandbox, hanko.webhook_token("user.update", {}), "not_a_session", shape)
 
@@ -62,7 +65,7 @@ def test_h1_a_webhook_token_has_no_issuer(make_sandbox: MakeSandbox, hanko: Stan
 
 
 def test_h2_what_hanko_itself_calls_valid_may_be_for_another_app(sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """H2: Hanko looks neither at audience nor at issuer; we do."""
+    """H2: Hanko checks neither audience nor issuer; the authorizer does."""
     token = hanko.mint(claims={"aud": ["other.example.com"]})
     assert hanko.validate([token], renew=False)["is_valid"] is True
     refuse(sandbox, token, "audience_not_allowed")
@@ -106,6 +109,7 @@ def test_h7_a_withdrawn_key_stops_working_with_the_next_fetch(
 
 
 def test_h6_hanko_cannot_lengthen_the_life_of_its_keys_here(sandbox: Sandbox, hanko: StandInHanko, time_: Time) -> None:
+    """H6: the maximum age is ours, whatever Cache-Control says."""
     token = forge(hanko)
     hanko.rotate()
     hanko.behave("normal", headers={"Cache-Control": "max-age=31536000, immutable"})
@@ -117,9 +121,10 @@ def test_h6_hanko_cannot_lengthen_the_life_of_its_keys_here(sandbox: Sandbox, ha
 
 @pytest.mark.parametrize("claims", [{}, {"aud": ["localhost"]}, {"trans": {}}], ids=str)
 def test_h8_a_token_of_the_passkey_server_is_no_session(claims: Json, sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """H8, C6: almost a session's claims; only the session id is missing, even if keys and audience were the same."""
+    """H8, C6: a passkey token lacks only the session id, even if keys and audience are the same."""
     refuse(sandbox, hanko.passkey_server_token(claims=claims), "not_a_session")
 
 
 def test_h10_sessions_of_old_hanko_versions_are_refused(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """H10: they have no session id."""
     refuse(sandbox, forge(hanko, without="session_id"), "not_a_session")

@@ -40,7 +40,7 @@ from local.sign import event_with
     ],
 )  # fmt: skip
 def test_j1_an_address_for_keys_that_is_not_safe(url: str) -> None:
-    """J1: CVE-2026-48522."""
+    """J1: CVE-2026-48522. Only https, and http to this machine."""
     with pytest.raises(Misconfigured, match="HANKO_API_URL"):
         Settings.from_env({"HANKO_API_URL": url, "HANKO_AUDIENCE": "localhost"})
 
@@ -62,7 +62,7 @@ def test_j1_a_certificate_has_to_be_right(  # noqa: PLR0913, PLR0917 - fixtures
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """J1, T5: a network attacker's own keys would be the end of everything."""
+    """J1, T5: a network attacker could otherwise supply keys of their own."""
     with StandInHanko(tls=True, certificate_names=names, now=lambda: time_.wall) as hanko:
         if trusted:
             monkeypatch.setenv("SSL_CERT_FILE", str(hanko.ca_file))
@@ -77,7 +77,7 @@ def test_j1_a_certificate_has_to_be_right(  # noqa: PLR0913, PLR0917 - fixtures
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_j2_no_redirect_is_followed(code: int, sandbox: Sandbox, hanko: StandInHanko, attacker: StandInHanko) -> None:
-    """J2: GHSA-9v7f-9g4p-ffgj. Else one open redirect on Hanko's host would give the keys away."""
+    """J2: GHSA-9v7f-9g4p-ffgj. An open redirect on Hanko's host could otherwise supply foreign keys."""
     hanko.behave("redirect", location=attacker.url + JWKS_PATH, code=code)
     token = attacker.mint(claims={"aud": ["localhost"], "iat": NOW, "exp": NOW + 60})
     assert fail(sandbox, token, "keys_unavailable")["key_fetch_failure"] == "status"
@@ -86,7 +86,7 @@ def test_j2_no_redirect_is_followed(code: int, sandbox: Sandbox, hanko: StandInH
 
 @pytest.mark.parametrize("mode", ANSWERS_WITHOUT_END)
 def test_j3_one_deadline_over_everything(mode: str, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
-    """J3: a socket's timeout starts anew with every byte; ours does not."""
+    """J3: a socket's timeout starts again with every byte; the deadline does not."""
     sandbox = make_sandbox(fetch_timeout_seconds="0.5")
     hanko.behave(mode, **ANSWERS_WITHOUT_END[mode])
     log = fail(sandbox, forge(hanko), "keys_unavailable")
@@ -151,7 +151,7 @@ ANSWERS: dict[str, tuple[str, Json, str]] = {
 def test_j4_j5_any_failure_is_one_of_ours(
     mode: str, options: Json, failure: str, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
-    """J4, J5, R3: never a 401, which would log everybody out in an outage of Hanko's."""
+    """J4, J5, R3: never a 401, which would log out all users during an outage of Hanko."""
     hanko.behave(mode, **options)
     assert fail(sandbox, forge(hanko), "keys_unavailable")["key_fetch_failure"] == failure
     assert fail(sandbox, forge(hanko), "keys_unavailable", "rest_request")["key_fetches"] == 0
@@ -159,14 +159,14 @@ def test_j4_j5_any_failure_is_one_of_ours(
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP", "identity, gzip"])
 def test_j4_no_compressed_key_set(encoding: str, sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """J4: what is compressed could be of any size."""
+    """J4: compressed data could expand to any size."""
     hanko.behave("normal", headers={"Content-Encoding": encoding})
     assert fail(sandbox, forge(hanko), "keys_unavailable")["key_fetch_failure"] == "protocol"
     assert hanko.last_jwks_headers["Accept-Encoding"] == "identity"
 
 
 def test_j4_many_keys_hide_none(sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """J4, T6: the size of the answer is the bound, not a number of keys, whose order nobody promised."""
+    """J4, T6: the size of the answer is limited, not the number of keys, whose order is not specified."""
     hanko.extra_keys = [jwk(genuine_key(hanko), f"key-{number}") for number in range(250)]
     for kid in ("key-0", "key-249"):
         assert allow(sandbox, forge(hanko, {"kid": kid})) == CONTEXT
@@ -280,7 +280,7 @@ def test_j6_a_flood_keeps_a_new_key_out_for_one_cool_down_at_most(
 def test_j8_stale_keys_serve_to_their_limit_and_no_longer(
     make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time
 ) -> None:
-    """J8: an outage is no way to keep a withdrawn key alive."""
+    """J8: an outage does not keep a withdrawn key alive beyond the limit."""
     sandbox = make_sandbox(keys_max_stale_seconds="3600")
     token = forge(hanko)
     allow(sandbox, token)
@@ -341,6 +341,7 @@ def test_j10_j11_a_bad_key_beside_good_ones(change: Change, sandbox: Sandbox, ha
 
 @pytest.mark.parametrize("key", [None, 1, "key", [], {}, [{}], True, {"keys": []}], ids=str)
 def test_j11_what_is_no_key_at_all_beside_good_ones(key: object, sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """J11: GHSA-w6j9-cwv2-h6wq. One malformed entry does not make the key set unusable."""
     hanko.extra_keys = [key]
     assert allow(sandbox, forge(hanko)) == CONTEXT
 
@@ -358,7 +359,7 @@ def test_j13_a_proxy_of_the_environment_is_not_used_by_accident(
 def test_j15_keys_age_by_the_clock_that_says_more(
     jump: str, sandbox: Sandbox, hanko: StandInHanko, time_: Time
 ) -> None:
-    """J15: a frozen sandbox stops one clock, a restored snapshot jumps the other; a withdrawn key ages by either."""
+    """J15: freezing stops the monotonic clock, and a restored snapshot moves the wall clock. The larger age counts."""
     token = forge(hanko)
     hanko.rotate()
     allow(sandbox, token)
@@ -368,7 +369,7 @@ def test_j15_keys_age_by_the_clock_that_says_more(
 
 
 def test_j16_a_sandbox_starts_while_hanko_is_down(make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time) -> None:
-    """J16: else every start would fail, again and again."""
+    """J16: otherwise every start during an outage would fail."""
     hanko.behave("down")
     sandbox = make_sandbox(prefetch=True)
     fail(sandbox, forge(hanko), "keys_unavailable")

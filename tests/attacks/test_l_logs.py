@@ -14,7 +14,7 @@ from local.sign import SHAPES, event_with
 def test_l1_nothing_of_an_accepted_token_is_printed(
     shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """L1, L2: not even with what Powertools prints events, or more, by."""
+    """L1, L2: not even with the variables that make Powertools print events."""
     for name in ("POWERTOOLS_LOGGER_LOG_EVENT", "POWERTOOLS_TRACE_ENABLED", "POWERTOOLS_TRACER_CAPTURE_RESPONSE"):
         monkeypatch.setenv(name, "true")
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
@@ -33,7 +33,7 @@ LINE = '\n{"level":"INFO","message":"allowed"}'
 
 
 def test_l3_a_key_id_cannot_forge_a_log_line(sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """L3: CWE-117. Nothing of a key id is printed."""
+    """L3: CWE-117. No part of a key id is printed."""
     refuse(sandbox, forge(hanko, {"kid": LINE}), "header_not_allowed")
 
 
@@ -46,7 +46,7 @@ def test_l3_a_key_id_cannot_forge_a_log_line(sandbox: Sandbox, hanko: StandInHan
 def test_l3_a_forged_event_neither_forges_nor_suppresses_its_log_line(
     request_id: str, logged: str, shape: str, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
-    """L3, T8: whoever may invoke the function leaves one log line and one metric record, whatever the event holds."""
+    """L3, T8: a caller of the function cannot change the number of log lines and metric records."""
     event = event_with(shape, forge(hanko))
     event["requestContext"]["requestId"] = request_id
     assert isinstance(sandbox.answer(event), dict)
@@ -55,7 +55,7 @@ def test_l3_a_forged_event_neither_forges_nor_suppresses_its_log_line(
 
 
 def test_l4_nobody_is_in_the_metrics(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
-    """L4: neither as a dimension nor beside one, even where the log may name the user."""
+    """L4: no user in a dimension or beside one, even if the log may name users."""
     sandbox = make_sandbox(log_user_id="true")
     sandbox.answer(event_with("http_v2", forge(hanko)))
     (metric,) = sandbox.records()[1]

@@ -76,6 +76,7 @@ def test_p1_what_is_no_compact_jws(
 def test_p1_what_is_no_compact_jws_in_a_header(
     build: Callable[[str, str, str], str], sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
+    """P1: the same texts, in the Authorization header."""
     token = build(*forge(hanko).split("."))
     refuse(sandbox, token, "token_ambiguous" if "," in token else "token_malformed", "http_v2", "rest_token")
 
@@ -115,6 +116,7 @@ def test_p2_a_token_that_is_too_long(size: int, sandbox: Sandbox, hanko: StandIn
 
 
 def test_p2_a_header_that_is_too_long(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """P2: the token's header has a limit of its own."""
     header = compact(header_of(hanko)).ljust(3073)
     refuse(sandbox, signed(header, compact(session_claims()), genuine_key(hanko)), "token_malformed")
     assert hanko.jwks_requests == 0
@@ -172,14 +174,14 @@ def test_p_a_header_that_is_no_strict_json_object(change: Bytes, sandbox: Sandbo
 
 @pytest.mark.parametrize("change", TEXTS.values(), ids=TEXTS)
 def test_p_a_payload_that_is_no_strict_json_object(change: Bytes, sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """P3 to P8, P10: by Hanko's own signature; a claim that nobody asks for is read as strictly as any."""
+    """P3 to P8, P10: although Hanko signed it. Claims that are not used are parsed as strictly as the others."""
     payload = change(compact(session_claims()))
     refuse(sandbox, signed(compact(header_of(hanko)), payload, genuine_key(hanko)), "claims_malformed")
 
 
 @pytest.mark.parametrize("twice", ['"sub":"{0}","sub":"{1}"', '"email":{{"address":"a","address":"b"}}'])
 def test_p3_a_claim_twice(twice: str, sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """P3: the first or the last, whoever reads it; nested as well."""
+    """P3: parsers differ on whether the first or the last counts. Nested members, too."""
     claims = session_claims()
     del claims["sub" if "sub" in twice else "email"]
     payload = f"{{{twice.format(uuid.uuid4(), USER)},{compact(claims).decode()[1:]}".encode()
@@ -187,6 +189,7 @@ def test_p3_a_claim_twice(twice: str, sandbox: Sandbox, hanko: StandInHanko) -> 
 
 
 def test_p3_an_algorithm_twice(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """P3: parsers differ on whether the first or the last counts."""
     header = f'{{"alg":"none","alg":"RS256","kid":"{hanko.kids[0]}","typ":"JWT"}}'.encode()
     refuse(sandbox, signed(header, compact(session_claims()), genuine_key(hanko)), "token_malformed")
 
@@ -197,7 +200,7 @@ def test_p3_an_algorithm_twice(sandbox: Sandbox, hanko: StandInHanko) -> None:
 def test_p9_the_payload_is_not_read_before_the_signature_is_verified(
     payload: bytes, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
-    """P9: CVE-2026-48525. What an anonymous payload holds makes no difference, not even to the reason."""
+    """P9: CVE-2026-48525. An unsigned payload does not even change the reason of the refusal."""
     header, _, signature = forge(hanko).split(".")
     refuse(sandbox, f"{header}.{b64(payload)}.{signature}", "signature_invalid")
 

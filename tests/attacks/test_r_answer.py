@@ -39,7 +39,7 @@ HTTP_STAGE = "arn:aws:execute-api:eu-west-1:123456789012:f6g7h8i9j0/$default"
 
 @pytest.mark.parametrize("path", PATHS, ids=ascii)
 def test_r4_r5_the_path_never_reaches_the_policy(path: str, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
-    """R4, R5, R6: a client who asks for `/items/*` shall not write that into a policy; nor fail for a colon."""
+    """R4, R5, R6: a request for `/items/*` must not put that into a policy, nor make it fail by a colon."""
     sandbox = make_sandbox(http_api_response="policy")
     event = event_with("http_v2", forge(hanko)) | {"routeArn": f"{HTTP_STAGE}/GET/{path}"}
     assert sandbox.answer(event) == {
@@ -82,7 +82,7 @@ ARNS = {
 def test_r4_no_policy_for_an_arn_that_is_not_exactly_one(
     arn: str, shape: str, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
-    """R3, R4: T8. Whoever can invoke the function with an event of their own gets no policy for everything."""
+    """R3, R4, T8: a caller of the function with an event of their own gets no policy for everything."""
     event = event_with(shape, forge(hanko))
     event["routeArn" if shape == "http_v2" else "methodArn"] = arn
     assert sandbox.answer(event) == "Authorizer unavailable"
@@ -91,6 +91,7 @@ def test_r4_no_policy_for_an_arn_that_is_not_exactly_one(
 
 @pytest.mark.parametrize("behind", ["\n", "/x", "x", "*", "/*"], ids=ascii)
 def test_r4_the_arn_of_a_websocket_ends_with_connect(behind: str, sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """R4: an ARN with anything else behind the stage is no $connect request."""
     event = event_with("websocket", forge(hanko))
     event["methodArn"] += behind
     assert sandbox.answer(event) == "Authorizer unavailable"
@@ -125,6 +126,7 @@ def test_r7_r9_claims_do_not_become_keys_of_the_context(sandbox: Sandbox, hanko:
     "name", ["user_id", "session_id", "email_verified", "claims", "principalId", "expires_at", "amr"]
 )
 def test_r9_nor_can_a_deployer_let_them_by_mistake(name: str, make_sandbox: MakeSandbox) -> None:
+    """R9: such a name in HANKO_CONTEXT_CLAIMS stops the start."""
     for claims in (name, f"role={name}", f"metadata.x={name}"):
         with pytest.raises(Misconfigured, match="HANKO_CONTEXT_CLAIMS"):
             make_sandbox(context_claims=claims)
@@ -229,7 +231,7 @@ class BrokenKeys:
 def test_r1_l5_whatever_breaks_nobody_gets_in_and_nothing_gets_out(
     error: type[Exception], shape: str, sandbox: Sandbox, hanko: StandInHanko, time_: Time
 ) -> None:
-    """R1, R3, L5: no verdict, one constant text, and not a word of the exception, be it the token itself."""
+    """R1, R3, L5: a bug is a failure with one constant text, without the exception's own."""
     token = forge(hanko)
     sandbox.verifier = TokenVerifier(sandbox.settings, BrokenKeys(error(token, "\ud800")), time_.clock)
     fail(sandbox, token, "internal", shape)
@@ -237,4 +239,5 @@ def test_r1_l5_whatever_breaks_nobody_gets_in_and_nothing_gets_out(
 
 @pytest.mark.parametrize("defect", ["expired", "wrong_audience", "webhook", "tampered", "alg_none", "missing"])
 def test_r11_the_console_gets_no_short_cut(defect: str, sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """R11: the test of API Gateway's console needs a valid token, too."""
     assert sandbox.answer(event_with("console_test", token_with(defect, hanko))) == "Unauthorized"

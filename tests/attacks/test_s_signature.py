@@ -43,6 +43,7 @@ def test_s1_any_algorithm_but_rs256(algorithm: object, sandbox: Sandbox, hanko: 
 
 
 def test_s1_no_algorithm(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """S1: a header without `alg` is refused."""
     refuse(sandbox, forge(hanko, without="alg"), "algorithm_not_allowed")
 
 
@@ -105,12 +106,13 @@ KEY_IDS_OF_NO_FORM: list[object] = [
 
 @pytest.mark.parametrize("kid", KEY_IDS_OF_NO_FORM, ids=ascii)
 def test_s3_a_key_id_that_is_none(kid: object, sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """S3, C8, L3: GHSA-869p-cjfg-cm3x. Nothing looks for such a key, and nothing prints such an id."""
+    """S3, C8, L3: GHSA-869p-cjfg-cm3x. A malformed key id is neither looked up nor printed."""
     refuse(sandbox, forge(hanko, {"kid": kid}), "header_not_allowed")
     assert hanko.jwks_requests == 0
 
 
 def test_s3_no_key_id_even_if_there_is_but_one_key(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """S3: the only key of the set is not a default."""
     assert len(hanko.kids) == 1
     refuse(sandbox, forge(hanko, without="kid"), "header_not_allowed")
 
@@ -123,7 +125,7 @@ def test_s3_no_key_id_even_if_there_is_but_one_key(sandbox: Sandbox, hanko: Stan
     ],
 )  # fmt: skip
 def test_s3_a_key_id_almost_right(change: Callable[[str], str], sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """S3: by its exact id and no other way, though the set's one key would verify the signature."""
+    """S3: the key id is compared exactly, although the only key of the set would verify the signature."""
     refuse(sandbox, forge(hanko, {"kid": change(hanko.kids[0])}), "key_unknown")
 
 
@@ -134,6 +136,7 @@ def test_s3_a_key_id_with_something_behind_it(suffix: str, sandbox: Sandbox, han
 
 
 def test_s3_other_keys_of_the_set_are_not_tried(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """S3: a token that names another published key is refused by that key."""
     token = forge(hanko)
     newer = hanko.rotate()
     allow(sandbox, token)
@@ -141,7 +144,7 @@ def test_s3_other_keys_of_the_set_are_not_tried(sandbox: Sandbox, hanko: StandIn
 
 
 def test_s3_one_key_id_with_two_keys_is_neither(sandbox: Sandbox, hanko: StandInHanko, own_key: RSAPrivateKey) -> None:
-    """S3, J10: whoever adds a key to the set must not be able to take over an id, nor to win by coming first."""
+    """S3, J10: of two keys with one id, neither verifies anything."""
     kid = hanko.kids[0]
     hanko.rotate()
     hanko.extra_keys = [jwk(own_key, kid)]
@@ -206,6 +209,7 @@ def test_s6_tokens_that_say_they_are_something_else(type_: object, sandbox: Sand
 
 
 def test_s6_no_type_is_allowed(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """S6: a header without `typ` is accepted."""
     assert allow(sandbox, forge(hanko, without="typ")) == CONTEXT
 
 
@@ -239,6 +243,7 @@ BLOCKS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def test_s7_the_blocks_are_right_but_for_what_is_wrong(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """The unchanged block is accepted, so that each block below fails for its own reason."""
     signing_input, _, _ = forge(hanko).rpartition(".")
     block = padded(b"\0\1", DIGEST_INFO, hashlib.sha256(signing_input.encode()).digest())
     assert allow(sandbox, f"{signing_input}.{b64(raw_signature(genuine_key(hanko), block))}") == CONTEXT
@@ -280,6 +285,7 @@ SIGNATURES: dict[str, Callable[[bytes, RSAPrivateKey], bytes]] = {
 def test_s7_a_changed_signature(
     change: Callable[[bytes, RSAPrivateKey], bytes], sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
+    """S7: cut, extended, shifted, or with a changed bit."""
     signing_input, _, signature = forge(hanko).rpartition(".")
     refuse(sandbox, f"{signing_input}.{b64(change(unb64(signature), genuine_key(hanko)))}", "signature_invalid")
 
@@ -295,6 +301,7 @@ PSS = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
 def test_s7_a_signature_of_another_kind_under_the_genuine_key(
     scheme: padding.AsymmetricPadding, digest: hashes.HashAlgorithm, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
+    """S7: PSS, or another hash."""
     signing_input, _, _ = forge(hanko).rpartition(".")
     signature = genuine_key(hanko).sign(signing_input.encode(), scheme, digest)
     refuse(sandbox, f"{signing_input}.{b64(signature)}", "signature_invalid")
@@ -310,6 +317,7 @@ def test_s7_the_signature_of_another_token(sandbox: Sandbox, hanko: StandInHanko
 
 
 def test_s7_a_token_signed_by_a_stranger(sandbox: Sandbox, hanko: StandInHanko, own_key: RSAPrivateKey) -> None:
+    """S7: under the genuine key's id."""
     refuse(sandbox, forge(hanko, key=own_key), "signature_invalid")
 
 
@@ -329,5 +337,6 @@ def test_s8_a_weak_key_of_the_set_verifies_nothing(
 def test_s8_the_smallest_key_that_is_strong_enough(
     sandbox: Sandbox, hanko: StandInHanko, own_key: RSAPrivateKey
 ) -> None:
+    """S8: RSA with 2,048 bits is accepted."""
     hanko.extra_keys = [jwk(own_key, "kms")]
     assert allow(sandbox, forge(hanko, {"kid": "kms"}, key=own_key)) == CONTEXT

@@ -22,7 +22,7 @@ def log_out(hanko: StandInHanko, token: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_v1_a_logged_out_token_is_replayed(shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
-    """V1: good for twelve more hours by what it says. Where Hanko is asked every time, for not one more request."""
+    """V1: it would be valid for twelve more hours. With `strict` it is refused at once."""
     extra = {"websocket_query_parameter": "token", "websocket_subprotocol": "hanko"}
     sandbox, token = make_sandbox(session_check="strict", **extra), live_token(hanko)
     assert isinstance(sandbox.answer(event_with(shape, token)), dict)
@@ -43,7 +43,7 @@ def test_v1_a_logged_out_token_is_replayed(shape: str, make_sandbox: MakeSandbox
 def test_v1_it_is_replayed_while_hanko_is_down(
     on_outage: str, make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time
 ) -> None:
-    """What was once known to be over stays so, whatever the setting for outages says, and needs no Hanko."""
+    """V1: a session that is known to have ended stays refused during an outage, whatever the setting for outages."""
     sandbox, token = make_sandbox(session_check="hybrid", session_on_outage=on_outage), live_token(hanko)
     time_.advance(10)  # a token younger than the clock skew is asked about anew
     log_out(hanko, token)
@@ -56,7 +56,7 @@ def test_v1_it_is_replayed_while_hanko_is_down(
 def test_v2_no_answer_about_another_session_or_user_counts(
     mode: str, make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
-    """V2: the session swap. A cache or a proxy in front of Hanko mixes answers up: neither in nor out by them."""
+    """V2: a cache or a proxy in front of Hanko may mix answers up. They neither allow nor refuse."""
     sandbox, token, other = make_sandbox(session_check=mode), live_token(hanko), str(uuid.uuid4())
     good = hanko.validate([token], renew=False, count=False)
     log_out(hanko, token)
@@ -73,7 +73,7 @@ def test_v2_no_answer_about_another_session_or_user_counts(
 
 @pytest.mark.parametrize("swapped", [{"session_id": SESSION}, {"sub": USER}, {"iat": NOW - 1}])
 def test_v2_an_answer_serves_no_other_token(swapped: Json, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
-    """V2: what is remembered of a session is bound to its user and to the token's time of issue."""
+    """V2: a cached verdict is bound to the user and to the token's time of issue."""
     sandbox = make_sandbox(session_check="hybrid")
     assert allow(sandbox, live_token(hanko)) == CONTEXT
     hanko.end_session(SESSION)
@@ -85,6 +85,7 @@ def test_v2_an_answer_serves_no_other_token(swapped: Json, make_sandbox: MakeSan
 
 @pytest.mark.parametrize("mode", ANSWERS_WITHOUT_END)
 def test_v3_an_answer_without_end_holds_nobody_up(mode: str, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    """V3: one deadline over the whole question."""
     sandbox, token = make_sandbox(session_check="strict", fetch_timeout_seconds="0.5"), live_token(hanko)
     hanko.behave(mode, endpoint="validate", **ANSWERS_WITHOUT_END[mode])
     log = fail(sandbox, token, "session_unchecked")
@@ -94,6 +95,7 @@ def test_v3_an_answer_without_end_holds_nobody_up(mode: str, make_sandbox: MakeS
 
 @pytest.mark.parametrize("announce", [True, False])
 def test_v3_a_huge_answer_is_not_read(*, announce: bool, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    """V3: reading stops at the limit."""
     sandbox, token = make_sandbox(session_check="strict"), live_token(hanko)
     hanko.behave("oversize", endpoint="validate", size_bytes=50_000_000, announce=announce)
     assert fail(sandbox, token, "session_unchecked")["session_failure"] == "too_large"
@@ -104,6 +106,7 @@ def test_v3_a_huge_answer_is_not_read(*, announce: bool, make_sandbox: MakeSandb
 def test_v4_a_redirect_does_not_carry_the_token_away(
     code: int, touch: str, make_sandbox: MakeSandbox, hanko: StandInHanko, attacker: StandInHanko
 ) -> None:
+    """V4: the target of the redirect gets no request."""
     sandbox, token = make_sandbox(session_check="strict", session_touch=touch), live_token(hanko)
     hanko.behave("redirect", endpoint="validate", location=f"{attacker.url}/sessions/validate", code=code)
     assert fail(sandbox, token, "session_unchecked")["session_failure"] == "status"
@@ -114,7 +117,7 @@ def test_v4_a_redirect_does_not_carry_the_token_away(
 def test_v5_hanko_is_not_asked_about_what_is_no_valid_token(
     defect: str, make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
-    """V5: it looks neither at the audience nor at the issuer, and anybody could make it work for nothing."""
+    """V5: forged tokens cause no requests to Hanko."""
     sandbox = make_sandbox(session_check="strict", session_on_outage="allow")
     for shape in PLACES:
         assert not allowed(sandbox.answer(event_with(shape, token_with(defect, hanko))))
@@ -130,7 +133,7 @@ def test_v5_hanko_is_not_asked_about_what_is_no_valid_token(
 def test_v6_one_users_answers_do_not_keep_others_from_being_checked(
     bad: tuple[str, Json], on_outage: str, make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
-    """V6: what a token holds may make the answer about it unusable. That is no outage, however often it is sent."""
+    """V6: a user's token may make the answer about it unusable. However often, that is no outage."""
     sandbox = make_sandbox(session_check="strict", session_on_outage=on_outage)
     hanko.behave(bad[0], endpoint="validate", **bad[1])
     for _ in range(10):
@@ -145,7 +148,7 @@ def test_v6_one_users_answers_do_not_keep_others_from_being_checked(
 
 @pytest.mark.parametrize("mode", ["strict", "hybrid"])
 def test_v8_one_answer_too_many_logs_nobody_out(mode: str, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
-    """V8: a proxy in front of Hanko answers twice. "Not valid" names nobody, so it must not hit the next one to ask."""
+    """V8: a proxy in front of Hanko answers twice. "Not valid" names no session, so it must not hit the next one."""
     sandbox, token, validate = make_sandbox(session_check=mode), live_token(hanko), hanko.validate
     assert allowed(sandbox.answer(event_with("http_v2", hanko.mint())))
 
@@ -160,6 +163,7 @@ def test_v8_one_answer_too_many_logs_nobody_out(mode: str, make_sandbox: MakeSan
 
 
 def test_v7_allow_is_for_outages_and_not_for_bugs(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    """V7: an exception in our own check is a failure, even with `allow`."""
     sandbox = make_sandbox(session_check="strict", session_on_outage="allow")
     sandbox.session_checks[0]._verdicts = None  # type: ignore[assignment]  # noqa: SLF001 - a bug that nobody foresaw
     assert fail(sandbox, live_token(hanko), "internal")["stack"][-1] == "AttributeError"

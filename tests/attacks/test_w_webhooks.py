@@ -48,7 +48,7 @@ def turned_away(receiving: Receiving, aws: Aws, body: str | bytes, status: int, 
 def test_w1_a_genuine_webhook_ends_a_session_through_the_whole_handler(
     make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws
 ) -> None:
-    """What the attacks below are measured by."""
+    """The genuine webhook works, so that each attack below fails for its own reason."""
     sandbox, token = make_sandbox(aws=aws), live_token(hanko)
     assert allow(sandbox, token) == CONTEXT
     assert receiving.post(webhook(hanko.webhook_token(LOGOUT, ENDED))) == 204
@@ -59,6 +59,7 @@ def test_w1_a_genuine_webhook_ends_a_session_through_the_whole_handler(
 def test_w1_a_webhook_signed_by_a_stranger(
     receiving: Receiving, hanko: StandInHanko, attacker: StandInHanko, aws: Aws
 ) -> None:
+    """W1: under the genuine key's id."""
     kid = {"alg": "RS256", "kid": hanko.kids[0], "typ": "JWT"}
     claims = {"sub": "hanko webhooks", "aud": ["localhost"], "iat": NOW, "exp": NOW + 300, "evt": LOGOUT, "data": ENDED}
     forged = attacker.sign(kid, claims, attacker.kids[0])
@@ -70,6 +71,7 @@ def test_w1_a_webhook_signed_by_a_stranger(
 def test_w1_a_webhook_with_another_algorithm(
     algorithm: str, receiving: Receiving, hanko: StandInHanko, aws: Aws
 ) -> None:
+    """W1: RS256 alone, as for sessions."""
     header = {"alg": algorithm, "kid": hanko.kids[0], "typ": "JWT"}
     claims = {"sub": "hanko webhooks", "aud": ["localhost"], "iat": NOW, "exp": NOW + 300, "evt": LOGOUT, "data": ENDED}
     token = hanko.sign(header, claims, hanko.kids[0])
@@ -77,7 +79,7 @@ def test_w1_a_webhook_with_another_algorithm(
 
 
 def test_w2_a_session_logs_nobody_out(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
-    """The mirror of H1: every user holds a token of these keys for this audience."""
+    """W2: the mirror of H1. Every user holds a token of these keys for this audience."""
     turned_away(receiving, aws, webhook(live_token(hanko)), 401, "not_a_webhook")
     dressed_up = live_token(hanko, evt=LOGOUT, data=ENDED)  # a JWT template can add claims
     turned_away(receiving, aws, webhook(dressed_up), 401, "not_a_webhook")
@@ -86,16 +88,19 @@ def test_w2_a_session_logs_nobody_out(receiving: Receiving, hanko: StandInHanko,
 
 
 def test_w2_a_token_of_the_passkey_server_logs_nobody_out(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """W2: the mirror of H8."""
     token = hanko.passkey_server_token(claims={"evt": LOGOUT, "data": ENDED})
     turned_away(receiving, aws, webhook(token), 401, "not_a_webhook")
 
 
 def test_w3_a_webhook_for_another_app(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """W3: the audience is checked."""
     token = hanko.webhook_token(LOGOUT, ENDED, claims={"aud": ["other.example.com"]})
     turned_away(receiving, aws, webhook(token), 401, "audience_not_allowed")
 
 
 def test_w4_an_old_webhook(receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time) -> None:
+    """W4: the expiry is checked."""
     token = hanko.webhook_token(LOGOUT, ENDED)
     time_.advance(311)  # five minutes, and the clock skew
     turned_away(receiving, aws, webhook(token), 401, "token_expired")
@@ -104,7 +109,7 @@ def test_w4_an_old_webhook(receiving: Receiving, hanko: StandInHanko, aws: Aws, 
 def test_w5_a_webhook_replayed_within_its_time(
     make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time
 ) -> None:
-    """Whoever else receives webhooks holds such tokens. It revokes what it revoked, and no moment more."""
+    """W5: other receivers hold such tokens. A replay revokes the same sessions up to the same moment."""
     sandbox, body = make_sandbox(aws=aws), webhook(hanko.webhook_token(DELETED, {"id": USER}), DELETED)
     assert receiving.post(body) == 204
     before = aws.items
@@ -121,7 +126,7 @@ def test_w5_a_webhook_replayed_within_its_time(
 def test_w5_sessions_from_before_stay_refused_whatever_comes_after(
     make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time
 ) -> None:
-    """An older webhook, delivered last, takes nothing back."""
+    """W5: an older webhook that arrives last does not undo a newer one."""
     sandbox, token = make_sandbox(aws=aws), live_token(hanko)
     older = webhook(hanko.webhook_token(DELETED, {"id": USER}, claims={"iat": NOW - 100}), DELETED)
     assert receiving.post(webhook(hanko.webhook_token(DELETED, {"id": USER}), DELETED)) == 204
@@ -134,7 +139,7 @@ def test_w5_sessions_from_before_stay_refused_whatever_comes_after(
 
 @pytest.mark.parametrize("event", [DELETED, "user.create", "session.delete", "session.delete.admin.revoke", ""])
 def test_w6_the_event_outside_the_token(event: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
-    """Nobody signed it: a logout does not become the deletion of the user whose id was in the data, nor nothing."""
+    """W6: the event in the body is not signed, so that it decides nothing."""
     turned_away(receiving, aws, webhook(hanko.webhook_token(LOGOUT, ENDED), event), 400, "webhook_malformed")
 
 
@@ -157,12 +162,14 @@ def test_w6_the_event_outside_the_token(event: str, receiving: Receiving, hanko:
 def test_w6_an_event_almost_right_revokes_nothing(
     event: str, receiving: Receiving, hanko: StandInHanko, aws: Aws
 ) -> None:
+    """W6: event names are compared exactly."""
     assert receiving.post(webhook(hanko.webhook_token(event, ENDED), event)) == 204
     assert receiving.record()[0]["reason"] == "event_ignored"
     assert not aws.requests
 
 
 def test_w7_a_body_of_a_megabyte(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """W7: the size is limited before anything is parsed."""
     for body in (" " * 1_000_000, b" " * 1_000_000, webhook(hanko.webhook_token(LOGOUT, ENDED)) + " " * 262_144):
         turned_away(receiving, aws, body, 413, "body_too_large")
     assert hanko.jwks_requests == 0
@@ -170,12 +177,13 @@ def test_w7_a_body_of_a_megabyte(receiving: Receiving, hanko: StandInHanko, aws:
 
 @pytest.mark.parametrize("body", ["[" * 60_000, '{"event":' * 6_000, '{"token":"a.b.c","event":"' + "\\u0041" * 9_000])
 def test_w7_deep_and_endless_json(body: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """W7: JSON that is too deep or not complete is refused."""
     turned_away(receiving, aws, body, 400, "webhook_malformed")
     assert hanko.jwks_requests == 0
 
 
 def test_w7_deep_json_inside_the_token(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
-    """Hanko signed it, so it is heard of; see W11."""
+    """W7: Hanko signed it, so that it raises an alarm. See W11."""
     data: object = SESSION
     for _ in range(40):
         data = [data]
@@ -184,6 +192,7 @@ def test_w7_deep_json_inside_the_token(receiving: Receiving, hanko: StandInHanko
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "post", "", None])
 def test_w7_another_method(method: str, receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    """W7: POST alone."""
     body = webhook(hanko.webhook_token(LOGOUT, ENDED))
     assert receiving.answer(url_event(body, method))["statusCode"] == 405
     assert not aws.requests
@@ -192,7 +201,7 @@ def test_w7_another_method(method: str, receiving: Receiving, hanko: StandInHank
 def test_w8_a_flood_of_strangers_costs_hanko_a_burst_of_fetches(
     receiving: Receiving, hanko: StandInHanko, aws: Aws, own_key: RSAPrivateKey
 ) -> None:
-    """And what was genuine is still taken in between."""
+    """W8: genuine webhooks are still accepted in between."""
     assert receiving.post(webhook(hanko.webhook_token(LOGOUT, ENDED))) == 204
     statuses = set()
     for _ in range(20):
@@ -208,7 +217,7 @@ def test_w8_a_flood_of_strangers_costs_hanko_a_burst_of_fetches(
 def test_w8_strangers_do_not_keep_a_new_key_from_being_found(
     make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws, own_key: RSAPrivateKey, time_: Time
 ) -> None:
-    """Hanko signs with a new key at once. With the template's cool-down a flood costs 2 s of webhooks at most."""
+    """W8: Hanko signs with a new key at once. With the template's cool-down a flood costs at most 2 s of webhooks."""
     receiving = make_receiving(keys_cooldown_seconds="2")  # see test_template.py
     lost_seconds = 0
     for second in range(20):
@@ -227,7 +236,7 @@ def test_w8_strangers_do_not_keep_a_new_key_from_being_found(
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_w9_no_table_no_entry(fault: str, shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws) -> None:
-    """Whoever can keep the table from answering lets nobody in, and logs nobody out."""
+    """W9: while the table fails, no request is allowed and none is answered with 401."""
     sandbox = make_sandbox(aws=aws, websocket_query_parameter="token", websocket_subprotocol="hanko")
     aws.fail("BatchGetItem", FAULTS[fault])
     assert sandbox.answer(event_with(shape, live_token(hanko))) == "Authorizer unavailable"
@@ -244,6 +253,7 @@ def test_w9_no_table_no_entry(fault: str, shape: str, make_sandbox: MakeSandbox,
 def test_w9_allow_lets_in_what_the_token_says_marked_and_counted(
     fault: str, make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws
 ) -> None:
+    """W9: with `allow` the token alone decides, and record and metric say so."""
     sandbox, token, revoked = make_sandbox(aws=aws, session_on_outage="allow"), live_token(hanko), hanko.mint()
     claims = sandbox.verifier.verify(revoked)
     assert receiving.post(webhook(hanko.webhook_token(LOGOUT, {"id": claims.session_id}))) == 204
@@ -257,7 +267,7 @@ def test_w9_allow_lets_in_what_the_token_says_marked_and_counted(
 
 
 def test_w9_a_table_that_holds_nonsense_is_no_answer(make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws) -> None:
-    """The receiver alone writes there. It is one user's item, and what the table does say of his session holds."""
+    """W9: an unreadable item of the user is a failure. A readable item of the session still counts."""
     aws.dynamodb.put_item(TableName=TABLE, Item={"subject": {"S": f"user#{USER}"}})
     assert fail(make_sandbox(aws=aws), live_token(hanko), "revocation_unchecked")["revocation_failure"] == "malformed"
     sandbox = make_sandbox(aws=aws, session_on_outage="allow")
@@ -271,13 +281,14 @@ def test_w9_a_table_that_holds_nonsense_is_no_answer(make_sandbox: MakeSandbox, 
 def test_w10_the_table_is_not_asked_about_what_is_no_valid_token(
     make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws
 ) -> None:
+    """W10: forged tokens cause no reads."""
     sandbox = make_sandbox(aws=aws, session_on_outage="allow")
     for defect in ("expired", "not_yet_valid", "wrong_audience", "webhook", "tampered", "alg_none"):
         assert not allowed(sandbox.answer(event_with("http_v2", token_with(defect, hanko))))
     assert not aws.requests
 
 
-# What a user may write into his own metadata, in 3,000 characters. Go hands it through as it is (json.RawMessage).
+# What users may write into their own metadata, in 3,000 characters. Go hands it through as it is (json.RawMessage).
 UNSAFE_METADATA = {
     "nested": '{"a":' * 40 + "1" + "}" * 40,
     "nested_to_the_limit": "[" * 1_500 + "]" * 1_500,
@@ -292,7 +303,7 @@ UNSAFE_METADATA = {
 
 
 def token_of_a_user(hanko: StandInHanko, event: str, unsafe_metadata: str) -> str:
-    """A webhook as Hanko makes it of a user who has written this about himself."""
+    """The webhook about a user who has written this into their own metadata."""
     _, payload, _ = hanko.webhook_token(event, hanko.user(USER)).split(".")
     text = unb64(payload).decode()
     plain = json.dumps({"theme": "dark"}, separators=(",", ":"))
@@ -304,7 +315,7 @@ def token_of_a_user(hanko: StandInHanko, event: str, unsafe_metadata: str) -> st
 def test_w11_what_a_user_writes_about_himself_does_not_keep_him_in(
     text: str, make_sandbox: MakeSandbox, make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws
 ) -> None:
-    """W11: his own text is in the webhook that ends him. What no parser can make sense of must not lose it."""
+    """W11: the user's own text is in the webhook. Text that cannot be parsed must not prevent the revocation."""
     sandbox, token = make_sandbox(aws=aws), live_token(hanko)
     receiving = make_receiving(revoke_on_password_change="true")
     assert allow(sandbox, token) == CONTEXT
@@ -327,12 +338,13 @@ def test_w11_nor_does_he_make_hanko_give_up(text: str, receiving: Receiving, han
 def test_w11_a_session_with_such_claims_is_as_strictly_read_as_ever(
     text: str, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
+    """W11: the lenient reading is for webhooks alone."""
     payload = compact(session_claims())[:-1] + f',"metadata":{text}}}'.encode()
     refuse(sandbox, signed(compact(header_of(hanko)), payload, genuine_key(hanko)), "claims_malformed")
 
 
 def test_w11_a_webhook_may_be_large(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
-    """W11: his browser's User-Agent is in it, as long as Hanko's server lets headers be."""
+    """W11: it holds the browser's User-Agent, which may be as long as Hanko's server accepts."""
     token = hanko.webhook_token(LOGOUT, {**ENDED, "user_agent": "M" * 150_000})
     assert receiving.post(webhook(token)) == 204
     assert aws.items.keys() == {f"session#{SESSION}"}

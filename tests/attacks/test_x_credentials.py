@@ -19,7 +19,7 @@ from local.sign import SHAPES, event_with
 def test_x2_bearer_space_token_and_no_other_separator(
     separator: str, shape: str, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
-    """X2: what str.split() takes for a separator and RFC 9110 does not."""
+    """X2: str.split() accepts separators that RFC 9110 does not."""
     token = forge(hanko)
     event = json.loads(json.dumps(event_with(shape, token)).replace("Bearer ", json.dumps(f"Bearer{separator}")[1:-1]))
     refuse_event(sandbox, event, answers_to_refusal(shape, "token_malformed"), "token_malformed", token)
@@ -36,6 +36,7 @@ SCHEMES = {
 @pytest.mark.parametrize("value", SCHEMES.values(), ids=SCHEMES)
 @pytest.mark.parametrize("shape", ["http_v2", "rest_token"])
 def test_x2_no_other_scheme(value: str, shape: str, sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """X2: anything but Bearer, spaces and one token is refused."""
     token = forge(hanko)
     event = json.loads(
         json.dumps(event_with(shape, "TOKEN")).replace("Bearer TOKEN", json.dumps(value.format(token))[1:-1])
@@ -45,6 +46,7 @@ def test_x2_no_other_scheme(value: str, shape: str, sandbox: Sandbox, hanko: Sta
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "bEaReR   "])
 def test_x2_the_scheme_in_any_case(scheme: str, sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """X2: RFC 9110 11.1, schemes are case-insensitive."""
     event = event_with("http_v2", forge(hanko))
     event["headers"]["authorization"] = scheme + forge(hanko)
     assert sandbox.answer(event) == {"isAuthorized": True, "context": CONTEXT}
@@ -73,7 +75,7 @@ TWO_HEADERS: dict[str, Callable[[str, str], Json]] = {
 def test_x3_x9_more_than_one_authorization(
     build: Callable[[str, str], Json], other: str, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
-    """X3, X9: RFC 9110 5.3, request smuggling. Which one counts is never ours to guess."""
+    """X3, X9: RFC 9110 5.3, request smuggling. The authorizer does not choose between two."""
     token = forge(hanko)
     good = f"Bearer {token}"
     for pair in ((good, other or ""), (other or "", good)):
@@ -85,6 +87,7 @@ def test_x3_x9_more_than_one_authorization(
 
 @pytest.mark.parametrize("joined", ["{0},{0}", "{0}, Bearer x", "Bearer x,{0}", "{0},", ",{0}"])
 def test_x3_headers_that_payload_2_has_joined(joined: str, sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """X3: API Gateway joins two headers with a comma."""
     token = forge(hanko)
     event = event_with("http_v2", token)
     event["headers"]["authorization"] = joined.format(f"Bearer {token}")
@@ -103,7 +106,7 @@ COOKIES_THAT_ARE_TWO: dict[str, list[str]] = {
 
 @pytest.mark.parametrize("cookies", COOKIES_THAT_ARE_TWO.values(), ids=COOKIES_THAT_ARE_TWO)
 def test_x4_h9_two_session_cookies(cookies: list[str], sandbox: Sandbox, hanko: StandInHanko) -> None:
-    """X4, H9: cookie tossing. A sibling subdomain can plant one, and which comes first is the browser's choice."""
+    """X4, H9: cookie tossing. A sibling subdomain can plant a second one, and the browser chooses the order."""
     token = forge(hanko)
     placed = [cookie.format(token) for cookie in cookies]
     event = event_with("http_v2_cookie", token) | {"cookies": placed}
@@ -114,6 +117,7 @@ def test_x4_h9_two_session_cookies(cookies: list[str], sandbox: Sandbox, hanko: 
 
 
 def test_x4_h9_two_cookie_headers_in_two_spellings(sandbox: Sandbox, hanko: StandInHanko) -> None:
+    """X4, H9: the names of headers are case-insensitive."""
     token = forge(hanko)
     headers = {"Cookie": f"hanko={token}", "cookie": "hanko=x"}
     refuse_event(sandbox, rest_event(headers, None), "Unauthorized", "token_ambiguous", token)
@@ -146,7 +150,7 @@ def test_x4_a_cookie_of_another_name(cookie: str, sandbox: Sandbox, hanko: Stand
 def test_x5_a_header_decides_even_when_the_cookie_is_good(
     header: str, reason: str, shape: str, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
-    """X5: API Gateway caches by the header. With a fall-back, whoever sends `x` would get this user's policy."""
+    """X5: API Gateway caches by the header. With a fall-back, every sender of `x` would get this user's policy."""
     token = forge(hanko)
     event = event_with(shape, token)
     event["headers"]["authorization"] = header
@@ -192,6 +196,7 @@ def test_x7_tokens_in_other_places_are_not_seen(
 def test_x7_what_is_switched_on_for_websockets_is_on_for_websockets_alone(
     shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
+    """X7: query parameter and subprotocol count for $connect only."""
     sandbox = make_sandbox(websocket_query_parameter="token", websocket_subprotocol="hanko")
     token = forge(hanko)
     for place in ("query", "subprotocol"):
@@ -223,7 +228,7 @@ SOCKETS_WITH_TWO: dict[str, Callable[[str, str], Json]] = {
 def test_x3_places_of_a_websocket_that_do_not_agree(
     build: Callable[[str, str], Json], make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
-    """X3, X4: RFC 6750 2, no more than one method. Two users' tokens in one request are nobody's."""
+    """X3, X4: RFC 6750 2, no more than one method. Two different tokens in one request are refused."""
     sandbox = make_sandbox(websocket_query_parameter="token", websocket_subprotocol="hanko")
     tokens = forge(hanko), forge(hanko, claims={"sub": str(uuid.uuid4())})
     for one, two in (tokens, tokens[::-1]):
@@ -255,5 +260,6 @@ def test_x1_a_kind_of_event_is_read_for_what_is_its_own(
 def test_x1_an_event_of_no_known_kind_with_a_good_token(
     change: Json, shape: str, sandbox: Sandbox, hanko: StandInHanko
 ) -> None:
+    """X1: the token is not looked for."""
     token = forge(hanko)
     refuse_event(sandbox, event_with(shape, token) | change, "Unauthorized", "event_unknown", token)
