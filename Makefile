@@ -19,6 +19,7 @@ TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
+.PHONY: init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction
 
 ##@ Try
@@ -57,6 +58,10 @@ $(READY): requirements-uv.txt requirements-dev.txt requirements-ministack.txt
 	@$(UV_SYNC) --python $(VENV)/ministack/bin/python requirements-ministack.txt $(OR_OFFLINE)
 	@touch $(READY)
 
+init: $(READY) ## Write an environment into samconfig.toml ## [ENV=dev] [API_URL=…] [AUDIENCE=…] [YES=1]
+	@$(PYTHON) -m local.init $(ENV) $(if $(API_URL),--api-url '$(API_URL)') $(if $(AUDIENCE),--audience '$(AUDIENCE)') \
+	$(if $(ISSUER),--issuer '$(ISSUER)') $(if $(REGION),--region '$(REGION)') $(if $(YES),--yes)
+
 keys: $(READY) ## Fetch an environment's keys into keys.json, for the artifact ## [ENV=dev]
 	@$(PYTHON) -m local.keys_file $(ENV)
 
@@ -72,6 +77,21 @@ build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [E
 deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	@$(PYTHON) -m local.doctor $(RULES)
 	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV)
+
+smoke: $(READY) ## Call the deployed authorizer without, with a bad and a good token ## [ENV=dev] [URL=…] [TOKEN=-]
+	@$(PYTHON) -m local.smoke $(ENV) $(if $(URL),--url '$(URL)') $(if $(TOKEN),--token)
+
+status: $(READY) ## Print version, settings, alarms and last errors ## [ENV=dev]
+	@$(PYTHON) -m local.status $(ENV)
+
+logs: $(READY) ## Print the newest records ## [ENV=dev] [FOLLOW=1]
+	@$(PYTHON) -m local.logs $(ENV) $(if $(FOLLOW),--follow)
+
+rollback: $(READY) ## Go back to the version before ## [ENV=dev] [VERSION=7] [YES=1]
+	@$(PYTHON) -m local.rollback $(ENV) $(if $(VERSION),--version $(VERSION)) $(if $(YES),--yes)
+
+destroy: $(READY) ## Delete the stack; say what stays ## [ENV=dev] [YES=1]
+	@$(PYTHON) -m local.destroy $(ENV) $(if $(YES),--yes)
 
 replay: $(READY) ## Write the revocations that wait in the dead-letter queue ## [ENV=dev]
 	@$(PYTHON) -m local.replay --env $(ENV)

@@ -74,6 +74,18 @@ def at_most(lines: Sequence[str], limit: int) -> list[str]:
     return [*lines[:limit], f"… and {len(lines) - limit} more"] if len(lines) > limit else list(lines)
 
 
+def confirmed(question: str, ask: Callable[[str], str], *, yes: bool, answer: str = "y") -> bool:
+    """Whether the user wants it. Without a terminal nobody can be asked, so --yes is needed."""
+    if yes:
+        return True
+    if ask is input and not sys.stdin.isatty():
+        raise CommandFailed("there is no terminal to ask at: give YES=1 (--yes)")
+    try:
+        return ask(question).strip().lower() == answer.lower()
+    except EOFError:
+        return False
+
+
 # --- other programs
 
 

@@ -43,7 +43,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def fetch_keys(api_url: str, environ: Mapping[str, str], clock: Clock, file: Path) -> int:
-    """Write the key set into `file`; how many usable keys it has. The proxy is that of `environ`.
+    """Write the key set into `file`; how many usable keys it has. Raises as `read_keys` does."""
+    settings, body, began = read_keys(api_url, environ, clock)
+    origin = {"hanko_api_url": settings.api_url, "fetched_at": int(began)}
+    file.write_text(json.dumps({**origin, "keys": json.loads(body)["keys"]}, indent=2) + "\n")
+    return len(parse_keys(body))
+
+
+def read_keys(api_url: str, environ: Mapping[str, str], clock: Clock) -> tuple[Settings, bytes, float]:
+    """Fetch a key set that has usable keys, and when the fetch began. The proxy is that of `environ`.
 
     Raises `Misconfigured` for a wrong URL, proxy or certificate file, `FetchFailed` when no usable keys come.
     """
@@ -52,12 +60,10 @@ def fetch_keys(api_url: str, environ: Mapping[str, str], clock: Clock, file: Pat
     fetch = HttpsClient(settings, clock).start(JWKS_PATH)
     body = fetch.result().body
     try:
-        number = len(parse_keys(body))
+        parse_keys(body)
     except ValueError:
         raise FetchFailed(FetchFailure.CONTENT) from None
-    origin = {"hanko_api_url": settings.api_url, "fetched_at": int(fetch.began.wall)}
-    file.write_text(json.dumps({**origin, "keys": json.loads(body)["keys"]}, indent=2) + "\n")
-    return number
+    return settings, body, fetch.began.wall
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ With your own AWS credentials, which need `cloudformation:DescribeStacks`, `sqs:
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
-
-import boto3
 
 from authorizer.clock import Clock
 from authorizer.errors import Unavailable
@@ -18,6 +17,7 @@ from authorizer.revocation.table import connect
 from authorizer.revocation.writer import RevocationWriter
 from local.command_line import CommandFailed, run
 from local.configuration import read_environment
+from local.stack import Aws, Stack
 
 BATCH = 10  # the most that SQS hands out
 WAIT_SECONDS = 2  # without waiting, SQS may say that nothing is there while something is
@@ -30,11 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     which.add_argument("--env", help="an environment of samconfig.toml")
     which.add_argument("--stack", help="the name of a stack")
     options = parser.parse_args(argv)
-    outputs = outputs_of(options.stack or read_environment(options.env).stack())
-    if "DeadLetterQueueUrl" not in outputs:
+    environment = read_environment(options.env) if options.env else None
+    aws = Aws(environment.region if environment else None)
+    name = environment.stack() if environment else options.stack
+    stack = Stack.find(aws, name)
+    if stack is None:
+        raise CommandFailed(f"there is no stack {name} in this account, {aws.region}")
+    if "DeadLetterQueueUrl" not in stack.outputs:
         raise CommandFailed("this stack has no dead-letter queue: EnableRevocation is off")
-    writer = RevocationWriter(outputs["RevocationTableName"], connect("dynamodb"), Clock())
-    written, left = replay(boto3.client("sqs"), outputs["DeadLetterQueueUrl"], writer)
+    os.environ["AWS_DEFAULT_REGION"] = aws.region  # for `connect`, which the functions use as well
+    writer = RevocationWriter(stack.outputs["RevocationTableName"], connect("dynamodb"), Clock())
+    written, left = replay(aws.client("sqs"), stack.outputs["DeadLetterQueueUrl"], writer)
     print(f"{written} written, {left}{' or more' if left else ''} left")
     return 1 if left else 0
 
@@ -73,11 +79,6 @@ def _messages(sqs: Any, queue_url: str, wait_seconds: int) -> Iterator[dict[str,
         QueueUrl=queue_url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=wait_seconds
     ).get("Messages"):
         yield from messages
-
-
-def outputs_of(stack: str) -> dict[str, str]:
-    described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 if __name__ == "__main__":
