@@ -48,7 +48,7 @@ def print_new(aws: Aws, log_group: str, since: float, seen: set[str]) -> None:
 
 def line_of(record: Mapping[str, Any]) -> str:
     """When, what, why, where, and who may look the caller up."""
-    names = ("outcome", "reason", "kind", "method", "rule", "user", "request_id", "invocation_id")
+    names = ("outcome", "reason", "kind", "method", "rule", "user", "invocation_id")
     when = str(record.get("timestamp", ""))[11:23]
     return " ".join([when, *(str(record[name]) for name in names if record.get(name))])
 

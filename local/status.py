@@ -1,4 +1,4 @@
-"""`make status ENV=prod`: the version, the settings that are not the defaults, the alarms that are on, the last errors."""
+"""`make status ENV=prod`: version, settings that are not the defaults, alarms that are on, last errors."""
 
 import argparse
 import json
