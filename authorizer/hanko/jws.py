@@ -1,9 +1,8 @@
-"""A token of Hanko's, of whatever kind → its verified `Payload`, or an error. Cheap checks, key, signature, payload.
+"""Verifies a JWS of Hanko's, for sessions (tokens.py) and webhooks (webhook.py): cheap checks, key, signature, claims.
 
-What RFC 8725 asks for is done here in its strict form. Nothing in the token chooses how it is verified: the algorithm
-is a constant, the key is found by its exact id in the set of the configured Hanko, and the payload is parsed only after
-the signature has been verified. What kind of token it is, tokens.py (sessions) and webhook.py say.
-The numbers of the checks are those of SECURITY.md.
+Follows RFC 8725 in its strict form. Nothing in the token chooses how it is verified: the algorithm is a constant, the
+key is found by its exact id in the set of the configured Hanko, and the payload is parsed only after its signature was
+verified. The numbers of the checks are those of SECURITY.md.
 """
 
 import re
@@ -21,10 +20,10 @@ from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.hanko.jwk import KEY_ID
 from authorizer.hanko.strict_json import BASE64URL, decode_unchecked, parse_object
 
-MAX_TOKEN_CHARACTERS = 16 * 1024  # API Gateway itself takes 10,240 bytes of headers
+MAX_TOKEN_CHARACTERS = 16 * 1024  # API Gateway accepts 10,240 bytes of headers
 MAX_HEADER_CHARACTERS = 4 * 1024
 EARLY_SECONDS = 60  # beyond the skew: an error of two clocks that soon passes
-MAX_TIME = 4_102_444_800  # 2100-01-01: whatever lies beyond was meant in milliseconds
+MAX_TIME = 4_102_444_800  # 2100-01-01: a larger number was meant in milliseconds
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
@@ -34,7 +33,7 @@ _HEADER_MEMBERS = frozenset(("alg", "kid", "typ"))  # all that Hanko ever sends
 
 
 class KeySource(Protocol):
-    """What finds the key of a key id: `KeyCache`, or in a test a plain set of keys."""
+    """Finds the key of a key id: `KeyCache`, or in a test a plain set of keys."""
 
     def find(self, kid: str) -> RSAPublicKey:
         """The key, or an `AuthorizerError`."""
@@ -44,19 +43,19 @@ class KeySource(Protocol):
 
 
 class Payload(NamedTuple):
-    """What Hanko signed for us and what is valid now. Times are seconds since 1970; `claims` is all of it."""
+    """The verified payload of a token. Times are seconds since 1970; `claims` is the whole payload."""
 
     issued_at: float
     expires_at: float
     claims: dict[str, object]
 
     def __repr__(self) -> str:
-        """Without what is in it: it is personal."""
+        """Without its content, which is personal."""
         return "Payload(...)"
 
 
 class SignatureVerifier:
-    """Verifies what every token of one Hanko has in common: signature, times, and one of a set of audiences."""
+    """Verifies what all tokens of one Hanko have in common: signature, times, and one of our audiences."""
 
     def __init__(
         self, settings: Settings, keys: KeySource, clock: Clock, max_characters: int = MAX_TOKEN_CHARACTERS
@@ -67,7 +66,7 @@ class SignatureVerifier:
         self._skew_seconds = settings.clock_skew_seconds
 
     def verify(self, token: str) -> Payload:
-        """Return the payload of a token that is Hanko's, for us, and valid now.
+        """Return the payload of a token that Hanko signed, for one of our audiences, and that is valid now.
 
         Raises `Unauthenticated` with the reason, `Unavailable(token_early)` if the token begins within a minute, or
         what `KeySource.find` raises. Sources: RFC 7515, 7518, 7519, 8725.
@@ -80,7 +79,7 @@ class SignatureVerifier:
         return self.verify_members(members)
 
     def verify_signature(self, token: str) -> bytes:
-        """Return the payload of a token that Hanko signed, still in base64url (its alphabet is checked).
+        """Return the payload of a token that Hanko signed, still as base64url of a checked alphabet.
 
         Raises as `verify` does.
         """
@@ -99,9 +98,9 @@ class SignatureVerifier:
         return payload
 
     def verify_members(self, members: dict[str, object], *, may_be_early: bool = False) -> Payload:
-        """Return what has a signed payload's members: those that are for us, and valid now, or early where it may be.
+        """Return the payload with these members if it is for one of our audiences and valid now.
 
-        Raises `Unauthenticated` with the reason, `claims_malformed` for what has another shape.
+        Raises `Unauthenticated` with the reason, `Unavailable(token_early)` unless it `may_be_early`.
         """
         issued_at, expires_at = self._verify_times(members, may_be_early=may_be_early)
         self._verify_audience(members.get("aud"))
@@ -134,7 +133,7 @@ class SignatureVerifier:
         return issued_at, expires_at
 
 
-@lru_cache(maxsize=64)  # one key, one header: every token of a key has the same
+@lru_cache(maxsize=64)  # all tokens of one key have the same header
 def _unverified_key_id(segment: bytes) -> str:
     if len(segment) > MAX_HEADER_CHARACTERS:
         raise Unauthenticated(Reason.TOKEN_MALFORMED)
@@ -153,7 +152,7 @@ def _unverified_key_id(segment: bytes) -> str:
 
 
 def _fits(key: RSAPublicKey, signed: bytes, encoded: bytes) -> bool:
-    """Whether it is this key's RS256 signature: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3), by OpenSSL."""
+    """Whether this is the key's RS256 signature: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3)."""
     try:
         signature = decode_unchecked(encoded)
     except ValueError:
@@ -168,7 +167,7 @@ def _fits(key: RSAPublicKey, signed: bytes, encoded: bytes) -> bool:
 
 
 def is_uuid(value: object) -> TypeGuard[str]:
-    """Whether it is a lower-case UUID, as Hanko writes them, and not the nil one."""
+    """Whether it is a lower-case UUID, as Hanko writes them, but not the nil UUID."""
     return isinstance(value, str) and _UUID.fullmatch(value) is not None and value != _NIL_UUID
 
 

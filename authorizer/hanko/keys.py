@@ -6,7 +6,7 @@ So an unknown key id, and a signature that does not fit the key of its id, cause
 of a `CoolDown`: anybody can send such tokens.
 
 Without budget the set in hand decides. If Hanko sent it less than a cool-down ago, the token is refused. If the last
-fetch failed, or a shared cache sent an older set, nobody knows: `key_unchecked`. So whoever logs in with a key younger
+fetch failed, or a shared cache sent an older set, the answer is `key_unchecked`. A user who logs in with a key younger
 than the set waits for a cool-down at most, and only while callers use up the budget.
 
 A set bundled with the artifact (bundled.py) is the first: a token whose key is in it does not wait for the first fetch.
@@ -51,6 +51,9 @@ class KeyReport(NamedTuple):
     fetches: int = 0
     failure: FetchFailure | None = None
     stale: bool = False
+
+
+_NOTHING_YET = KeyReport()
 
 
 class KeyCache:
@@ -121,7 +124,7 @@ class RemoteKeySet:
         self.key_set = self._bundled = bundled
         self._prefetch = prefetch
         self._breaker = CircuitBreaker(clock, failure_threshold=1)
-        self._report = KeyReport()
+        self._report = _NOTHING_YET
 
     @property
     def is_backing_off(self) -> bool:
@@ -136,12 +139,11 @@ class RemoteKeySet:
 
     def take_report(self) -> KeyReport:
         """What happened since the last call, and the age of the set now."""
-        report, self._report = self._report, KeyReport()
+        report, self._report = self._report, _NOTHING_YET
         if self.key_set is None:
             return report
-        return KeyReport(
-            self._clock.seconds_since(self.key_set.fetched_at), report.fetches, report.failure, report.stale
-        )
+        age_seconds = self._clock.seconds_since(self.key_set.fetched_at)
+        return KeyReport(age_seconds) if report is _NOTHING_YET else report._replace(age_seconds=age_seconds)
 
     def bundled_key(self, kid: str) -> RSAPublicKey | None:
         """The key in the bundled set, as long as the first fetch is under way and can still succeed."""

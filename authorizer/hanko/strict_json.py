@@ -1,4 +1,4 @@
-"""Base64url and JSON as their standards write them, where Python's parsers are lax. What is refused is a ValueError."""
+"""Base64url and JSON, strictly as their standards define them. Python's own parsers accept more. Raises ValueError."""
 
 import binascii
 import json
@@ -10,24 +10,24 @@ MAX_INTEGER_DIGITS = 40
 
 BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
-# By how many characters stand beyond the last group of four: the padding that Python wants, and the characters that
-# can be the last one, those whose unused bits are zero. One character beyond is no base64.
+# Indexed by the number of characters after the last group of four: the padding that Python needs, and the characters
+# that may come last, because their unused bits are zero. One character after the last group is not base64.
 _PADDING = (b"", b"", b"==", b"=")
 _LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
-JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # one without an end reaches to the end: never tried twice
+JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # an unclosed string reaches to the end: no backtracking
 BRACKET = re.compile(r"[\[\]{}]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def decode_base64url(text: bytes) -> bytes:
-    """Decode canonical base64url without padding (RFC 7515 section 2): one text for one value, nothing else."""
+    """Decode canonical base64url without padding (RFC 7515 section 2): each value has exactly one text."""
     if text.translate(None, BASE64URL):
         raise ValueError("not base64url")
     return decode_unchecked(text)
 
 
 def decode_unchecked(text: bytes) -> bytes:
-    """Decode what is known to hold the characters of `BASE64URL` alone: any other would be passed over here."""
+    """Decode a text that is known to hold only characters of `BASE64URL`; here any other would be skipped."""
     beyond = len(text) % 4
     if beyond and text[-1] not in _LAST[beyond]:
         raise ValueError("not canonical base64url")
@@ -40,7 +40,7 @@ def parse_object(data: bytes) -> dict[str, object]:
     UTF-8 without a BOM, at most `MAX_NESTING` levels, every name once in its object, finite numbers, integers of at
     most `MAX_INTEGER_DIGITS` digits, no lone surrogates.
     """
-    text = data.decode("utf-8").strip(" \t\r\n")  # what RFC 8259 calls white space, and no other
+    text = data.decode("utf-8").strip(" \t\r\n")  # the white space of RFC 8259
     if text.count("[") + text.count("{") > MAX_NESTING and _nesting(text) > MAX_NESTING:
         raise ValueError("nested too deeply")
     value, end = _DECODER.raw_decode(text)
@@ -60,6 +60,7 @@ def _nesting(text: str) -> int:
 
 
 def unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The members of an object. Raises ValueError if two have the same name."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("a name stands twice")

@@ -1,4 +1,4 @@
-"""A session token → `Claims`, or an error. jws.py has checked before what all tokens of Hanko's share."""
+"""Verifies session tokens. jws.py has the checks that sessions and webhooks have in common."""
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
@@ -20,7 +20,7 @@ class TokenVerifier:
         """Return the claims of a valid session token.
 
         Raises `Unauthenticated` with the reason, or what `KeySource.find` raises. Sources: Hanko's
-        backend/session/session.go (sessions) and backend/webhooks/manager.go (what is none).
+        backend/session/session.go and backend/webhooks/manager.go.
         """
         return self._verify_claims(self._signatures.verify(token))
 

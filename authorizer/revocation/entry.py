@@ -7,7 +7,7 @@ from authorizer.hanko.strict_json import parse_object
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """What an item says: tokens of `subject` issued up to `issued_until` are revoked; none lives after `expires_at`.
+    """Tokens of `subject` issued up to `issued_until` are revoked. None of them lives after `expires_at`.
 
     Both are whole seconds since 1970.
     """
@@ -28,7 +28,7 @@ def user_subject(user_id: str) -> str:
 
 
 def parse_revocation(body: str) -> Revocation:
-    """What `DeadLetterQueue.put` has queued. Raises ValueError for anything else."""
+    """Parse a body that `DeadLetterQueue.put` has queued. Raises ValueError for any other."""
     match parse_object(body.encode()):
         case {"subject": str(subject), "issued_until": int(issued_until), "expires_at": int(expires_at)}:
             return Revocation(subject, issued_until, expires_at)

@@ -1,4 +1,4 @@
-"""The outermost levels of a JSON object whose depths somebody else has written."""
+"""Parses the outermost levels of a JSON object whose deeper levels a user may have written."""
 
 import json
 import re
@@ -11,28 +11,28 @@ _OPENING, _CLOSING = ("[", "{"), ("]", "}")
 
 
 def parse_outline(data: bytes) -> dict[str, object]:
-    """Parse the outermost two levels of a JSON object whose depths somebody else has written; those are null here.
+    """Parse the outermost two levels of a JSON object. Arrays and objects on deeper levels become null.
 
-    On the first level every name is there once. An object on the second is the tuple of its members, with names that
-    may repeat; for what must be clear there, see `sole_member`. Numbers are floats, some infinite.
+    Names on the first level are unique. An object on the second level is a tuple of its members, and its names may
+    repeat: read it with `sole_member`. Numbers are floats, possibly infinite.
 
-    No parser gets to see the depths: Python's own fails on some thousand levels, and whatever else it may find wrong
-    there must not keep what is above from being read.
+    The deeper levels are not parsed: Python's parser fails on some thousand levels, and no mistake of a user's down
+    there may keep the levels above from being read.
     """
     members = _OUTLINE_DECODER.decode(_without_depths(data.decode("utf-8", "replace")))
     if not isinstance(members, tuple):
-        raise ValueError("not an object")  # noqa: TRY004 - what is refused is a ValueError
+        raise ValueError("not an object")  # noqa: TRY004 - wrong input is a ValueError here
     return unique_members(list(members))
 
 
 def sole_member(value: object, name: str) -> object:
-    """The member of that name of an object on the second level; None where there is none, or more than one."""
+    """The only member with that name of an object on the second level; None if there is none or several."""
     values = [one for key, one in value if key == name] if isinstance(value, tuple) else []
     return values[0] if len(values) == 1 else None
 
 
 def _without_depths(text: str) -> str:
-    """The text with null for each array and object that lies deeper than `OUTLINE_LEVELS`."""
+    """The text with null for each array and object deeper than `OUTLINE_LEVELS`."""
     kept, depth = [], 0
     for part in _PART.findall(text):
         if part in _OPENING:
@@ -46,5 +46,5 @@ def _without_depths(text: str) -> str:
     return "".join(kept)
 
 
-# An integer of thousands of digits would be an error, the largest of floats is none.
+# As an int, a number of thousands of digits would be an error; as a float it is infinite.
 _OUTLINE_DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_int=float)
