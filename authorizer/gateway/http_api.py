@@ -53,13 +53,13 @@ def _is_elsewhere(key: str, event: dict[str, object]) -> bool:
     rest: list[object] = [{**event, "routeKey": "", "identitySource": "", "requestContext": context}]
     texts: list[str] = []
     while rest:
-        match rest.pop():
-            case str(text):
-                texts.append(text)
-            case list(items):
-                rest += items
-            case dict(members):
-                rest += members.values()
+        part = rest.pop()
+        if isinstance(part, str):  # `match` takes 80 us for an event, isinstance 7
+            texts.append(part)
+        elif isinstance(part, dict):
+            rest += part.values()
+        elif isinstance(part, list):
+            rest += part
     sought, found = _decoded(key), _decoded("\n".join(texts))
     return sought is None or found is None or sought in found or ";" in key  # at a semicolon, cookies are cut
 
