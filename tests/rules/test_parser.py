@@ -84,6 +84,7 @@ def test_deny_may_stand_alone_and_denies_everything() -> None:
         "default =",
         "\0",
         "x = [" * 5000,
+        "x = " + "[" * 5000,
         "x = " + "9" * 5000,
         "default = 'allow'\n\n[[rule",
         "\ud800".join("ab"),
