@@ -11,9 +11,9 @@ from authorizer import reuse
 from authorizer.config import OnOutage, Settings
 from authorizer.context import build_context
 from authorizer.credentials import find_token
-from authorizer.errors import Forbidden, Reason, Unauthenticated, Unavailable
+from authorizer.errors import Unauthenticated, Unavailable
 from authorizer.hanko.tokens import TokenVerifier
-from authorizer.model import CheckReport, Claims, Decision, Outcome, Request, RulesResult
+from authorizer.model import CheckReport, Claims, Decision, Request, RulesResult
 from authorizer.rules.source import RulesProvider
 
 _USAGE_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
@@ -55,14 +55,11 @@ def decide(
         claims = verifier.verify(token)
         unchecked = _passes_unchecked(claims, token, session_checks, settings.session_on_outage)
     except Unauthenticated as error:
-        return Decision(Outcome.UNAUTHENTICATED, error.reason, reuse_seconds=reuse.of_refusal(error.reason, settings))
-    except Forbidden as error:
-        return Decision(Outcome.FORBIDDEN, error.reason)
+        return Decision(error.reason, reuse_seconds=reuse.of_refusal(error.reason, settings))
     verdict = rules.evaluate(request, claims)
     context = build_context(claims, settings.context_claims, verdict.context_bytes)
     context.values.update(verdict.unmet_rules)
     return Decision(
-        Outcome.ALLOWED if verdict.reason is Reason.ALLOWED else Outcome.FORBIDDEN,
         verdict.reason,
         claims.user_id,
         context.values,

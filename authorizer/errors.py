@@ -1,92 +1,139 @@
-"""The error tree. An error carries a `Reason` and nothing that came from outside: no token, claim, URL or key text.
+"""The error tree, and the one table of reasons: outcome, fault, what to do, counter.
 
 AuthorizerError
-├── Unauthenticated   we do not know who asks                    → 401 (403 where the API kind knows no 401)
-├── Forbidden         we know who asks, and they may not         → 403
-├── Unavailable       we could not find out; trying again helps  → 5xx, alarm
-└── Misconfigured     the deployment is wrong                    → 5xx, alarm; at start, names the setting
+├── Unauthenticated   we do not know who you are                → 401 (403 where the API kind has no 401)
+├── Unavailable       we could not find out; try again          → 5xx, alarm
+└── Misconfigured     the deployment is wrong                   → 5xx, alarm; at start the text names the setting
+
+A rule that is not met is no error: its answer (403) still says what else the caller may call (`Decision.grant`).
+An error holds nothing from outside: no token, claim, URL or key text.
 """
 
 from enum import StrEnum
+from typing import Self
+
+
+class Outcome(StrEnum):
+    """How an invocation ended. Each word is also a metric, in title case."""
+
+    ALLOWED = "allowed"
+    RECEIVED = "received"  # a webhook
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    UNAVAILABLE = "unavailable"
+    MISCONFIGURED = "misconfigured"
+
+
+class Fault(StrEnum):
+    """Whose business a reason is."""
+
+    NOBODY = "nobody"
+    CALLER = "caller"
+    HANKO = "hanko"
+    AWS = "aws"
+    DEPLOYMENT = "deployment"
+    AUTHORIZER = "authorizer"
+
+
+_ALLOWED, _RECEIVED, _UNAUTHENTICATED, _FORBIDDEN, _UNAVAILABLE, _MISCONFIGURED = Outcome
+_NOBODY, _CALLER, _HANKO, _AWS, _DEPLOYMENT, _AUTHORIZER = Fault
+_NEW_LOGIN = "The client logs in again."
+_CLIENT = "Nothing; if your own client causes it, correct how it sends the token."
+_LIFETIME = "Compare `HANKO_MAX_TOKEN_LIFETIME_SECONDS` with Hanko's `session.lifespan`."
+_KEY_FETCH = "See `key_fetch_failure`: Hanko, or the way to it."
+_STRANGER = "Nothing: it is not from Hanko."
 
 
 class Reason(StrEnum):
-    """Why a request was answered as it was: the closed set that logs, metrics and tests speak of."""
+    """Why an invocation ended as it did. A row: word, outcome, whose business it is, what an operator does.
 
-    ALLOWED = "allowed"
+    A fifth column names the metric that counts the reason in place of its outcome's: anybody can cause it, so it must
+    stay away from the alarm on `Unavailable`.
+    """
 
-    # Unauthenticated: the caller's doing.
-    EVENT_UNKNOWN = "event_unknown"
-    TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason, not a password
-    TOKEN_AMBIGUOUS = "token_ambiguous"  # noqa: S105 - a reason, not a password
-    TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a reason, not a password
-    ALGORITHM_NOT_ALLOWED = "algorithm_not_allowed"
-    HEADER_NOT_ALLOWED = "header_not_allowed"
-    KEY_UNKNOWN = "key_unknown"
-    SIGNATURE_INVALID = "signature_invalid"
-    CLAIMS_MALFORMED = "claims_malformed"
-    AUDIENCE_NOT_ALLOWED = "audience_not_allowed"
-    ISSUER_NOT_ALLOWED = "issuer_not_allowed"
-    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason, not a password
-    TOKEN_NOT_YET_VALID = "token_not_yet_valid"  # noqa: S105 - a reason, not a password
-    TOKEN_LIFETIME_TOO_LONG = "token_lifetime_too_long"  # noqa: S105 - a reason, not a password
-    NOT_A_SESSION = "not_a_session"
-    SESSION_REVOKED = "session_revoked"
-    SESSION_ENDED = "session_ended"
+    outcome: Outcome
+    fault: Fault
+    what_to_do: str
+    counter: str
 
-    # Forbidden: we know who asks, and a rule is not met.
-    RULE_NOT_MET = "rule_not_met"
-    LOGIN_TOO_WEAK = "login_too_weak"
-    LOGIN_TOO_OLD = "login_too_old"
-    NO_RULE_GRANTS = "no_rule_grants"
+    def __new__(cls, word: str, outcome: Outcome, fault: Fault, what_to_do: str, counter: str = "") -> Self:
+        """One row of the table."""
+        reason = str.__new__(cls, word)
+        reason._value_ = word
+        reason.outcome, reason.fault, reason.what_to_do = outcome, fault, what_to_do
+        reason.counter = counter or outcome.value.title()
+        return reason
 
-    # Unavailable: Hanko's doing, AWS's, or ours.
-    KEYS_UNAVAILABLE = "keys_unavailable"
-    KEY_UNCHECKED = "key_unchecked"
-    TOKEN_EARLY = "token_early"  # noqa: S105 - a reason, not a password
-    REVOCATION_UNCHECKED = "revocation_unchecked"
-    SESSION_UNCHECKED = "session_unchecked"
-    RULES_UNAVAILABLE = "rules_unavailable"
-    INTERNAL = "internal"
+    ALLOWED = "allowed", _ALLOWED, _NOBODY, "Nothing."
 
-    # Misconfigured: the deployer's doing.
-    SETTINGS_INVALID = "settings_invalid"
-    RULES_INVALID = "rules_invalid"
-    ARN_INVALID = "arn_invalid"
-    ANSWER_TOO_LARGE = "answer_too_large"
+    # Unauthenticated
+    EVENT_UNKNOWN = "event_unknown", _UNAUTHENTICATED, _CALLER, "Find who invokes the function directly."
+    TOKEN_MISSING = "token_missing", _UNAUTHENTICATED, _CALLER, _CLIENT
+    TOKEN_AMBIGUOUS = "token_ambiguous", _UNAUTHENTICATED, _CALLER, "The client removes the second cookie or header."
+    TOKEN_MALFORMED = "token_malformed", _UNAUTHENTICATED, _CALLER, _CLIENT
+    ALGORITHM_NOT_ALLOWED = "algorithm_not_allowed", _UNAUTHENTICATED, _CALLER, _STRANGER
+    HEADER_NOT_ALLOWED = "header_not_allowed", _UNAUTHENTICATED, _CALLER, _STRANGER
+    KEY_UNKNOWN = "key_unknown", _UNAUTHENTICATED, _CALLER, "If all logins fail, compare `HANKO_API_URL` with Hanko's."
+    SIGNATURE_INVALID = "signature_invalid", _UNAUTHENTICATED, _CALLER, _STRANGER
+    CLAIMS_MALFORMED = "claims_malformed", _UNAUTHENTICATED, _CALLER, "Look at Hanko's `jwt_template`."
+    AUDIENCE_NOT_ALLOWED = "audience_not_allowed", _UNAUTHENTICATED, _CALLER, "Compare `HANKO_AUDIENCE` with `aud`."
+    ISSUER_NOT_ALLOWED = "issuer_not_allowed", _UNAUTHENTICATED, _CALLER, "Compare `HANKO_ISSUER` with `iss`."
+    TOKEN_EXPIRED = "token_expired", _UNAUTHENTICATED, _CALLER, _NEW_LOGIN
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid", _UNAUTHENTICATED, _CALLER, "If it is frequent, look at Hanko's clock."
+    TOKEN_LIFETIME_TOO_LONG = "token_lifetime_too_long", _UNAUTHENTICATED, _CALLER, _LIFETIME
+    NOT_A_SESSION = "not_a_session", _UNAUTHENTICATED, _CALLER, "Find who sends a token of another kind as a session."
+    SESSION_REVOKED = "session_revoked", _UNAUTHENTICATED, _CALLER, _NEW_LOGIN
+    SESSION_ENDED = "session_ended", _UNAUTHENTICATED, _CALLER, _NEW_LOGIN
 
-    # What becomes of a webhook: the three ends that are no error, then the errors in the order of their classes.
-    REVOKED = "revoked"
-    REVOCATION_QUEUED = "revocation_queued"
-    EVENT_IGNORED = "event_ignored"
-    WEBHOOK_MALFORMED = "webhook_malformed"
-    METHOD_NOT_ALLOWED = "method_not_allowed"
-    BODY_TOO_LARGE = "body_too_large"
-    NOT_A_WEBHOOK = "not_a_webhook"
-    REVOCATION_UNWRITTEN = "revocation_unwritten"
-    WEBHOOK_UNREADABLE = "webhook_unreadable"
+    # Forbidden: by a rule
+    RULE_NOT_MET = "rule_not_met", _FORBIDDEN, _CALLER, "If the caller should pass, change the rule or their claims."
+    LOGIN_TOO_WEAK = "login_too_weak", _FORBIDDEN, _CALLER, "The client logs in by a way that the rule accepts."
+    LOGIN_TOO_OLD = "login_too_old", _FORBIDDEN, _CALLER, _NEW_LOGIN
+    NO_RULE_GRANTS = "no_rule_grants", _FORBIDDEN, _CALLER, "If the caller should pass, add a rule for the route."
+
+    # Unavailable
+    KEYS_UNAVAILABLE = "keys_unavailable", _UNAVAILABLE, _HANKO, _KEY_FETCH
+    KEY_UNCHECKED = "key_unchecked", _UNAVAILABLE, _HANKO, _KEY_FETCH, "KeyUnchecked"
+    TOKEN_EARLY = "token_early", _UNAVAILABLE, _HANKO, "Correct Hanko's clock, or raise `HANKO_CLOCK_SKEW_SECONDS`."
+    REVOCATION_UNCHECKED = "revocation_unchecked", _UNAVAILABLE, _AWS, "See `revocation_failure`: DynamoDB."
+    SESSION_UNCHECKED = "session_unchecked", _UNAVAILABLE, _HANKO, "See `session_failure`: Hanko, or the way to it."
+    RULES_UNAVAILABLE = "rules_unavailable", _UNAVAILABLE, _AWS, "Read the parameter with the function's role."
+    INTERNAL = "internal", _UNAVAILABLE, _AUTHORIZER, "Report the bug with the record's `stack`."
+
+    # Misconfigured
+    SETTINGS_INVALID = "settings_invalid", _MISCONFIGURED, _DEPLOYMENT, "Correct what the record's `mistakes` names."
+    RULES_INVALID = "rules_invalid", _MISCONFIGURED, _DEPLOYMENT, "Correct what the record's `mistakes` names."
+    ARN_INVALID = "arn_invalid", _MISCONFIGURED, _DEPLOYMENT, "Find what invokes the function with another ARN."
+    ANSWER_TOO_LARGE = "answer_too_large", _MISCONFIGURED, _DEPLOYMENT, "Write fewer rules, or a shorter stage name."
+
+    # Webhooks
+    REVOKED = "revoked", _RECEIVED, _NOBODY, "Nothing."
+    REVOCATION_QUEUED = "revocation_queued", _RECEIVED, _AWS, "Run `make replay` when DynamoDB is well again."
+    EVENT_IGNORED = "event_ignored", _RECEIVED, _NOBODY, "Nothing."
+    WEBHOOK_MALFORMED = "webhook_malformed", _UNAUTHENTICATED, _CALLER, _STRANGER
+    METHOD_NOT_ALLOWED = "method_not_allowed", _UNAUTHENTICATED, _CALLER, _STRANGER
+    BODY_TOO_LARGE = "body_too_large", _UNAUTHENTICATED, _CALLER, _STRANGER
+    NOT_A_WEBHOOK = "not_a_webhook", _UNAUTHENTICATED, _CALLER, "Find who posts a session's token to the receiver."
+    REVOCATION_UNWRITTEN = "revocation_unwritten", _UNAVAILABLE, _AWS, "End the user's sessions in Hanko again."
+    WEBHOOK_UNREADABLE = "webhook_unreadable", _MISCONFIGURED, _DEPLOYMENT, "Update the authorizer: Hanko has changed."
 
 
 class AuthorizerError(Exception):
-    """Base of every error of ours. `reason` says why; the text is fixed by the class or by our own words."""
+    """Base of our errors. Outcome, fault and counter are those of its `reason`."""
 
     def __init__(self, reason: Reason, text: str = "") -> None:
-        """Keep the reason; `text` defaults to the reason's own name and must never hold outside data."""
+        """`text` is our own words; without it the text is the reason's word."""
         super().__init__(text or reason.value)
         self.reason = reason
 
 
 class Unauthenticated(AuthorizerError):
-    """We do not know who asks."""
-
-
-class Forbidden(AuthorizerError):
-    """We know who asks, and they may not."""
+    """We do not know who you are."""
 
 
 class Unavailable(AuthorizerError):
-    """We could not find out. Never cached as a deny, never a reason to log in again."""
+    """We could not find out. API Gateway caches no such answer, and no client should log in again for it."""
 
 
 class Misconfigured(AuthorizerError):
-    """The deployment is wrong. At start the text names every wrong setting and what is allowed."""
+    """The deployment is wrong. At start the text names every mistake and what is allowed."""

@@ -1,15 +1,16 @@
 """Parse, decide, render; one boundary for every failure. Read this first."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from authorizer import gateway
 from authorizer.config import Settings
 from authorizer.decision import SessionCheck, decide
-from authorizer.errors import Misconfigured, Reason, Unauthenticated, Unavailable
+from authorizer.errors import AuthorizerError, Outcome, Reason
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.tokens import TokenVerifier
-from authorizer.model import Decision, Outcome
+from authorizer.model import Decision
 from authorizer.rules.source import RulesProvider
 from authorizer.telemetry import Record, Telemetry
 
@@ -38,12 +39,10 @@ class Authorizer:
         no answer. Nothing else leaves, whatever comes in.
         """
         record = Record(invocation_id)
-        try:
-            answer = self._answer(event, record, function_arn)
+        answer = self._answer(event, record, function_arn)
+        with suppress(Exception):  # a request is answered even if its record cannot be written
             reports = [check.take_report() for check in self._session_checks]
             self._telemetry.write(record, self._keys.take_report(), reports)
-        except Exception:  # noqa: BLE001 - the last line: not even a log that cannot be written lets another text out
-            answer = AuthorizerUnavailable()
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -54,16 +53,12 @@ class Authorizer:
         try:
             request = record.request = gateway.parse(event, self._settings, function_arn)
             checks = self._session_checks
-            decision = record.decision = decide(request, self._settings, self._verifier, self._rules, checks)
-            return gateway.render(request, decision, self._settings)
-        except Unauthenticated as error:  # not an event of any kind that we know: there is no shape to answer in
-            record.decision = Decision(Outcome.UNAUTHENTICATED, error.reason)
-            return Unauthorized()
-        except Misconfigured as error:
-            record.decision = Decision(Outcome.MISCONFIGURED, error.reason)
-        except Unavailable as error:
-            record.decision = Decision(Outcome.UNAVAILABLE, error.reason)
-        except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
-            record.decision = Decision(Outcome.UNAVAILABLE, Reason.INTERNAL)
+            record.decision = decide(request, self._settings, self._verifier, self._rules, checks)
+            return gateway.render(request, record.decision, self._settings)
+        except AuthorizerError as error:
+            record.decision = Decision(error.reason)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request must not pass
+            record.decision = Decision(Reason.INTERNAL)
             record.trace(error)
-        return AuthorizerUnavailable()
+        # Unauthenticated: an event of no kind that we know, so that there is no shape to answer in.
+        return Unauthorized() if record.decision.outcome is Outcome.UNAUTHENTICATED else AuthorizerUnavailable()

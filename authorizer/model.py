@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from authorizer.errors import Reason
+from authorizer.errors import Outcome, Reason
 
 ContextValue = str | int | float | bool
 
@@ -30,17 +30,6 @@ class EventKind(StrEnum):
     WEBSOCKET = "websocket"
     APPSYNC = "appsync"
     APPSYNC_EVENTS = "appsync_events"
-
-
-class Outcome(StrEnum):
-    """How it ended: one for each class of the error tree, the one success of a request, and that of a webhook."""
-
-    ALLOWED = "allowed"
-    RECEIVED = "received"
-    UNAUTHENTICATED = "unauthenticated"
-    FORBIDDEN = "forbidden"
-    UNAVAILABLE = "unavailable"
-    MISCONFIGURED = "misconfigured"
 
 
 class CredentialSources(NamedTuple):
@@ -149,15 +138,14 @@ class CheckReport(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What was decided, and why. The rest is empty unless the caller is known.
+    """What was decided. Reason and `rule` are about this request; `grant` is about every route of the API.
 
-    Outcome, reason and `rule` are about what was asked for; `grant` is about everything that could be. `usage_key` is
-    the caller's API key of a usage plan; `session_unchecked` marks a session that was let pass only because
-    `HANKO_SESSION_ON_OUTAGE` says so. `left_out` names what was too large for the context, `replaced_characters` counts
-    the control characters in it. AppSync alone is told how long it may reuse the answer.
+    All but the reason is empty unless the caller is known. `usage_key` is the caller's API key of a usage plan.
+    `session_unchecked`: no session check was available, and HANKO_SESSION_ON_OUTAGE lets the session pass.
+    `left_out` names what was too large for the context, `replaced_characters` counts the control characters in it.
+    AppSync alone is told how long it may reuse the answer.
     """
 
-    outcome: Outcome
     reason: Reason
     principal_id: str = ""
     context: Mapping[str, ContextValue] = MappingProxyType({})
@@ -171,10 +159,15 @@ class Decision(NamedTuple):
     reuse_seconds: int = 0
 
     @property
+    def outcome(self) -> Outcome:
+        """The outcome that the reason stands for."""
+        return self.reason.outcome
+
+    @property
     def allowed(self) -> bool:
         """Whether the request may pass."""
-        return self.outcome is Outcome.ALLOWED
+        return self.reason is Reason.ALLOWED
 
     def __repr__(self) -> str:
         """Without what is personal."""
-        return f"Decision({self.outcome}, {self.reason}, {self.rule!r})"
+        return f"Decision({self.reason}, {self.rule!r})"

@@ -1,50 +1,28 @@
-"""One log line and one metric record (EMF) per request, written in one go; the only file that knows Powertools.
+"""One record per invocation: a JSON line in CloudWatch's embedded metric format (EMF), log line and metrics in one.
 
-Both hold ids of AWS's, words of our own closed sets, and numbers. Of the caller they hold the user id alone, and that
-as a keyed hash unless the deployer wants it whole: no token, no cookie, no e-mail, no claim, no text of an exception.
+A record holds ids of AWS's, words of our own closed sets and numbers. The one thing of the caller's in it is the user
+id: a keyed hash of it, or all of it if HANKO_LOG_USER_ID says so. Never a token, cookie, claim or exception text.
 """
 
 import hashlib
 import json
-import logging
 import os
 import sys
 import time
 import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from contextlib import suppress
 from pathlib import PurePath
-from typing import TextIO
-
-from aws_lambda_powertools.logging import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from authorizer import __version__
 from authorizer.config import Settings
-from authorizer.errors import Misconfigured, Reason
+from authorizer.errors import Fault, Misconfigured, Outcome, Reason
 from authorizer.hanko.keys import KeyReport
-from authorizer.model import CheckReport, Decision, Outcome, Request
+from authorizer.model import CheckReport, Decision, Request
 
 METRICS_NAMESPACE = "HankoAuthorizer"
+MAX_STACK_PLACES = 40  # the innermost: an endless recursion has a thousand
 
-# Whose business it is, for whoever reads the line at 3 a.m.; what is allowed is nobody's fault.
-_FAULT = {
-    Outcome.UNAUTHENTICATED: "caller",
-    Outcome.FORBIDDEN: "caller",
-    Outcome.UNAVAILABLE: "hanko",
-    Outcome.MISCONFIGURED: "deployment",
-}
-_FAULT_BY_REASON = {
-    Reason.INTERNAL: "authorizer",
-    Reason.KEY_UNCHECKED: "caller",
-    Reason.REVOCATION_UNCHECKED: "aws",
-    Reason.REVOCATION_QUEUED: "aws",
-    Reason.REVOCATION_UNWRITTEN: "aws",
-    Reason.RULES_UNAVAILABLE: "aws",
-}
-# Anybody can send unknown key ids: what that causes is counted away from the alarms.
-_METRIC_BY_REASON = {Reason.KEY_UNCHECKED: "KeyUnchecked"}
 _LEVEL = {
     Outcome.ALLOWED: "INFO",
     Outcome.RECEIVED: "INFO",
@@ -53,58 +31,58 @@ _LEVEL = {
 }
 _UNIT = {"Duration": "Milliseconds", "KeySetAge": "Seconds"}  # all others are counts
 
-Origin = tuple[str, str, str, str]  # kind, API, stage, method
-_NOWHERE, _WEBHOOK = ("unknown", "", "", ""), ("webhook", "", "", "")
-Metrics = dict[str, int | str]  # as they are written
+Members = dict[str, object]  # in the log line alone
+Metrics = dict[str, float]  # in the log line and in CloudWatch's metrics
 
-_quoted = json.encoder.encode_basestring_ascii  # what every JSONEncoder writes texts with
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: a lone surrogate is escaped
 
 
-class _Traced:
-    """What records have in common."""
+class Record:
+    """What is known of one request. Until something is known of it, it failed."""
 
-    __slots__ = ("_started", "invocation_id", "stack")
+    __slots__ = ("_started", "decision", "invocation_id", "request", "stack")
 
-    def __init__(self, invocation_id: str) -> None:
-        """It begins now."""
-        self.invocation_id = str(invocation_id)
-        self.stack: list[str] | None = None
+    def __init__(self, invocation_id: str, request: Request | None = None, decision: Decision | None = None) -> None:
+        """Start to measure the duration."""
         self._started = time.perf_counter_ns()
+        self.invocation_id = str(invocation_id)
+        self.request, self.decision = request, decision or Decision(Reason.INTERNAL)
+        self.stack: list[str] | None = None
 
     def trace(self, error: Exception) -> None:
         """Keep where an unforeseen error came from, without its text."""
         frames = traceback.walk_tb(error.__traceback__)
         places = [f"{PurePath(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}" for frame, line in frames]
-        self.stack = [*places, type(error).__name__]
+        self.stack = [*places[-MAX_STACK_PLACES:], type(error).__name__]
 
-    def duration_ms(self) -> str:
-        """Since it began, with three decimals: a float would be rounded once and written out twice, 2 us each."""
-        microseconds = (time.perf_counter_ns() - self._started) // 1000
-        return f"{microseconds // 1000}.{microseconds % 1000:03}"
+    def common(self, keys: KeyReport) -> tuple[Members, Metrics]:
+        """What the records of requests and webhooks have in common."""
+        members: Members = {
+            "invocation_id": self.invocation_id,
+            "key_fetches": keys.fetches,
+            "stale_keys": keys.stale,
+            "key_fetch_failure": keys.failure,
+            "stack": self.stack,
+        }
+        metrics: Metrics = {"Duration": round((time.perf_counter_ns() - self._started) / 1e6, 3)}
+        if keys.age_seconds is not None:
+            members["key_set_age_seconds"] = metrics["KeySetAge"] = round(keys.age_seconds)
+        if keys.fetches:
+            metrics |= {"KeyFetches": keys.fetches, "KeyFetchFailures": int(keys.failure is not None)}
+        if keys.stale:
+            metrics["StaleKeys"] = 1
+        return members, metrics
 
 
-class Record(_Traced):
-    """What is known of one request, filled in as it becomes known."""
+class WebhookRecord(Record):
+    """What is known of one webhook: of what it says, the family of its event alone."""
 
-    __slots__ = ("decision", "request")
-
-    def __init__(self, invocation_id: str, request: Request | None = None, decision: Decision | None = None) -> None:
-        """It begins now."""
-        super().__init__(invocation_id)
-        self.request, self.decision = request, decision
-
-
-class WebhookRecord(_Traced):
-    """What is known of one webhook, filled in as it becomes known."""
-
-    __slots__ = ("event", "outcome", "published", "reason", "request_id")
+    __slots__ = ("event", "published", "reason", "request_id")
 
     def __init__(self, invocation_id: str, request_id: str) -> None:
-        """It begins now, and what nobody has said yet is a failure."""
+        """Start to measure the duration."""
         super().__init__(invocation_id)
-        self.request_id, self.event = request_id, ""
-        self.outcome, self.reason = Outcome.UNAVAILABLE, Reason.INTERNAL
+        self.request_id, self.event, self.reason = request_id, "", Reason.INTERNAL
         self.published: bool | None = None  # None: there was nothing to publish, or there is no topic
 
 
@@ -112,168 +90,81 @@ class Telemetry:
     """Writes the records of one function."""
 
     def __init__(self, settings: Settings, function_name: str) -> None:
-        """`function_name` becomes the `service` of the log lines and the one dimension of the metrics."""
-        self._whole_user_id = settings.log_user_id
+        """`function_name` is the `service` of the records, and the one dimension of their metrics."""
+        self._service, self._log_user_id = function_name, settings.log_user_id
         self._hash_key = settings.log_hash_key.reveal().encode() if settings.log_hash_key else os.urandom(32)
-        self._writer = _Writer(function_name)
 
     def write(self, record: Record, keys: KeyReport, checks: Sequence[CheckReport] = ()) -> None:
-        """Write the log line and the metric record of one request."""
-        request, decision = record.request, record.decision or Decision(Outcome.UNAVAILABLE, Reason.INTERNAL)
-        line, metrics = _common(record, keys)
-        origin = _NOWHERE
+        """Write the record of one request."""
+        request, decision = record.request, record.decision
+        members, metrics = record.common(keys)
+        members["kind"] = "unknown" if request is None else request.kind
         if request is not None:
-            origin = (request.kind.value, request.api_id, request.stage, request.method)
-            _add(line, "request_id", request.request_id)
-        _add(line, "user", decision.principal_id and self._user(decision.principal_id))
-        _add(line, "rule", decision.rule)
-        _add(line, "stale_rules", decision.stale_rules)
+            members |= {"api_id": request.api_id, "stage": request.stage}
+            members |= {"method": request.method, "request_id": request.request_id}
+        members |= {"user": self._user(decision.principal_id), "rule": decision.rule}
         for check in checks:
-            _add_check(line, metrics, check)
-        if decision.stale_rules:
-            metrics["StaleRules"] = 1
-        if decision.session_unchecked:
-            line.append('"session_unchecked":true')
-            metrics["SessionUnchecked"] = 1
-        _add_context(line, metrics, decision)
-        self._writer.write(decision.outcome, decision.reason, origin, line, metrics)
+            members |= {f"{check.name}_checks": check.checks, f"{check.name}_failure": check.failure}
+            if check.checks or check.failure:
+                metrics[f"{check.name.title()}Checks"] = check.checks
+                metrics[f"{check.name.title()}Failures"] = int(check.failure is not None)
+        marks: list[tuple[str, str, object]] = [
+            ("stale_rules", "StaleRules", decision.stale_rules),
+            ("session_unchecked", "SessionUnchecked", decision.session_unchecked),
+            ("context_left_out", "ContextLeftOut", " ".join(decision.left_out)),
+            ("context_replaced", "ContextReplaced", decision.replaced_characters),
+        ]
+        for member, metric, value in marks:
+            if value:
+                members[member], metrics[metric] = value, 1
+        _write(self._service, decision.reason, members, metrics)
 
     def write_webhook(self, record: WebhookRecord, status: int, keys: KeyReport) -> None:
-        """Write the log line and the metric record of one webhook, answered with this status.
-
-        Of what it says they hold the family of its event alone.
-        """
-        line, metrics = _common(record, keys)
-        _add(line, "event", record.event)
-        _add(line, "request_id", record.request_id)
-        line.append(f'"status":{status}')
+        """Write the record of one webhook that was answered with `status`."""
+        members, metrics = record.common(keys)
+        members |= {"kind": "webhook", "event": record.event, "request_id": record.request_id, "status": status}
         if record.published is not None:
-            line.append(f'"published":{"true" if record.published else "false"}')
-            metrics["PublishFailures"] = int(not record.published)
-        self._writer.write(record.outcome, record.reason, _WEBHOOK, line, metrics)
+            members["published"], metrics["PublishFailures"] = record.published, int(not record.published)
+        _write(self._service, record.reason, members, metrics)
 
     def _user(self, user_id: str) -> str:
-        if self._whole_user_id:
+        if self._log_user_id or not user_id:
             return user_id
         return hashlib.blake2b(user_id.encode(), key=self._hash_key, digest_size=12).hexdigest()
 
 
 def write_not_started(function_name: str, error: Misconfigured) -> None:
-    """Write why the function does not start: its text names the settings and repeats none of their values."""
-    line = [f'"mistakes":{_compact(str(error).splitlines()[1:])}']
-    _Writer(function_name).write(Outcome.MISCONFIGURED, error.reason, ("", "", "", ""), line, {})
+    """Write why the function does not start: its text names the mistakes and repeats no value."""
+    _write(function_name, error.reason, {"mistakes": str(error).splitlines()[1:]}, {})
 
 
-class _Writer:
-    """Powertools' Logger and Metrics with one write for both."""
-
-    def __init__(self, function_name: str) -> None:
-        self._service = function_name
-        self._metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=function_name)
-        self._templates: dict[tuple[str, ...], str] = {}
-        # Handed to the handler as a record of its own, a line costs a quarter of `Logger.info`, which looks for its
-        # caller, its levels and filters first; and no AWS_LAMBDA_LOG_LEVEL silences the metrics.
-        self._record = logging.LogRecord(function_name, logging.INFO, __file__, 0, (), None, None)
-        self._lines = _Lines(sys.stdout)
-        Logger(service=__name__, logger_handler=self._lines, sampling_rate=0)  # a name that nobody else logs under
-
-    def write(self, outcome: Outcome, reason: Reason, origin: Origin, line: Sequence[str], metrics: Metrics) -> None:
-        """Write a log line of these JSON members, and a metric record with the outcome counted."""
-        now = datetime.now(UTC)
-        head, counter, properties = _skeleton(self._service, outcome, reason, origin)
-        metrics = {counter: 1, **metrics}
-        record = self._template(tuple(metrics)) % (now.timestamp() * 1000, properties, *metrics.values())
-        tail = ",".join(line)
-        self._record.msg = f'{head}"timestamp":"{now.isoformat(timespec="milliseconds")}",{tail}}}\n{record}'
-        self._lines.emit(self._record)
-
-    def _template(self, names: tuple[str, ...]) -> str:
-        """A record of these metrics in EMF, with places for the time stamp, the properties and the values."""
-        if names not in self._templates:
-            metrics = {name: {"Unit": _UNIT.get(name, "Count"), "Value": [0]} for name in names}
-            emf = _compact(self._metrics.serialize_metric_set(metrics=metrics)["_aws"]["CloudWatchMetrics"])
-            values = ",".join(f'"{name}":[%s]' for name in names)  # names of ours, and numbers
-            service = _quoted(self._service).replace("%", "%%")
-            head = f'{{"_aws":{{"Timestamp":%d,"CloudWatchMetrics":{emf}}},"service":{service}'
-            self._templates[names] = f"{head},%s,{values}}}"
-        return self._templates[names]
+def _write(service: str, reason: Reason, members: Members, metrics: Metrics) -> None:
+    """Write one record, in one go. A request is answered even if its record cannot be written."""
+    with suppress(Exception):
+        sys.stdout.write(_encode(record_of(service, reason, members, metrics)) + "\n")
+        sys.stdout.flush()
 
 
-@lru_cache(maxsize=64)  # for the routes in use; whatever else callers ask for pushes out what is older
-def _skeleton(service: str, outcome: Outcome, reason: Reason, origin: Origin) -> tuple[str, str, str]:
-    """What such log lines begin with, the metric that counts them, and what their metric records say beside numbers."""
-    kind, api_id, stage, method = origin
-    fields = {
-        "level": _LEVEL.get(outcome, "WARNING"),
-        "message": outcome.value,
+def record_of(service: str, reason: Reason, members: Members, metrics: Metrics) -> Members:
+    """The record, with the reason counted. What is None or empty is left out.
+
+    Source: CloudWatch, "Specification: Embedded metric format". Powertools Metrics makes the same of the same: the
+    tests compare. It would cost more of a request: see docs/decisions/one-record.md.
+    """
+    metrics = {reason.counter: 1, **metrics}
+    definition = {
+        "Namespace": METRICS_NAMESPACE,
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": name, "Unit": _UNIT.get(name, "Count")} for name in metrics],
+    }
+    record = {
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [definition]},
+        "level": _LEVEL.get(reason.outcome, "WARNING"),
         "service": service,
         "version": __version__,
-        "outcome": outcome.value,
-        "reason": reason.value,
-        "fault": _FAULT_BY_REASON.get(reason, _FAULT.get(outcome)),
-        "kind": kind,
-        "api_id": api_id,
-        "stage": stage,
-        "method": method,
+        "outcome": reason.outcome,
+        "reason": reason,
+        "fault": None if reason.fault is Fault.NOBODY else reason.fault,
+        **members,
     }
-    present = {name: value for name, value in fields.items() if value}
-    properties = {name: present[name] for name in ("kind", "reason") if name in present}
-    counter = _METRIC_BY_REASON.get(reason, outcome.value.title())
-    return f"{_compact(present)[:-1]},", counter, _compact(properties)[1:-1]
-
-
-class _Lines(logging.StreamHandler[TextIO]):
-    """What is logged are lines of JSON, complete, in one write. No lock: there is one invocation at a time."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self.stream.write(f"{record.msg}\n")
-            self.stream.flush()
-        except Exception:  # noqa: BLE001 - as in every handler: who cannot log answers all the same
-            self.handleError(record)
-
-
-def _common(record: _Traced, keys: KeyReport) -> tuple[list[str], Metrics]:
-    """What every record has: the members of its line, and its metrics."""
-    duration_ms = record.duration_ms()
-    line = [
-        f'"duration_ms":{duration_ms},"key_fetches":{keys.fetches},"stale_keys":{"true" if keys.stale else "false"}'
-    ]
-    metrics: Metrics = {"Duration": duration_ms}
-    _add(line, "invocation_id", record.invocation_id)
-    if keys.age_seconds is not None:
-        age_seconds = round(keys.age_seconds)
-        line.append(f'"key_set_age_seconds":{age_seconds}')
-        metrics["KeySetAge"] = age_seconds
-    if keys.fetches:
-        metrics |= {"KeyFetches": keys.fetches, "KeyFetchFailures": int(keys.failure is not None)}
-    _add(line, "key_fetch_failure", keys.failure)
-    if keys.stale:
-        metrics["StaleKeys"] = 1
-    if record.stack:
-        line.append(f'"stack":{_compact(record.stack)}')
-    return line, metrics
-
-
-def _add(line: list[str], name: str, text: str | None) -> None:
-    """Add a member to a log line, unless there is nothing to say."""
-    if text:
-        line.append(f'"{name}":{_quoted(text)}')
-
-
-def _add_context(line: list[str], metrics: Metrics, decision: Decision) -> None:
-    """What could not be passed on as it is: the keys that were left out, which the deployer chose, and a number."""
-    if decision.left_out:
-        _add(line, "context_left_out", " ".join(decision.left_out))
-        metrics["ContextLeftOut"] = 1
-    if decision.replaced_characters:
-        line.append(f'"context_replaced":{decision.replaced_characters}')
-        metrics["ContextReplaced"] = 1
-
-
-def _add_check(line: list[str], metrics: Metrics, check: CheckReport) -> None:
-    line.append(f'"{check.name}_checks":{check.checks}')
-    _add(line, f"{check.name}_failure", check.failure)
-    if check.checks or check.failure:
-        name = check.name.title()
-        metrics |= {f"{name}Checks": check.checks, f"{name}Failures": int(check.failure is not None)}
+    return {name: value for name, value in record.items() if value is not None and value != ""} | metrics

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from authorizer.errors import Reason
 from authorizer.gateway.iam import policy
-from authorizer.model import Claims, CredentialSources, Decision, EventKind, Outcome, Request
+from authorizer.model import Claims, CredentialSources, Decision, EventKind, Request
 from authorizer.rules.evaluation import Rules
 from authorizer.rules.parser import parse_rules
 from benchmarks.paired import ratio, report, take_turns
@@ -60,7 +60,7 @@ def _text() -> str:
 
 def _policy(rules: Rules, claims: Claims) -> object:
     judged = rules.evaluate(REQUEST, claims, 0)
-    return policy(REQUEST, Decision(Outcome.ALLOWED, Reason.ALLOWED, "user", judged.unmet_rules, grant=judged.grant))
+    return policy(REQUEST, Decision(Reason.ALLOWED, "user", judged.unmet_rules, grant=judged.grant))
 
 
 def _timed(run: Callable[[], object]) -> Callable[[], float]:

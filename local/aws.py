@@ -141,7 +141,7 @@ class LocalAws(Background):
         client.update_alias(FunctionName=function, Name=alias, FunctionVersion=version)
 
     def logs(self, log_group: str) -> list[str]:
-        """Every log record of a group, oldest first: platform lines, our log lines and metric records."""
+        """Every log record of a group, oldest first: platform lines and our records."""
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=log_group)
         return [event["message"] for page in pages for event in page["events"]]
 

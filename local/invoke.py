@@ -56,7 +56,7 @@ def invoke_with_runtime(event: Any, hanko: StandInHanko, folder: Path) -> None: 
         print(f"\nThe caller sees a {401 if answer['errorMessage'] == 'Unauthorized' else 500}:")
     print("\nanswer:", json.dumps(answer, indent=2))
     for record in records:
-        print("\nmetrics:" if "_aws" in record else "\nlog line:", json.dumps(record))
+        print("\nrecord:", json.dumps(record))
 
 
 def invoke_with_sam(event: Any, hanko: StandInHanko, folder: Path) -> None:  # noqa: ANN401 - any JSON

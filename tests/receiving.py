@@ -77,10 +77,11 @@ class Receiving:
         captured = self._capture.readouterr()
         return captured.out + captured.err
 
-    def record(self) -> tuple[Json, Json]:
-        """The one log line and the one metric record since the last call."""
-        first, second = (json.loads(line) for line in self.output().splitlines())
-        return (second, first) if "_aws" in first else (first, second)
+    def record(self) -> Json:
+        """The one record since the last call."""
+        (line,) = self.output().splitlines()
+        record: Json = json.loads(line)
+        return record
 
 
 MakeReceiving = Callable[..., Receiving]

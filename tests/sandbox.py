@@ -87,7 +87,7 @@ class Sandbox:
 
     @cached_property
     def authorizer(self) -> Authorizer:
-        """Built with the first event: Powertools takes the stdout of the moment, and pytest's changes behind set-up."""
+        """Built with the first event."""
         telemetry = Telemetry(self.settings, f"test-{uuid.uuid4()}")
         checks: list[RevocationCheck | HankoSessions] = [*self.revocations, *self.session_checks]
         return Authorizer(self.settings, self.keys, self.verifier, self.rules, telemetry, session_checks=checks)
@@ -104,10 +104,9 @@ class Sandbox:
         captured = self._capture.readouterr()
         return captured.out + captured.err
 
-    def records(self) -> tuple[list[Json], list[Json]]:
-        """The log lines and the metric records since the last call."""
-        lines = [json.loads(line) for line in self.output().splitlines()]
-        return [line for line in lines if "_aws" not in line], [line for line in lines if "_aws" in line]
+    def records(self) -> list[Json]:
+        """The records since the last call."""
+        return [json.loads(line) for line in self.output().splitlines()]
 
 
 MakeSettings = Callable[..., Settings]

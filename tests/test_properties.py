@@ -21,7 +21,7 @@ from authorizer.context import build_context
 from authorizer.errors import AuthorizerError, Misconfigured, Reason
 from authorizer.gateway.iam import parse_arn, policy
 from authorizer.hanko.strict_json import MAX_INTEGER_DIGITS, MAX_NESTING, decode_base64url, parse_object
-from authorizer.model import MAX_CONTEXT_BYTES, Claims, CredentialSources, Decision, EventKind, Grant, Outcome, Request
+from authorizer.model import MAX_CONTEXT_BYTES, Claims, CredentialSources, Decision, EventKind, Grant, Request
 from authorizer.setting_values import ClaimForm, ContextClaim
 from local.hanko import StandInHanko
 from local.hanko.keys import b64
@@ -448,7 +448,7 @@ def test_an_arn_is_taken_apart_exactly_or_refused(text: str) -> None:
 def test_a_policy_never_echoes_the_path(path: str) -> None:
     arn = parse_arn(f"{STAGE_ARN}/GET/{path}")
     request = Request(EventKind.REST_REQUEST, CredentialSources(), arn.api_id, arn.stage, arn.stage_arn, arn.method, "")
-    document = policy(request, Decision(Outcome.ALLOWED, Reason.ALLOWED, USER_ID, grant=Grant()))["policyDocument"]
+    document = policy(request, Decision(Reason.ALLOWED, USER_ID, grant=Grant()))["policyDocument"]
     assert document == {
         "Version": "2012-10-17",
         "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{STAGE_ARN}/*"}],

@@ -3,10 +3,11 @@
 Sources: AWS, "Input to an API Gateway Lambda authorizer" and "Output from an API Gateway Lambda authorizer".
 """
 
+from authorizer.errors import Outcome
 from authorizer.gateway.event import routed_request, sources_in_v1
 from authorizer.gateway.iam import parse_arn, policy
 from authorizer.gateway.raised import Unauthorized
-from authorizer.model import CredentialSources, Decision, EventKind, Outcome, Request
+from authorizer.model import CredentialSources, Decision, EventKind, Request
 
 
 def parse_token(event: dict[str, object]) -> Request:

@@ -2,9 +2,8 @@
 
 import base64
 
-from authorizer.errors import Reason, Unauthenticated
+from authorizer.errors import Outcome, Reason, Unauthenticated
 from authorizer.gateway.event import section, text
-from authorizer.model import Outcome
 
 _STATUS_BY_REASON = {
     Reason.WEBHOOK_MALFORMED: 400,
@@ -38,9 +37,9 @@ def request_id(event: object) -> str:
     return text(section(event, "requestContext").get("requestId")) if isinstance(event, dict) else ""
 
 
-def status_of(outcome: Outcome, reason: Reason) -> int:
+def status_of(reason: Reason) -> int:
     """The HTTP status. Below 400 Hanko counts a webhook as delivered; 503 says that it may have been good."""
-    return _STATUS_BY_REASON.get(reason) or _STATUS.get(outcome, 503)
+    return _STATUS_BY_REASON.get(reason) or _STATUS.get(reason.outcome, 503)
 
 
 def render(status: int) -> dict[str, object]:

@@ -4,10 +4,11 @@ Hanko tries once. So a webhook is answered with success only when what it revoke
 that fails, in the queue of dead letters. Nothing that comes twice, late or in another order does harm.
 """
 
+from contextlib import suppress
+
 from authorizer.clock import Clock
-from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unauthenticated, Unavailable
+from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unavailable
 from authorizer.hanko.keys import KeyCache
-from authorizer.model import Outcome
 from authorizer.revocation import function_url
 from authorizer.revocation.entry import Revocation
 from authorizer.revocation.table import connect_all
@@ -42,11 +43,12 @@ class Receiver:
         try:
             self._receive(event, record)
         except AuthorizerError as error:
-            record.outcome, record.reason = _outcome(error), error.reason
+            record.reason = error.reason
         except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
             record.trace(error)
-        status = function_url.status_of(record.outcome, record.reason)
-        self._telemetry.write_webhook(record, status, self._keys.take_report())
+        status = function_url.status_of(record.reason)
+        with suppress(Exception):  # a webhook is answered even if its record cannot be written
+            self._telemetry.write_webhook(record, status, self._keys.take_report())
         return function_url.render(status)
 
     def _receive(self, event: object, record: WebhookRecord) -> None:
@@ -56,7 +58,6 @@ class Receiver:
         record.reason = (
             self._revoke(webhook.revocation, record, came_at) if webhook.revocation else Reason.EVENT_IGNORED
         )
-        record.outcome = Outcome.RECEIVED
         if webhook.revocation and self._topic:  # durable by now: what SNS does not take is refused all the same
             record.published = self._topic.publish(webhook.revocation)
 
@@ -69,12 +70,6 @@ class Receiver:
             self._dead_letters.put(revocation, came_at)
             return Reason.REVOCATION_QUEUED
         return Reason.REVOKED
-
-
-def _outcome(error: AuthorizerError) -> Outcome:
-    if isinstance(error, Unauthenticated):
-        return Outcome.UNAUTHENTICATED
-    return Outcome.MISCONFIGURED if isinstance(error, Misconfigured) else Outcome.UNAVAILABLE
 
 
 def build_receiver(started: Startup) -> Receiver:

@@ -5,7 +5,6 @@ import json
 import sysconfig
 import uuid
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -207,7 +206,7 @@ def test_p9_the_payload_is_not_read_before_the_signature_is_verified(
 
 def test_surrogates_do_not_end_the_runtime() -> None:
     """P5: an exception, a log line or an answer with a lone surrogate ends the real runtime's process."""
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parent.parent.parent
     with (
         StandInHanko() as hanko,
         LambdaRuntime(
@@ -235,5 +234,5 @@ def test_surrogates_do_not_end_the_runtime() -> None:
     ]
     assert allowed["isAuthorized"] is True
     assert hanko.jwks_requests == 1, "one process answered all of them"
-    assert (len(records), log.count("INIT START"), "ud800" in log) == (12, 1, False)
-    assert all("_aws" in two for _, two in list(pairwise(records))[::2])
+    assert (len(records), log.count("INIT START"), "ud800" in log) == (6, 1, False)
+    assert all("_aws" in record for record in records)

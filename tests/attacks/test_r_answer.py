@@ -86,7 +86,7 @@ def test_r4_no_policy_for_an_arn_that_is_not_exactly_one(
     event = event_with(shape, forge(hanko))
     event["routeArn" if shape == "http_v2" else "methodArn"] = arn
     assert sandbox.answer(event) == "Authorizer unavailable"
-    assert sandbox.records()[0][0]["reason"] == "arn_invalid"
+    assert sandbox.records()[0]["reason"] == "arn_invalid"
 
 
 @pytest.mark.parametrize("behind", ["\n", "/x", "x", "*", "/*"], ids=ascii)
@@ -95,7 +95,7 @@ def test_r4_the_arn_of_a_websocket_ends_with_connect(behind: str, sandbox: Sandb
     event = event_with("websocket", forge(hanko))
     event["methodArn"] += behind
     assert sandbox.answer(event) == "Authorizer unavailable"
-    assert sandbox.records()[0][0]["reason"] == "arn_invalid"
+    assert sandbox.records()[0]["reason"] == "arn_invalid"
 
 
 SHADOWS: Json = {

@@ -35,7 +35,7 @@ class Protected:
 
     def log(self, group: str) -> list[dict[str, Any]]:
         lines = self.aws.logs(self.outputs[group])
-        return [json.loads(line) for line in lines if line.startswith("{") and "_aws" not in line]
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     @property
     def table(self) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import pytest
 
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
 from authorizer.gateway.iam import CONNECT_ARN, Arn, parse_arn, policy
-from authorizer.model import CredentialSources, Decision, EventKind, Grant, Outcome, Request
+from authorizer.model import CredentialSources, Decision, EventKind, Grant, Request
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
 
@@ -39,7 +39,7 @@ def refused(arn: object) -> Reason:
 def test_a_path_may_hold_anything_and_leads_nowhere(path: str) -> None:
     arn = parse_arn(f"{STAGE_ARN}/GET/{path}")
     assert arn == Arn(STAGE_ARN, "a1b2c3d4e5", "prod", "GET", f"/{path}")
-    decision = Decision(Outcome.ALLOWED, Reason.ALLOWED, "user", {}, grant=Grant())
+    decision = Decision(Reason.ALLOWED, "user", {}, grant=Grant())
     assert policy(request(arn.stage_arn), decision) == policy(request(), decision)
 
 
@@ -124,9 +124,7 @@ def test_without_an_arn_it_is_no_event_of_ours(arn: object) -> None:
 
 
 def test_a_policy_allows_the_whole_stage_and_nothing_else() -> None:
-    decision = Decision(
-        Outcome.ALLOWED, Reason.ALLOWED, "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01", {"user_id": "u", "n": 1}, grant=Grant()
-    )
+    decision = Decision(Reason.ALLOWED, "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01", {"user_id": "u", "n": 1}, grant=Grant())
     assert policy(request(), decision) == {
         "principalId": "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01",
         "policyDocument": {
@@ -143,9 +141,9 @@ def test_a_policy_allows_the_whole_stage_and_nothing_else() -> None:
     }
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.ALLOWED])
-def test_every_other_outcome_denies_the_whole_stage_and_tells_the_reason_alone(outcome: Outcome) -> None:
-    decision = Decision(outcome, Reason.TOKEN_EXPIRED, context={"user_id": "u"})
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.ALLOWED])
+def test_every_other_reason_denies_the_whole_stage_and_is_all_that_is_told(reason: Reason) -> None:
+    decision = Decision(reason, context={"user_id": "u"})
     assert policy(request(), decision) == {
         "principalId": "unknown",
         "policyDocument": {
@@ -158,11 +156,11 @@ def test_every_other_outcome_denies_the_whole_stage_and_tells_the_reason_alone(o
                 }
             ],
         },
-        "context": {"reason": "token_expired"},
+        "context": {"reason": reason.value},
     }
 
 
 def test_a_policy_is_a_copy() -> None:
     context: dict[str, str | int | float | bool] = {"user_id": "u"}
-    policy(request(), Decision(Outcome.ALLOWED, Reason.ALLOWED, "u", context, grant=Grant()))["context"] = None
+    policy(request(), Decision(Reason.ALLOWED, "u", context, grant=Grant()))["context"] = None
     assert context == {"user_id": "u"}

@@ -7,7 +7,7 @@ import pytest
 from authorizer import gateway
 from authorizer.config import Settings
 from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unauthenticated
-from authorizer.model import METHODS, CredentialSources, Decision, EventKind, Outcome, Request, Scope
+from authorizer.model import METHODS, CredentialSources, Decision, EventKind, Request, Scope
 from local.sign import SHAPES, event_with
 
 SETTINGS = Settings.from_env({"HANKO_API_URL": "https://tenant.hanko.io", "HANKO_AUDIENCE": "example.com"})
@@ -258,4 +258,4 @@ def test_an_appsync_event_without_a_token_is_still_one(token: object) -> None:
 def test_a_kind_without_an_answer_is_an_error_and_never_an_allow() -> None:
     request = parse(event("rest_token"))._replace(kind="other")  # type: ignore[arg-type]  # as a kind to come
     with pytest.raises(AssertionError):
-        gateway.render(request, Decision(Outcome.ALLOWED, Reason.ALLOWED), SETTINGS)
+        gateway.render(request, Decision(Reason.ALLOWED), SETTINGS)

@@ -17,7 +17,6 @@ from authorizer.model import (
     Decision,
     EventKind,
     Grant,
-    Outcome,
     Request,
     RulesResult,
     Scope,
@@ -459,7 +458,7 @@ def test_a_policy_gives_the_rules_verdict_on_every_route_whatever_route_it_was_i
 ) -> None:
     claims = caller(**payload)
     judgement = rules.evaluate(request(*issued_for), claims, NOW)
-    decision = Decision(Outcome.ALLOWED, judgement.reason, "user", {}, grant=judgement.grant)
+    decision = Decision(judgement.reason, "user", {}, grant=judgement.grant)
     document: Any = policy(request(*issued_for), decision)["policyDocument"]
     for method, path in [issued_for, *asked_for]:
         expected = rules.evaluate(request(method, path), claims, NOW).reason is Reason.ALLOWED
