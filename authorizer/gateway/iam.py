@@ -1,4 +1,6 @@
-"""execute-api ARNs and policy documents. Written by hand: libraries echo the path, drop the partition, split at colons.
+"""Parses execute-api ARNs and renders policies for the whole stage.
+
+Written by hand: libraries echo the path, drop the partition, split at colons.
 
 The path of an incoming ARN is the caller's text. Rules read it, and it never gets into a policy.
 """

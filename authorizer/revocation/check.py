@@ -1,4 +1,4 @@
-"""The authorizer's side of the revocation table: is this session, or its user, revoked?"""
+"""Reads the DynamoDB table of revocations: is this session, or its user, revoked?"""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""The receiver's side of the revocation table: durable writes, and the dead-letter queue behind them.
+"""Writes revocations to the DynamoDB table, and to the SQS dead-letter queue if the table does not take them.
 
 Hanko waits 10 s for its answer and sends a webhook once. So failed attempts are repeated for as long as that allows.
 """
