@@ -1,8 +1,7 @@
-"""What the two sides exchange: a `Request` in one shape for every API kind, and the `Decision` about it.
+"""What flows: `Request` in one shape for every kind of API, `Claims`, `Grant`, `Decision`, and the checks' reports.
 
-Whatever a cold start needs is a NamedTuple here and elsewhere: as frozen as a dataclass, made in a quarter of the time,
-and without what `dataclasses` imports and generates, which is 8 % of a cold start. But it shows itself wherever a tuple
-does: what is secret is none (`Secret`, `Question`).
+All are NamedTuples, as is what else a cold start needs: docs/decisions/namedtuples.md has the figures. A tuple shows
+its fields wherever it is printed, so no secret is in one: `Secret` and `HttpRequest` are plain classes.
 """
 
 import math
