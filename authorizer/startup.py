@@ -1,6 +1,6 @@
 """The start of a process: settings, early connection, key fetch. All that is imported before the first byte to Hanko.
 
-The rest (cryptography, Powertools, our own checks) is imported by assembly.py while the keys are on their way.
+The rest (cryptography, our own checks) is imported by assembly.py while the keys are on their way.
 """
 
 from collections.abc import Mapping
@@ -53,6 +53,6 @@ def start(environ: Mapping[str, str], fetch_attempts: int | None = None) -> Star
 
 def report_not_started(function_name: str, error: Misconfigured) -> None:
     """Write the record of a function that does not start."""
-    from authorizer.telemetry import write_not_started  # noqa: PLC0415 - Powertools, which a good start imports later
+    from authorizer.telemetry import write_not_started  # noqa: PLC0415 - a good start imports it later
 
     write_not_started(function_name, error)
