@@ -120,7 +120,9 @@ class Settings(NamedTuple):
         "43200", seconds(0, 86_400), "How much longer a key set serves while Hanko cannot be reached."
     )
     keys_cooldown_seconds: int = _setting(
-        "30", seconds(1, 300), "Minimum time between two fetches caused by unknown key ids."
+        "30",
+        seconds(1, 300),
+        "Time after which an unknown key id may cause another fetch, once four fetches are used up.",
     )
     keys_file: str | None = _setting(
         "",
