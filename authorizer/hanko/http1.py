@@ -92,20 +92,21 @@ class AnswerReader:
 
     def _headers(self) -> dict[str, str]:
         """The headers (5). A line that begins with white space continues the one before (5.2)."""
-        headers: dict[str, str] = {}
-        key = ""
+        pieces: dict[str, list[str]] = {}  # joined at the end: one text per line would cost the square of their length
+        name = ""
         while line := self._line():
             if b"\0" in line or b"\r" in line:
                 raise ValueError("a control character")
-            if key and line[:1] in _BLANKS:
-                headers[key] += " " + line.strip(_BLANKS).decode("latin-1")
+            if name and line[:1] in _BLANKS:
+                pieces[name] += (" ", line.strip(_BLANKS).decode("latin-1"))
                 continue
-            name, colon, value = line.partition(b":")
-            if not colon or not name or name.lower().strip(_TOKEN):  # 5.1
+            raw_name, colon, value = line.partition(b":")
+            if not colon or not raw_name or raw_name.lower().strip(_TOKEN):  # 5.1
                 raise ValueError("no header")
-            key, text = name.decode().lower(), value.strip(_BLANKS).decode("latin-1")
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        return headers
+            name = raw_name.decode().lower()
+            separator = ", " if name in pieces else ""
+            pieces.setdefault(name, []).extend((separator, value.strip(_BLANKS).decode("latin-1")))
+        return {name: "".join(texts) for name, texts in pieces.items()}
 
     def _chunks(self, max_bytes: int) -> bytes:
         """A chunked body (7.1). Extensions and trailers are passed over."""
