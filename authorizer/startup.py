@@ -25,10 +25,10 @@ class Startup(NamedTuple):
     prefetch: "Fetch | None"
 
 
-def start(environ: Mapping[str, str], fetch_attempts: int | None = None) -> Startup:
+def start(environ: Mapping[str, str], *, is_receiver: bool = False) -> Startup:
     """Read the settings and start to fetch Hanko's keys.
 
-    `fetch_attempts` bounds the attempts of one fetch; None is what suits a function whose callers can ask again.
+    The webhooks' receiver requires more settings, and tries a fetch more often, because Hanko sends a webhook once.
 
     A snapshot must not hold a connection or keys: a process restored from one fetches with its first token.
 
@@ -37,6 +37,8 @@ def start(environ: Mapping[str, str], fetch_attempts: int | None = None) -> Star
     function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME", "hanko-authorizer")
     try:
         settings = Settings.from_env(environ)
+        if is_receiver:
+            settings.table_and_queue()
     except Misconfigured as error:
         report_not_started(function_name, error)
         raise
@@ -44,10 +46,10 @@ def start(environ: Mapping[str, str], fetch_attempts: int | None = None) -> Star
     connects_early = not (is_snapshot or settings.proxy or settings.keys_file)
     early = EarlyConnection(settings.api_url, settings.fetch_timeout_seconds) if connects_early else None
     # ssl takes as long to import as the TCP connection takes to open: 10 % of a cold start.
-    from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, HttpsClient  # noqa: PLC0415 - see above
+    from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, RECEIVER_ATTEMPTS, HttpsClient  # noqa: PLC0415 - see above
 
     clock = Clock()
-    client = HttpsClient(settings, clock, early, fetch_attempts or ATTEMPTS)
+    client = HttpsClient(settings, clock, early, RECEIVER_ATTEMPTS if is_receiver else ATTEMPTS)
     return Startup(function_name, settings, clock, client, None if is_snapshot else client.start(JWKS_PATH))
 
 

@@ -4,7 +4,7 @@ import os
 
 from authorizer.startup import start
 
-_started = start(os.environ, fetch_attempts=5)  # as many as its 3 s have room for: Hanko sends a webhook once
+_started = start(os.environ, is_receiver=True)
 
 from authorizer.revocation.receiver import build_receiver  # noqa: E402 - the keys are on their way during this import
 

@@ -25,6 +25,7 @@ from authorizer.hanko.tcp import EarlyConnection
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_IDLE_SECONDS = 30  # half of what the usual load balancer waits: ELB 60 s, nginx 75 s
 ATTEMPTS = 3  # of one fetch
+RECEIVER_ATTEMPTS = 5  # as many as its 3 s have room for
 FIRST_PAUSE_SECONDS = 0.1  # before the second attempt; twice as long before each further one
 
 

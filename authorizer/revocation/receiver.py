@@ -7,7 +7,7 @@ that fails, in the queue of dead letters. Nothing that comes twice, late or in a
 from contextlib import suppress
 
 from authorizer.clock import Clock
-from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unavailable
+from authorizer.errors import AuthorizerError, Reason, Unavailable
 from authorizer.hanko.keys import KeyCache
 from authorizer.revocation import function_url
 from authorizer.revocation.entry import Revocation
@@ -15,7 +15,7 @@ from authorizer.revocation.table import connect_all
 from authorizer.revocation.topic import RevocationTopic
 from authorizer.revocation.webhook import MAX_BODY_BYTES, WebhookVerifier
 from authorizer.revocation.writer import DeadLetterQueue, RevocationWriter
-from authorizer.startup import Startup, report_not_started
+from authorizer.startup import Startup
 from authorizer.telemetry import Telemetry, WebhookRecord
 
 
@@ -73,17 +73,9 @@ class Receiver:
 
 
 def build_receiver(started: Startup) -> Receiver:
-    """Build the receiver of this process.
-
-    Raises `Misconfigured(settings_invalid)` without a table and a queue, after it has written why the function does
-    not start.
-    """
+    """Build the receiver of this process."""
     settings, clock = started.settings, started.clock
-    try:
-        table, queue_url = settings.table_and_queue()
-    except Misconfigured as error:
-        report_not_started(started.function_name, error)
-        raise
+    table, queue_url = settings.table_and_queue()
     topic_arn = settings.revocation_topic_arn
     dynamodb, sqs, *sns = connect_all("dynamodb", "sqs", *(["sns"] if topic_arn else []))
     keys = KeyCache(settings, started.client, clock, started.prefetch)
