@@ -78,7 +78,7 @@ deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=de
 	@$(PYTHON) -m local.doctor $(RULES)
 	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV)
 
-smoke: $(READY) ## Call the deployed authorizer without, with a bad and a good token ## [ENV=dev] [URL=…] [TOKEN=-]
+smoke: $(READY) ## Call the deployed authorizer: no token, a bad one, a good one ## [ENV=dev] [URL=…] [TOKEN=-]
 	@$(PYTHON) -m local.smoke $(ENV) $(if $(URL),--url '$(URL)') $(if $(TOKEN),--token)
 
 status: $(READY) ## Print version, settings, alarms and last errors ## [ENV=dev]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import before, cold, emulator, footprint, handlers, peers, picture, revocations, scale, sessions, storms
 from benchmarks.contestants import Field
 from local.build import ROOT
+from local.command_line import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,4 +64,4 @@ def _alone(module: str, python: peers.Python) -> object:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

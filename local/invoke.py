@@ -52,11 +52,14 @@ def invoke_with_runtime(event: Any, hanko: StandInHanko, folder: Path) -> None: 
     }
     with LambdaRuntime(folder, environment) as runtime:
         answer, records = runtime.invoke(event), runtime.records
-    if "errorMessage" in answer:  # exceptions are answers: see authorizer/gateway/raised.py
-        print(f"\nThe caller sees a {401 if answer['errorMessage'] == 'Unauthorized' else 500}:")
+    if answer.get("errorMessage") == "Unauthorized":
+        print("\nThe caller sees a 401. The function raises an exception for it: API Gateway knows no other way.")
+    elif "errorMessage" in answer:
+        print("\nThe caller sees a 500.")
     print("\nanswer:", json.dumps(answer, indent=2))
-    for record in records:
-        print("\nrecord:", json.dumps(record))
+    for record in records:  # without the definitions of the metrics, which are the same every time
+        shown = {name: value for name, value in record.items() if name != "_aws"}
+        print("\nrecord:", json.dumps(shown, indent=2))
 
 
 def invoke_with_sam(event: Any, hanko: StandInHanko, folder: Path) -> None:  # noqa: ANN401 - any JSON

@@ -123,20 +123,10 @@ def _bytes(data: bytes | str) -> bytes:
 MODES: dict[str, Callable[..., None]] = {
     mode.__name__: mode
     for mode in (
-        normal,
-        slow,
-        drip,
-        header_drip,
-        continue_forever,
-        status,
-        garbage,
-        body,
-        redirect,
-        oversize,
-        truncated,
-        reset,
+        *(normal, slow, drip, header_drip, continue_forever, status),
+        *(garbage, body, redirect, oversize, truncated, reset),
     )
-}  # fmt: skip - one line of names reads better than twelve
+}
 
 
 def behaviour(mode: str, options: Mapping[str, Any]) -> Callable[[Answer], None]:
