@@ -11,7 +11,7 @@ from authorizer import reuse
 from authorizer.config import OnOutage, Settings
 from authorizer.context import build_context
 from authorizer.credentials import find_token
-from authorizer.errors import Unauthenticated, Unavailable
+from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.model import CheckReport, Claims, Decision, Request, RulesResult
 from authorizer.rules.source import RulesProvider
@@ -55,7 +55,9 @@ def decide(
         claims = verifier.verify(token)
         unchecked = _passes_unchecked(claims, token, session_checks, settings.session_on_outage)
     except Unauthenticated as error:
-        return Decision(error.reason, reuse_seconds=reuse.of_refusal(error.reason, settings))
+        never_matched = error.reason is Reason.AUDIENCE_NOT_ALLOWED and not verifier.audience_matched
+        seconds = reuse.of_refusal(error.reason, settings)
+        return Decision(error.reason, reuse_seconds=seconds, audience_never_matched=never_matched)
     verdict = rules.evaluate(request, claims)
     context = build_context(claims, settings.context_claims, verdict.context_bytes)
     context.values.update(verdict.unmet_rules)

@@ -115,6 +115,7 @@ class Reason(StrEnum):
     BODY_TOO_LARGE = "body_too_large", _UNAUTHENTICATED, _CALLER, _STRANGER
     NOT_A_WEBHOOK = "not_a_webhook", _UNAUTHENTICATED, _CALLER, "Find who posts a session's token to the receiver."
     REVOCATION_UNWRITTEN = "revocation_unwritten", _UNAVAILABLE, _AWS, "End the user's sessions in Hanko again."
+    WEBHOOK_AUDIENCE = "webhook_audience", _MISCONFIGURED, _DEPLOYMENT, "Compare `HANKO_AUDIENCE` with `aud`."
     WEBHOOK_UNREADABLE = "webhook_unreadable", _MISCONFIGURED, _DEPLOYMENT, "Update the authorizer: Hanko has changed."
 
 

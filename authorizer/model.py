@@ -143,6 +143,7 @@ class Decision(NamedTuple):
     `session_unchecked`: no session check was available, and HANKO_SESSION_ON_OUTAGE lets the session pass.
     `left_out` names what was too large for the context, `replaced_characters` counts the control characters in it.
     AppSync alone is told how long it may reuse the answer.
+    `audience_never_matched`: Hanko signed the token, and no token of this process was for one of our audiences.
     """
 
     reason: Reason
@@ -156,6 +157,7 @@ class Decision(NamedTuple):
     left_out: tuple[str, ...] = ()
     replaced_characters: int = 0
     reuse_seconds: int = 0
+    audience_never_matched: bool = False
 
     @property
     def outcome(self) -> Outcome:

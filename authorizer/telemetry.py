@@ -113,6 +113,7 @@ class Telemetry:
             ("session_unchecked", "SessionUnchecked", decision.session_unchecked),
             ("context_left_out", "ContextLeftOut", " ".join(decision.left_out)),
             ("context_replaced", "ContextReplaced", decision.replaced_characters),
+            ("audience_never_matched", "AudienceNeverMatched", decision.audience_never_matched),
         ]
         for member, metric, value in marks:
             if value:
@@ -148,8 +149,7 @@ def _write(service: str, reason: Reason, members: Members, metrics: Metrics) -> 
 def record_of(service: str, reason: Reason, members: Members, metrics: Metrics) -> Members:
     """The record, with the reason counted. What is None or empty is left out.
 
-    Source: CloudWatch, "Specification: Embedded metric format". Powertools Metrics makes the same of the same: the
-    tests compare. It would cost more of a request: see docs/decisions/one-record.md.
+    Source: CloudWatch, "Specification: Embedded metric format". Why not Powertools: docs/decisions/one-record.md.
     """
     metrics = {reason.counter: 1, **metrics}
     definition = {

@@ -1029,3 +1029,21 @@ def test_what_api_gateway_gets_from_a_function_that_runs() -> None:
     assert {record["service"] for record in records} == {"authorizer"}
     assert hanko.jwks_requests == 2, "one sandbox for all six: a raised answer ends nothing"
     assert token.split(".")[1] not in log
+
+
+def test_an_audience_that_is_never_ours_is_seen(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    """Hanko signed every token that this process has seen, and none is for us: HANKO_AUDIENCE is wrong."""
+    sandbox = make_sandbox()
+    other = event_with("http_v2", hanko.mint(claims={"aud": ["https://app.example.com"]}))
+    for _ in range(2):
+        sandbox.answer(other)
+        (record,) = sandbox.records()
+        assert (record["reason"], record["Unauthenticated"]) == ("audience_not_allowed", 1)
+        assert (record["audience_never_matched"], record["AudienceNeverMatched"]) == (True, 1)
+    sandbox.answer(event_with("http_v2", hanko.mint()))
+    sandbox.answer(other)
+    assert not [record for record in sandbox.records() if "AudienceNeverMatched" in record]
+    with StandInHanko() as stranger:
+        fresh = make_sandbox()
+        fresh.answer(event_with("http_v2", stranger.mint(claims={"aud": ["https://app.example.com"]})))
+    assert "AudienceNeverMatched" not in fresh.records()[0]

@@ -236,6 +236,7 @@ def test_alarms_watch_our_own_metrics_and_throttles_but_never_lambdas_errors(res
         "UnavailableAlarm": [("HankoAuthorizer", "Unavailable")],
         "MisconfiguredAlarm": [("HankoAuthorizer", "Misconfigured")],
         "KeyFetchFailuresAlarm": [("HankoAuthorizer", "KeyFetchFailures")],
+        "AudienceNeverMatchedAlarm": [("HankoAuthorizer", "AudienceNeverMatched")],
         "StaleRulesAlarm": [("HankoAuthorizer", "StaleRules")],
         "SessionUncheckedAlarm": [("HankoAuthorizer", "SessionUnchecked")],
         "ThrottlesAlarm": [("AWS/Lambda", "Throttles")],

@@ -64,6 +64,7 @@ class SignatureVerifier:
         self._keys, self._clock, self._max_characters = keys, clock, max_characters
         self._audiences = frozenset(settings.audiences)
         self._skew_seconds = settings.clock_skew_seconds
+        self.audience_matched = False  # whether any token of this process was for us
 
     def verify(self, token: str) -> Payload:
         """Return the payload of a token that Hanko signed, for one of our audiences, and that is valid now.
@@ -97,36 +98,45 @@ class SignatureVerifier:
             raise Unauthenticated(Reason.SIGNATURE_INVALID)
         return payload
 
-    def verify_members(self, members: dict[str, object], *, may_be_early: bool = False) -> Payload:
+    def verify_members(self, members: dict[str, object]) -> Payload:
         """Return the payload with these members if it is for one of our audiences and valid now.
 
-        Raises `Unauthenticated` with the reason, `Unavailable(token_early)` unless it `may_be_early`.
+        Raises `Unauthenticated` with the reason, or `Unavailable(token_early)`.
         """
-        issued_at, expires_at = self._verify_times(members, may_be_early=may_be_early)
-        self._verify_audience(members.get("aud"))
+        issued_at, expires_at = self.verify_times(members)
+        if not self.is_for_us(members.get("aud")):
+            raise Unauthenticated(Reason.AUDIENCE_NOT_ALLOWED)
+        self.audience_matched = True
         return Payload(issued_at, expires_at, members)
 
-    def _verify_audience(self, audience: object) -> None:
-        """Check 9: `aud` (RFC 7519 section 4.1.3), a string or a list of strings."""
+    def is_for_us(self, audience: object) -> bool:
+        """Check 9: `aud` (RFC 7519 section 4.1.3), a string or a list of strings, one of which is ours.
+
+        Raises `Unauthenticated(claims_malformed)` for anything else.
+        """
         audiences = audience if isinstance(audience, list) else [audience]
         for one in audiences:
             if not isinstance(one, str):
                 raise Unauthenticated(Reason.CLAIMS_MALFORMED)
-        if self._audiences.isdisjoint(audiences):
-            raise Unauthenticated(Reason.AUDIENCE_NOT_ALLOWED)
+        return not self._audiences.isdisjoint(audiences)
 
-    def _verify_times(self, payload: dict[str, object], *, may_be_early: bool) -> tuple[float, float]:
-        """Check 8: `iat` and `exp` (RFC 7519 section 4.1), both required; `nbf` where it is there."""
+    def verify_times(self, payload: dict[str, object], *, at_any_time: bool = False) -> tuple[float, float]:
+        """Check 8: `iat` and `exp` (RFC 7519 section 4.1), both required; `nbf` where it is there.
+
+        Raises `Unauthenticated`, or `Unavailable(token_early)`; `at_any_time` alone the former, `claims_malformed`.
+        """
         issued_at, expires_at, not_before = payload.get("iat"), payload.get("exp"), payload.get("nbf", 0)
         if not (_is_time(issued_at) and _is_time(expires_at) and _is_time(not_before)):
             raise Unauthenticated(Reason.CLAIMS_MALFORMED)
         starts_at = issued_at if issued_at > not_before else not_before
         if starts_at > expires_at:
             raise Unauthenticated(Reason.CLAIMS_MALFORMED)
+        if at_any_time:
+            return issued_at, expires_at
         now = self._clock.wall()
         if expires_at <= now - self._skew_seconds:
             raise Unauthenticated(Reason.TOKEN_EXPIRED)
-        if starts_at > now + self._skew_seconds and not may_be_early:
+        if starts_at > now + self._skew_seconds:
             if starts_at <= now + self._skew_seconds + EARLY_SECONDS:  # no refusal, which an HTTP API would cache
                 raise Unavailable(Reason.TOKEN_EARLY)
             raise Unauthenticated(Reason.TOKEN_NOT_YET_VALID)

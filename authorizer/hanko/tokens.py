@@ -24,6 +24,11 @@ class TokenVerifier:
         """
         return self._verify_claims(self._signatures.verify(token))
 
+    @property
+    def audience_matched(self) -> bool:
+        """Whether any token of this process was for one of our audiences."""
+        return self._signatures.audience_matched
+
     def seconds_left(self, claims: Claims) -> float:
         """How long the token is valid, by `exp` alone."""
         return claims.expires_at - self._clock.wall()

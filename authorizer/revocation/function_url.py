@@ -9,6 +9,7 @@ _STATUS_BY_REASON = {
     Reason.WEBHOOK_MALFORMED: 400,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.BODY_TOO_LARGE: 413,
+    Reason.WEBHOOK_AUDIENCE: 204,  # it is done, and six failures would make Hanko switch the webhook off
 }
 _STATUS = {Outcome.RECEIVED: 204, Outcome.UNAUTHENTICATED: 401}
 

@@ -7,7 +7,7 @@ that fails, in the queue of dead letters. Nothing that comes twice, late or in a
 from contextlib import suppress
 
 from authorizer.clock import Clock
-from authorizer.errors import AuthorizerError, Reason, Unavailable
+from authorizer.errors import AuthorizerError, Misconfigured, Reason, Unavailable
 from authorizer.hanko.keys import KeyCache
 from authorizer.revocation import function_url
 from authorizer.revocation.entry import Revocation
@@ -60,6 +60,8 @@ class Receiver:
         )
         if webhook.revocation and self._topic:  # durable by now: what SNS does not take is refused all the same
             record.published = self._topic.publish(webhook.revocation)
+        if not webhook.is_for_us:
+            raise Misconfigured(Reason.WEBHOOK_AUDIENCE)
 
     def _revoke(self, revocation: Revocation, record: WebhookRecord, came_at: float) -> Reason:
         try:

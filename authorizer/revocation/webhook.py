@@ -32,6 +32,7 @@ class Webhook(NamedTuple):
 
     event: str = ""
     revocation: Revocation | None = None
+    is_for_us: bool = True
 
 
 class WebhookVerifier:
@@ -45,25 +46,25 @@ class WebhookVerifier:
         self._revokes_on_password_change = settings.revoke_on_password_change
 
     def verify(self, body: bytes) -> Webhook:
-        """Return what a genuine webhook revokes.
+        """Return what a genuine webhook revokes, whatever its age and its audience.
 
-        Raises `Unauthenticated` with the reason for what is not genuine, for us and of now, what `KeySource.find`
-        raises, and `Misconfigured(webhook_unreadable)` for what is not as Hanko's source has it although Hanko signed
-        it: every logout would be lost, so it must be heard.
+        An old webhook comes from a Hanko whose clock is behind, or is a replay: it can only end what it would have
+        ended. One for another audience names a session of this Hanko all the same.
+
+        Raises `Unauthenticated` with the reason if Hanko did not sign it or if it is no webhook, what `KeySource.find`
+        raises, and `Misconfigured(webhook_unreadable)` if Hanko signed it and it has another form than in Hanko's
+        source: every logout would be lost, so an alarm must tell.
         """
         event, token = _parse(body)
-        verified = self._verify_payload(self._signatures.verify_signature(token))
+        verified, is_for_us = self._verify_payload(self._signatures.verify_signature(token))
         if not isinstance(verified.claims["evt"], str):
             raise Misconfigured(Reason.WEBHOOK_UNREADABLE)
         if verified.claims["evt"] != event:  # the event outside the token is anybody's to change
             raise Unauthenticated(Reason.WEBHOOK_MALFORMED)
-        return self._read(event, verified)
+        return self._read(event, verified)._replace(is_for_us=is_for_us)
 
-    def _verify_payload(self, encoded: bytes) -> Payload:
-        """Return what a webhook says. Its user has a say in what lies below `data`, so nothing there is judged.
-
-        One from the future has been signed all the same, by a Hanko whose clock is ahead.
-        """
+    def _verify_payload(self, encoded: bytes) -> tuple[Payload, bool]:
+        """Return the payload, and whether it is for us. The user can write what lies below `data`: it is not judged."""
         try:
             members = parse_outline(decode_unchecked(encoded))
         except ValueError:
@@ -71,11 +72,10 @@ class WebhookVerifier:
         if members.get("sub") != _SENDER or "session_id" in members or "evt" not in members or "data" not in members:
             raise Unauthenticated(Reason.NOT_A_WEBHOOK)
         try:
-            return self._signatures.verify_members(members, may_be_early=True)
-        except Unauthenticated as error:
-            if error.reason is Reason.CLAIMS_MALFORMED:
-                raise Misconfigured(Reason.WEBHOOK_UNREADABLE) from None
-            raise
+            issued_at, expires_at = self._signatures.verify_times(members, at_any_time=True)
+            return Payload(issued_at, expires_at, members), self._signatures.is_for_us(members.get("aud"))
+        except Unauthenticated:
+            raise Misconfigured(Reason.WEBHOOK_UNREADABLE) from None
 
     def _read(self, event: str, verified: Payload) -> Webhook:
         """What it revokes. The data of an event that revokes nothing are not read."""
@@ -84,6 +84,8 @@ class WebhookVerifier:
         if event.startswith(f"{_SESSION_ENDED}.") and not event.endswith("."):
             ended = Revocation(session_subject(_id_of(data)), MAX_TIME, _session_expiry(data) or expires_at)
             return Webhook(_SESSION_ENDED, ended)
+        if event == _PASSWORD_CHANGED:  # recovery issues the new session with the same iat: that one must live
+            issued_until -= 1
         if event == _USER_DELETED:  # by the clock of another of Hanko's machines a session may seem to begin after it
             issued_until += self._skew_seconds
         if event == _USER_DELETED or (event == _PASSWORD_CHANGED and self._revokes_on_password_change):

@@ -22,6 +22,7 @@ from receiving import MakeReceiving, Receiving, url_event
 from sandbox import CONTEXT, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
 from authorizer.hanko.cooldown import BURST
+from authorizer.hanko.jws import MAX_TIME
 from local.hanko import StandInHanko
 from local.hanko.keys import unb64
 from local.sign import SHAPES, event_with, token_with
@@ -95,16 +96,24 @@ def test_w2_a_token_of_the_passkey_server_logs_nobody_out(receiving: Receiving, 
 
 
 def test_w3_a_webhook_for_another_app(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
-    """W3: the audience is checked."""
-    token = hanko.webhook_token(LOGOUT, ENDED, claims={"aud": ["other.example.com"]})
-    turned_away(receiving, aws, webhook(token), 401, "audience_not_allowed")
+    """W3: it ends what our own Hanko ended, nothing else, and the deployer hears of it; a session's token does not."""
+    claims = {"aud": ["other.example.com"]}
+    assert receiving.post(webhook(hanko.webhook_token(LOGOUT, ENDED, claims=claims))) == 204
+    assert receiving.record()["reason"] == "webhook_audience"
+    assert aws.items.keys() == {f"session#{SESSION}"}
+    assert receiving.post(webhook(live_token(hanko, evt=LOGOUT, data=ENDED, **claims))) == 401
+    assert receiving.record()["reason"] == "not_a_webhook"
 
 
 def test_w4_an_old_webhook(receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time) -> None:
-    """W4: the expiry is checked."""
-    token = hanko.webhook_token(LOGOUT, ENDED)
-    time_.advance(311)  # five minutes, and the clock skew
-    turned_away(receiving, aws, webhook(token), 401, "token_expired")
+    """W4: whoever kept one ends what it would have ended: that session, or what was issued up to its own time."""
+    logout, deleted = hanko.webhook_token(LOGOUT, ENDED), hanko.webhook_token(DELETED, {"id": USER})
+    time_.advance(30 * 86_400)
+    assert [receiving.post(webhook(logout)), receiving.post(webhook(deleted, DELETED))] == [204, 204]
+    assert {subject: until for subject, (until, _) in aws.items.items()} == {
+        f"session#{SESSION}": MAX_TIME,
+        f"user#{USER}": NOW + 10,
+    }
 
 
 def test_w5_a_webhook_replayed_within_its_time(

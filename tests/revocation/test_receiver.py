@@ -22,6 +22,7 @@ from authorizer.revocation.entry import Revocation, session_subject, user_subjec
 from authorizer.revocation.webhook import MARGIN_SECONDS
 from authorizer.telemetry import METRICS_NAMESPACE
 from local.hanko import StandInHanko
+from local.sign import event_with
 
 ENDED = {"id": SESSION, "user_id": USER, "expires_at": "2027-01-15T20:00:00Z"}
 EXPIRES_AT = NOW + 12 * 3600 + MARGIN_SECONDS
@@ -85,7 +86,7 @@ def test_other_events_are_welcome_and_ignored(receiving: Receiving, hanko: Stand
 def test_a_changed_password_where_it_counts(make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws) -> None:
     receiving = make_receiving(revoke_on_password_change="true")
     assert receiving.post(webhook(hanko, PASSWORD, {"id": USER})) == 204
-    assert aws.items == {user_subject(USER): (NOW, MAX_TIME)}
+    assert aws.items == {user_subject(USER): (NOW - 1, MAX_TIME)}
     assert receiving.record()["event"] == PASSWORD
 
 
@@ -260,3 +261,56 @@ def test_without_what_it_needs_it_does_not_start(
 
 def test_a_dead_letter_is_what_would_have_been_written() -> None:
     assert asdict(Revocation("user#1", 2, 3)) == {"subject": "user#1", "issued_until": 2, "expires_at": 3}
+
+
+# --- genuine, though late or for another audience
+
+
+@pytest.mark.parametrize("seconds", [311, 600, 86_400])
+def test_an_old_genuine_webhook_revokes_what_it_names(
+    seconds: int, receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    """Hanko's clock is behind: its webhook is over when it comes, and can only end what it would have ended."""
+    body = webhook(hanko, LOGOUT, ENDED, iat=NOW - seconds, exp=NOW - seconds + 300)
+    assert receiving.post(body) == 204
+    assert aws.items == {session_subject(SESSION): (MAX_TIME, EXPIRES_AT)}
+    assert receiving.record()["reason"] == "revoked"
+    assert receiving.post(webhook(hanko, DELETED, {"id": USER}, iat=NOW - seconds, exp=NOW - seconds + 300)) == 204
+    assert aws.items[user_subject(USER)] == (NOW - seconds + 10, MAX_TIME)
+
+
+def test_a_genuine_webhook_for_another_audience_is_an_alarm_and_revokes(
+    receiving: Receiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    """Hanko counts it as delivered, so that six of them do not switch the webhook off."""
+    for event in (LOGOUT, "user.create"):
+        assert receiving.post(webhook(hanko, event, ENDED, aud=["other.example.com"])) == 204
+        record = receiving.record()
+        assert (record["reason"], record["fault"], record["level"]) == ("webhook_audience", "deployment", "ERROR")
+        assert record["Misconfigured"] == 1
+    assert aws.items == {session_subject(SESSION): (MAX_TIME, EXPIRES_AT)}
+
+
+def test_a_strangers_webhook_raises_no_alarm(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
+    with StandInHanko(now=lambda: NOW) as stranger:
+        forged = webhook(stranger, LOGOUT, ENDED, aud=["other.example.com"])
+    session = hanko.mint(claims={"aud": ["other.example.com"]})
+    for body in (forged, json.dumps({"token": session, "event": LOGOUT})):
+        assert receiving.post(body) == 401
+        record = receiving.record()
+        assert (record["fault"], record["Unauthenticated"]) == ("caller", 1)
+        assert "Misconfigured" not in record
+    assert aws.requests == []
+
+
+def test_the_session_of_a_password_recovery_lives(
+    make_receiving: MakeReceiving, make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws
+) -> None:
+    """Hanko sends the webhook and issues the new session in one request, with one `iat`."""
+    before = hanko.mint(claims={"sub": USER, "iat": NOW - 1})
+    assert make_receiving(revoke_on_password_change="true").post(webhook(hanko, PASSWORD, {"id": USER})) == 204
+    sandbox, new = make_sandbox(aws=aws), hanko.mint(claims={"sub": USER})
+    assert sandbox.answer(event_with("rest_request", before)) == "Unauthorized"
+    answer = sandbox.answer(event_with("http_v2", new))
+    assert isinstance(answer, dict)
+    assert answer["isAuthorized"] is True
