@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from authorizer.config import Settings
-from authorizer.errors import Reason, Unauthenticated
+from authorizer.errors import Misconfigured, Reason
 from authorizer.gateway import appsync, appsync_events, http_api, rest_api, websocket_api
 from authorizer.gateway.raised import Unauthorized
 from authorizer.model import Decision, EventKind, Request
@@ -14,10 +14,11 @@ def parse(event: object, settings: Settings, function_arn: str = "") -> Request:
 
     `function_arn` is the ARN that this function was invoked by.
 
-    Raises `Unauthenticated(event_unknown)` for every other event, `Misconfigured(arn_invalid)` for an impossible ARN.
+    Raises `Misconfigured`: `arn_invalid` for an impossible ARN, `event_unknown` for every other event. No client of an
+    API can cause either.
     """
     if not isinstance(event, dict):
-        raise Unauthenticated(Reason.EVENT_UNKNOWN)
+        raise Misconfigured(Reason.EVENT_UNKNOWN)
     match (event.get("type"), event.get("version")):
         case ("TOKEN", None):
             request = rest_api.parse_token(event)
@@ -34,7 +35,7 @@ def parse(event: object, settings: Settings, function_arn: str = "") -> Request:
         case (None, None) if appsync_events.is_events(event):
             request = appsync_events.parse(event)
         case _:
-            raise Unauthenticated(Reason.EVENT_UNKNOWN)
+            raise Misconfigured(Reason.EVENT_UNKNOWN)
     return request
 
 

@@ -5,7 +5,7 @@ Source: AWS, "AppSync: AWS_LAMBDA authorization".
 
 import re
 
-from authorizer.errors import Misconfigured, Reason, Unauthenticated
+from authorizer.errors import Misconfigured, Reason
 from authorizer.gateway.event import section, text
 from authorizer.model import CredentialSources, Decision, EventKind, Request
 
@@ -35,10 +35,10 @@ def parse(event: dict[str, object], function_arn: str) -> Request:
 
 
 def parse_api_id(context: dict[str, object]) -> str:
-    """The id of the API. Raises `Unauthenticated(event_unknown)` if there is none."""
+    """The id of the API. Raises `Misconfigured(event_unknown)` if there is none."""
     api_id = context.get("apiId")
     if not isinstance(api_id, str) or not _API_ID.fullmatch(api_id):
-        raise Unauthenticated(Reason.EVENT_UNKNOWN)
+        raise Misconfigured(Reason.EVENT_UNKNOWN)
     return api_id
 
 

@@ -3,7 +3,7 @@
 Source: AWS, "AppSync Events: Configuring authorization and authentication to secure Event APIs".
 """
 
-from authorizer.errors import Reason, Unauthenticated
+from authorizer.errors import Misconfigured, Reason
 from authorizer.gateway.appsync import parse_api_id
 from authorizer.gateway.event import section, text
 from authorizer.model import CredentialSources, Decision, EventKind, Request
@@ -21,13 +21,13 @@ def is_events(event: dict[str, object]) -> bool:
 def parse(event: dict[str, object]) -> Request:
     """Read authorizationToken and request context. The operation is the request's method, the channel its path.
 
-    Raises `Unauthenticated(event_unknown)` if a subscription or publication names no channel.
+    Raises `Misconfigured(event_unknown)` if a subscription or publication names no channel.
     """
     context = section(event, "requestContext")
     operation = str(context.get("operation"))
     channel = "" if operation == _CONNECT else context.get("channel")  # null or absent there
     if not isinstance(channel, str):
-        raise Unauthenticated(Reason.EVENT_UNKNOWN)
+        raise Misconfigured(Reason.EVENT_UNKNOWN)
     sources, api_id = CredentialSources(token=event.get("authorizationToken")), parse_api_id(context)
     request_id = text(context.get("requestId"))
     return Request(EventKind.APPSYNC_EVENTS, sources, api_id, "", "", _OPERATIONS[operation], request_id, channel)

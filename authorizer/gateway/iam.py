@@ -9,18 +9,21 @@ import json
 import re
 from typing import NamedTuple
 
-from authorizer.errors import Misconfigured, Reason, Unauthenticated
+from authorizer.errors import Misconfigured, Reason
 from authorizer.model import MAX_ANSWER_BYTES, Decision, Grant, Request
 
 # arn:{partition}:execute-api:{region}:{account}:{api}/{stage}/...; an HTTP API's stage can be $default.
+# Local tools have words for account and API, e.g. random-account-id and random-api-id of serverless-offline.
+_ACCOUNT = r"(?:[0-9]{12}|[a-z]+(?:-[a-z]+)*)"
 _STAGE = (
-    r"(arn:aws(?:-[a-z]+)*:execute-api:[a-z0-9-]{1,32}:[0-9]{12}:([A-Za-z0-9]{1,64})/([A-Za-z0-9_-]{1,128}|\$default))"
+    rf"(arn:aws(?:-[a-z]+)*:execute-api:[a-z0-9-]{{1,32}}:{_ACCOUNT}:([A-Za-z0-9][A-Za-z0-9_-]{{0,63}})"
+    r"/([A-Za-z0-9_-]{1,128}|\$default))"
 )
 # .../{method}/{path}: the caller's method and path; the path may hold anything, colons and slashes included.
 ROUTE_ARN = re.compile(_STAGE + r"/([!#$%&'+.^_`|~0-9A-Za-z-]{1,32})(/.*)", re.ASCII | re.DOTALL)
 CONNECT_ARN = re.compile(_STAGE + r"/(\$connect)()", re.ASCII)
 
-_REGION_AND_ACCOUNT = re.compile(r":[a-z0-9-]+:[0-9]{12}:", re.ASCII)
+_REGION_AND_ACCOUNT = re.compile(rf"(?<=:execute-api):[a-z0-9-]+:{_ACCOUNT}:", re.ASCII)
 MAX_POLICY_BYTES = MAX_ANSWER_BYTES - 160  # leaves room for the API key of a usage plan
 _NOBODY = Grant((), ("*",))
 
@@ -38,11 +41,11 @@ class Arn(NamedTuple):
 def parse_arn(arn: object, form: re.Pattern[str] = ROUTE_ARN) -> Arn:
     """Split an execute-api ARN into its parts.
 
-    Raises `Unauthenticated(event_unknown)` if it is no string, `Misconfigured(arn_invalid)` if it is no such ARN.
+    Raises `Misconfigured`: `event_unknown` if it is no string, `arn_invalid` if it is no such ARN.
     Source: AWS, "Amazon API Gateway Amazon Resource Name (ARN) reference".
     """
     if not isinstance(arn, str):
-        raise Unauthenticated(Reason.EVENT_UNKNOWN)
+        raise Misconfigured(Reason.EVENT_UNKNOWN)
     match = form.fullmatch(arn)
     if match is None:
         raise Misconfigured(Reason.ARN_INVALID)

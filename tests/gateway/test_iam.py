@@ -2,7 +2,7 @@
 
 import pytest
 
-from authorizer.errors import Misconfigured, Reason, Unauthenticated
+from authorizer.errors import Misconfigured, Reason
 from authorizer.gateway.iam import CONNECT_ARN, Arn, parse_arn, policy
 from authorizer.model import CredentialSources, Decision, EventKind, Grant, Request
 
@@ -47,6 +47,20 @@ def test_a_path_may_hold_anything_and_leads_nowhere(path: str) -> None:
 def test_every_partition_is_kept(partition: str) -> None:
     stage_arn = f"arn:{partition}:execute-api:xx-north-1:123456789012:abc/v1"
     assert parse_arn(f"{stage_arn}/DELETE/x") == Arn(stage_arn, "abc", "v1", "DELETE", "/x")
+
+
+@pytest.mark.parametrize(
+    ("account", "api_id"),
+    [("random-account-id", "random-api-id"), ("000000000000", "my-custom_id"), ("123456789012", "1234567890")],
+)
+def test_the_ids_of_local_tools_are_accepted(account: str, api_id: str) -> None:
+    """serverless-offline, LocalStack, SAM: what is in them is harmless in a policy's resource."""
+    stage_arn = f"arn:aws:execute-api:eu-west-1:{account}:{api_id}/None"
+    arn = parse_arn(f"{stage_arn}/GET/")
+    assert arn == Arn(stage_arn, api_id, "None", "GET", "/")
+    two = Decision(Outcome.ALLOWED, Reason.ALLOWED, "user", {}, grant=Grant(("*",), ("GET/a", "GET/b")))
+    (_, deny) = policy(request(stage_arn), two)["policyDocument"]["Statement"]  # type: ignore[index]  # as built above
+    assert deny["Resource"] == [f"arn:aws:execute-api:*:*:{api_id}/None/GET/{one}" for one in "ab"]
 
 
 @pytest.mark.parametrize("stage", ["$default", "prod", "test-invoke-stage", "ESTestInvoke-stage", "v1_2", "x" * 128])
@@ -118,7 +132,7 @@ def test_a_websocket_has_no_method_but_its_route() -> None:
 
 @pytest.mark.parametrize("arn", [None, 7, True, [], {}, [f"{STAGE_ARN}/GET/"], b"arn"])
 def test_without_an_arn_it_is_no_event_of_ours(arn: object) -> None:
-    with pytest.raises(Unauthenticated) as caught:
+    with pytest.raises(Misconfigured) as caught:
         parse_arn(arn)
     assert caught.value.reason is Reason.EVENT_UNKNOWN
 
