@@ -8,27 +8,40 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from local.aws import EXAMPLE_RULES
 from local.calls import Seen
+from local.channels import Ask, asks
 from local.command_line import run
-from local.deployment import Api, Deployment
+from local.deployment import ALIAS, Api, Deployment
 from local.permissions import Verdict, difference, verdicts
-from local.sign import token_with
+from local.sign import event_with, token_with
 
 NAME_COLUMNS, CELL_COLUMNS = 34, 10
 GREEN, RED, GREY = 32, 31, 90  # of a terminal
 
 # What AWS answers ...
-APIS = ("REST, TOKEN", "REST, REQUEST", "HTTP API 1.0", "HTTP API 2.0", "WebSocket", "AppSync")
-ALLOWED = dict.fromkeys(APIS, 200) | {"WebSocket": 101}
+APIS = ("REST, TOKEN", "REST, REQUEST", "HTTP API 1.0", "HTTP API 2.0", "WebSocket", "AppSync", "AppSync Events")
+ALLOWED = dict.fromkeys(APIS, 200) | {"WebSocket": 101, "AppSync Events": 101}
 REFUSED = dict.fromkeys(APIS, 401) | {"HTTP API 1.0": 403, "HTTP API 2.0": 403}
 BROKEN = dict.fromkeys(APIS, 500)
 # ... and where the local AWS differs. It answers 500 to a WebSocket's 401, and 401 to a failed AppSync authorizer. It
-# leaves the version out of payload 1.0: the authorizer takes the event for a REST API's, and raises.
-LOCAL_INSTEAD = {("WebSocket", 401): 500, ("HTTP API 1.0", 403): 500, ("AppSync", 500): 401}
+# leaves the version out of payload 1.0: the authorizer takes the event for a REST API's, and raises. There the proof is
+# the authorizer's own answer to the event that AWS documents.
+LOCAL_INSTEAD = {
+    ("WebSocket", 401): 500,
+    ("HTTP API 1.0", 403): 500,
+    ("AppSync", 500): 401,
+    ("AppSync Events", 500): 401,
+}
+DOCUMENTED = {
+    "WebSocket": "websocket",
+    "HTTP API 1.0": "http_v1",
+    "AppSync": "appsync",
+    "AppSync Events": "appsync_events_connect",
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,12 @@ ROWS = (
     Row("Hanko down, keys warm", "none", ALLOWED, prepare=_down),
     Row("Hanko down, no keys", "none", BROKEN, prepare=_down_with_no_keys),
     Row("key rotated a moment ago", "none", ALLOWED, prepare=_up_and_rotated),
-    Row("valid token in the cookie", "none", ALLOWED | {"REST, TOKEN": 401, "AppSync": 401}, Api.with_cookie),
+    Row(
+        "valid token in the cookie",
+        "none",
+        ALLOWED | {"REST, TOKEN": 401, "AppSync": 401, "AppSync Events": 401},
+        Api.with_cookie,
+    ),
     Row("no token", "missing", REFUSED | {"HTTP API 1.0": 401, "HTTP API 2.0": 401}, Api.without),
     Row("expired", "expired", REFUSED),
     Row("for another audience", "wrong_audience", REFUSED),
@@ -80,6 +98,7 @@ class Result:
     row: Row
     api: str
     seen: Seen
+    answered: int | None = None  # what AWS makes of the authorizer's answer, where the local AWS differs
 
     @property
     def expected(self) -> int:
@@ -96,15 +115,14 @@ class Result:
     def passed(self) -> bool:
         """The status is right, and the backend knows the caller if it was to be called, and was not called if not."""
         allowed = self.expected == ALLOWED[self.api]
-        return self.seen.status == self.expected and bool(self.seen.caller.get("user_id")) == allowed
+        right = self.seen.status == self.expected and bool(self.seen.caller.get("user_id")) == allowed
+        return right and (self.proven or self.answered == self.row.expected[self.api])
 
     def __str__(self) -> str:
-        """`200`, `500*` where the local AWS differs from AWS, `401 ≠ 200`."""
-        return (
-            difference(self.seen, self.expected)
-            if not self.passed
-            else f"{self.seen.status}{'' if self.proven else '*'}"
-        )
+        """`200`, `401^` where the authorizer's answer is the proof, `401 ≠ 200`."""
+        if self.passed:
+            return str(self.seen.status) if self.proven else f"{self.answered}^"
+        return difference(self.seen, self.expected) if self.proven else f"{self.answered}^ ≠"
 
 
 def results(deployment: Deployment) -> Iterator[Result]:
@@ -113,10 +131,21 @@ def results(deployment: Deployment) -> Iterator[Result]:
         row.prepare(deployment)
         for api in deployment.apis.values():
             token = token_with(row.defect, deployment.hanko)
-            yield Result(row, api.name, row.send(api, token))
+            result = Result(row, api.name, row.send(api, token))
+            yield result if result.proven else replace(result, answered=answered(deployment, api.name, token))
 
 
-def colour_of(cell: Result | Verdict) -> int:
+def answered(deployment: Deployment, api: str, token: str) -> int:
+    """The status that AWS makes of the authorizer's answer to the event that it documents for this kind of API."""
+    match deployment.aws.invoke(deployment.outputs[ALIAS], event_with(DOCUMENTED[api], token)):
+        case {"errorMessage": "Unauthorized"} | {"isAuthorized": False}:
+            return 401
+        case {"policyDocument": {"Statement": [{"Effect": "Deny"}]}}:
+            return 403
+    return 500
+
+
+def colour_of(cell: Result | Verdict | Ask) -> int:
     """Green is proven, red differs, grey says nothing about AWS."""
     if not cell.passed:
         return RED
@@ -124,13 +153,13 @@ def colour_of(cell: Result | Verdict) -> int:
     return GREEN if proven else GREY
 
 
-def painted(cell: Result | Verdict | None) -> str:
+def painted(cell: Result | Verdict | Ask | None) -> str:
     """The text of a cell, as wide as its column; with its colour on a terminal."""
     text = str(cell or "-").ljust(CELL_COLUMNS)
     return f"\033[{colour_of(cell)}m{text}\033[0m" if cell and sys.stdout.isatty() else text
 
 
-def print_row(deployment: Deployment, name: str, cells: Sequence[Result | Verdict | None]) -> int:
+def print_row(deployment: Deployment, name: str, cells: Sequence[Result | Verdict | Ask | None]) -> int:
     """Print one row, and return how many of its cells differ from what was expected."""
     print(f"{name:<{NAME_COLUMNS}}{''.join(map(painted, cells))}".rstrip(), flush=True)
     failed = sum(cell is not None and not cell.passed for cell in cells)
@@ -159,15 +188,15 @@ def print_answers(deployment: Deployment) -> int:
     print_head(list(deployment.apis))
     by_row = groupby(results(deployment), key=lambda result: result.row)
     failed = sum(print_row(deployment, row.name, list(cells)) for row, cells in by_row)
-    print("\n* A limit of the local AWS, so no proof. AWS answers 401 to a refused WebSocket, 403 to a refused")
-    print("  request with payload 1.0, and 5xx to a failed AppSync authorizer.")
+    print("\n^ The local AWS answers otherwise. The status is what AWS makes of the authorizer's answer to the event")
+    print("  that AWS documents. Nothing is called behind an Event API: the caller is read from that answer, too.")
     return failed
 
 
 def print_permissions(deployment: Deployment, *, expected: bool) -> int:
     """Who may call what; how many answers differ."""
     print(f"\nWho may call what by {deployment.rules}, with answers cached for 300 s and one token each.")
-    print("  me     GET /me, the field me, a WebSocket's $connect")
+    print("  me     GET /me, the field me, a WebSocket's $connect, an Event API's connection")
     print("  admin  GET /admin/x, the field admin")
     print("  pay    POST /payments, the mutation pay\n")
     print_head(list(deployment.apis))
@@ -175,6 +204,13 @@ def print_permissions(deployment: Deployment, *, expected: bool) -> int:
     print("\nAppSync's 403 is a denied field: AWS answers 200 with an error for that field. The local AWS knows no")
     print("denied fields, so they are read from the authorizer's answer.")
     return failed
+
+
+def print_channels(deployment: Deployment, *, expected: bool) -> int:
+    """Who may ask for which channel of the Event API; how many answers differ."""
+    print(f"\nWho may ask for which channel of AppSync Events by {deployment.rules}. 401 is a refusal.\n")
+    rows = asks(deployment, expected=expected)
+    return sum(print_row(deployment, f"{name:<56}", cells) for name, cells in rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,7 +225,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with Deployment(progress, rules=rules) as deployment:
         own = rules != EXAMPLE_RULES
-        failed = (0 if own else print_answers(deployment)) + print_permissions(deployment, expected=not own)
+        failed = 0 if own else print_answers(deployment)
+        failed += print_permissions(deployment, expected=not own)
+        failed += print_channels(deployment, expected=not own)
     verdict = f"{failed} answers differ from what was expected" if failed else "All as expected"
     print(f"\n{'These are the answers' if own else verdict}; {time.monotonic() - began:.0f} s.")
     return 1 if failed else 0

@@ -8,6 +8,7 @@ from typing import Self
 
 from local.aws import EXAMPLE_RULES, LocalAws
 from local.calls import Headers, Seen, call_graphql, call_http, call_websocket
+from local.event_api import EventApi
 from local.hanko import StandInHanko
 from local.sign import event_with
 
@@ -65,11 +66,11 @@ class Deployment:
             self._progress(f"The authorizer, with {self.rules}: sam build, sam deploy")
             self.outputs = self.deploy_authorizer("authorizer", **self._settings)
             self._progress(
-                "The APIs in front of it, with Flask, Django and FastAPI behind: sam build, sam deploy, six times"
+                "The APIs in front of it, with Flask, Django and FastAPI behind: sam build, sam deploy, seven times"
             )
             examples = (
                 *(self._rest_token, self._rest_request, self._http_api_1, self._http_api_2),
-                *(self._websocket, self._appsync),
+                *(self._websocket, self._appsync, self._appsync_events),
             )
             with ThreadPoolExecutor() as pool:
                 deployed: Iterable[Api] = pool.map(lambda deploy: deploy(), examples)
@@ -143,6 +144,17 @@ class Deployment:
             return Seen(403) if denied else seen
 
         return Api("AppSync", url, ask)
+
+    def _appsync_events(self) -> Api:
+        self.events = EventApi(self.aws, "appsync-events", self.outputs[ALIAS])
+
+        def ask(_: str, headers: Headers) -> Seen:
+            """No backend is called for a connection, so the caller is read from the authorizer's own answer."""
+            status, token = self.events.ask("CONNECT", headers), headers.get("Authorization", "")
+            answer = self.aws.invoke(self.outputs[ALIAS], event_with("appsync_events_connect", token)) if token else {}
+            return Seen(status, answer.get("handlerContext") or {})
+
+        return Api("AppSync Events", self.events.url, ask, ("me",))
 
     def _denied_fields(self, api_id: str, authorization: str) -> list[str]:
         """What the authorizer answers to AppSync: the names of the fields that this caller may not ask for."""

@@ -9,7 +9,8 @@ from local.deployment import Api, Deployment
 
 TEN_MINUTES_SECONDS = 600
 
-# GET /me, GET /admin/x, POST /payments, or the fields of these names; `me` of a WebSocket is $connect. The second `me`
+# GET /me, GET /admin/x, POST /payments, or the fields of these names; `me` of a WebSocket or an
+# Event API is to connect. The second `me`
 # shows that the answers in between changed nothing in the cache.
 ASKED = ("me", "admin", "me", "pay")
 
@@ -33,6 +34,8 @@ class Caller:
         """The status that the API should give. AppSync's 403 is a denied field."""
         if api.name == "WebSocket":
             return 101 if self.connects else 403
+        if api.name == "AppSync Events":
+            return 101 if self.connects else 401
         return 403 if what in self.may_not else 200
 
 

@@ -22,7 +22,7 @@ def usage(deployment: Deployment) -> str:
     """The addresses, and the commands to type next."""
     hanko, apis = deployment.hanko, deployment.apis
     places = "\n".join(f"{name:<17}{api.url}" for name, api in apis.items())
-    rest, request, _, http_api, websocket, appsync = apis.values()
+    rest, request, _, http_api, websocket, appsync, _ = apis.values()
     graphql = '{"query": "{ me { userId email expiresAt } }"}'
     return f"""
 Hanko, stand-in  {hanko.url}
