@@ -17,7 +17,7 @@ class Outcome(StrEnum):
     """How an invocation ended. Each word is also a metric, in title case."""
 
     ALLOWED = "allowed"
-    RECEIVED = "received"  # a webhook
+    RECEIVED = "received"  # a webhook, a warm-up ping
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     UNAVAILABLE = "unavailable"
@@ -66,8 +66,10 @@ class Reason(StrEnum):
 
     ALLOWED = "allowed", _ALLOWED, _NOBODY, "Nothing."
 
+    # No request of a client
+    WARM_UP = "warm_up", _RECEIVED, _NOBODY, "Nothing.", "WarmUp"
+
     # Unauthenticated
-    EVENT_UNKNOWN = "event_unknown", _UNAUTHENTICATED, _CALLER, "Find who invokes the function directly."
     TOKEN_MISSING = "token_missing", _UNAUTHENTICATED, _CALLER, _CLIENT
     TOKEN_AMBIGUOUS = "token_ambiguous", _UNAUTHENTICATED, _CALLER, "The client removes the second cookie or header."
     TOKEN_MALFORMED = "token_malformed", _UNAUTHENTICATED, _CALLER, _CLIENT
@@ -103,6 +105,7 @@ class Reason(StrEnum):
     # Misconfigured
     SETTINGS_INVALID = "settings_invalid", _MISCONFIGURED, _DEPLOYMENT, "Correct what the record's `mistakes` names."
     RULES_INVALID = "rules_invalid", _MISCONFIGURED, _DEPLOYMENT, "Correct what the record's `mistakes` names."
+    EVENT_UNKNOWN = "event_unknown", _MISCONFIGURED, _DEPLOYMENT, "Find who invokes the function directly."
     ARN_INVALID = "arn_invalid", _MISCONFIGURED, _DEPLOYMENT, "Find what invokes the function with another ARN."
     ANSWER_TOO_LARGE = "answer_too_large", _MISCONFIGURED, _DEPLOYMENT, "Write fewer rules, or a shorter stage name."
 

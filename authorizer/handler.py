@@ -6,7 +6,8 @@ from contextlib import suppress
 from authorizer import gateway
 from authorizer.config import Settings
 from authorizer.decision import SessionCheck, decide
-from authorizer.errors import AuthorizerError, Outcome, Reason
+from authorizer.errors import AuthorizerError, Reason
+from authorizer.gateway.event import is_warm_up
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.tokens import TokenVerifier
@@ -50,6 +51,9 @@ class Authorizer:
     def _answer(
         self, event: object, record: Record, function_arn: str
     ) -> dict[str, object] | Unauthorized | AuthorizerUnavailable:
+        if is_warm_up(event):
+            record.decision = Decision(Reason.WARM_UP)
+            return {}
         try:
             request = record.request = gateway.parse(event, self._settings, function_arn)
             checks = self._session_checks
@@ -60,5 +64,4 @@ class Authorizer:
         except Exception as error:  # noqa: BLE001 - whatever it is, the request must not pass
             record.decision = Decision(Reason.INTERNAL)
             record.trace(error)
-        # Unauthenticated: an event of no kind that we know, so that there is no shape to answer in.
-        return Unauthorized() if record.decision.outcome is Outcome.UNAUTHENTICATED else AuthorizerUnavailable()
+        return AuthorizerUnavailable()

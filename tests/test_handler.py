@@ -692,14 +692,40 @@ NO_EVENTS: dict[str, object] = {
     "appsync_api_is_no_id": {"authorizationToken": "x", "requestContext": {"queryString": "query", "apiId": "../x"}},
     "proxy_event": {"version": "2.0", "routeKey": "$default", "headers": {"authorization": "Bearer x"}},
     "sqs": {"Records": [{"body": "Bearer x"}]},
-    "scheduled": {"source": "aws.events", "detail-type": "Scheduled Event"},
+    "ping_of_a_stranger": {"source": "aws.s3", "warmer": 1, "warmup": "true"},
+    "ping_with_an_arn": {"warmer": True, "methodArn": "arn"},
 }
 
 
 @pytest.mark.parametrize("event", NO_EVENTS.values(), ids=NO_EVENTS)
-def test_what_is_no_event_is_unauthorized(event: object, sandbox: Sandbox) -> None:
-    assert answer_of(sandbox, event) == UNAUTHORIZED
-    assert_recorded(sandbox, {"kind": "unknown"}, "unauthenticated", "event_unknown", NO_KEYS)
+def test_what_is_no_event_is_the_deployers_business(event: object, sandbox: Sandbox) -> None:
+    """No client of an API can send it."""
+    assert answer_of(sandbox, event) == UNAVAILABLE
+    assert_recorded(sandbox, {"kind": "unknown"}, "misconfigured", "event_unknown", NO_KEYS)
+
+
+PINGS: dict[str, object] = {
+    "serverless_plugin_warmup": {"source": "serverless-plugin-warmup"},
+    "event_bridge_rule": {"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}},
+    "event_bridge_schedule": {"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": "{}"},
+    "lambda_warmer": {"warmer": True, "concurrency": 3},
+    "own": {"warmup": True},
+}
+
+
+@pytest.mark.parametrize("event", PINGS.values(), ids=PINGS)
+def test_a_warm_up_ping_is_answered_quietly(event: object, sandbox: Sandbox) -> None:
+    """No error, no alarm, a counter; and no answer that would let anybody pass."""
+    assert sandbox.answer(event) == {}
+    (record,) = [json.loads(line) for line in sandbox.output().splitlines()]
+    assert (record["level"], record["reason"], record["WarmUp"]) == ("INFO", "warm_up", 1)
+    assert not {"fault", "Misconfigured", "Unavailable", "Received"} & record.keys()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_request_of_a_client_is_a_ping(shape: str, sandbox: Sandbox) -> None:
+    """Whatever else stands in it."""
+    assert sandbox.answer({**event_with(shape, ""), "warmer": True, "source": "aws.events"}) != {}
 
 
 NULLS: dict[str, Json] = {

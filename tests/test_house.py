@@ -53,6 +53,7 @@ IMPORTS: dict[str, set[str]] = {
         "decision",
         "errors",
         "gateway",
+        "gateway.event",
         "gateway.raised",
         "hanko.keys",
         "hanko.tokens",

@@ -262,4 +262,4 @@ def test_x1_an_event_of_no_known_kind_with_a_good_token(
 ) -> None:
     """X1: the token is not looked for."""
     token = forge(hanko)
-    refuse_event(sandbox, event_with(shape, token) | change, "Unauthorized", "event_unknown", token)
+    refuse_event(sandbox, event_with(shape, token) | change, "Authorizer unavailable", "event_unknown", token)

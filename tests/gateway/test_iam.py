@@ -58,7 +58,7 @@ def test_the_ids_of_local_tools_are_accepted(account: str, api_id: str) -> None:
     stage_arn = f"arn:aws:execute-api:eu-west-1:{account}:{api_id}/None"
     arn = parse_arn(f"{stage_arn}/GET/")
     assert arn == Arn(stage_arn, api_id, "None", "GET", "/")
-    two = Decision(Outcome.ALLOWED, Reason.ALLOWED, "user", {}, grant=Grant(("*",), ("GET/a", "GET/b")))
+    two = Decision(Reason.ALLOWED, "user", {}, grant=Grant(("*",), ("GET/a", "GET/b")))
     (_, deny) = policy(request(stage_arn), two)["policyDocument"]["Statement"]  # type: ignore[index]  # as built above
     assert deny["Resource"] == [f"arn:aws:execute-api:*:*:{api_id}/None/GET/{one}" for one in "ab"]
 
