@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -36,7 +37,8 @@ def run(command: Callable[[], int | None]) -> NoReturn:
         told = explain(error)
         if told is None:
             raise
-        say(told, "red", error=True)
+        for line in told.splitlines():
+            say(textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False), "red", error=True)
         sys.exit(1)
     sys.exit(status)
 
@@ -141,7 +143,7 @@ def _explain_aws(error: Exception) -> str | None:
             told = f"{error}: set AWS_PROFILE to one that exists"
         case aws.SSOTokenLoadError() | aws.UnauthorizedSSOTokenError() | aws.TokenRetrievalError():
             told = "the AWS login has expired: run aws sso login"
-        case aws.HTTPClientError():  # no connection, no name, no TLS, no answer in time
+        case aws.HTTPClientError() | aws.ConnectionError():  # no connection, no name, no TLS, no answer in time
             told = f"AWS cannot be reached ({type(error).__name__}): is there a network, and is the region right?"
         case aws.ClientError():
             answer = error.response.get("Error", {})

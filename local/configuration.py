@@ -144,6 +144,8 @@ class Environment:
         values = {name: value for name, value in self.values.items() if name in self.parameters}
         wrong = {name: mistake for name, value in values.items() if (mistake := self.parameters[name].mistake(value))}
         yield from (f"{name} is wrong: {mistake}" for name, mistake in wrong.items())
+        if bool(values["VpcSubnetIds"]) != bool(values["VpcSecurityGroupIds"]):  # a rule of the template
+            yield "VpcSubnetIds and VpcSecurityGroupIds are needed together"
         if not wrong and not set(self._missing()):
             yield from self._refused_by_the_function()
 

@@ -33,7 +33,10 @@ class Aws:
         """The client of a service, made once."""
         if service not in self._clients:
             make: Any = self._session.client  # its stubs want the service's name spelt out
-            self._clients[service] = make(service, config=PATIENCE)
+            try:
+                self._clients[service] = make(service, config=PATIENCE)
+            except ValueError as error:  # botocore's word for it
+                raise CommandFailed(f"AWS_ENDPOINT_URL or the region is wrong: {error}") from None
         return self._clients[service]
 
 
