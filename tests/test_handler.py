@@ -232,6 +232,8 @@ def metrics_of(outcome: str, reason: str, keys: Json) -> Json:
     for member, metric in (("context_left_out", "ContextLeftOut"), ("context_replaced", "ContextReplaced")):
         if member in keys:
             metrics += [(metric, "Count", 1.0)]
+    if "audience_never_matched" in keys:
+        metrics += [("AudienceNeverMatched", "Count", 1.0)]
     definition = {
         "Namespace": "HankoAuthorizer",
         "Dimensions": [["service"]],
@@ -309,7 +311,8 @@ def test_refused_after_looking_closer(kind: Kind, reason: str, make_sandbox: Mak
     sandbox = sandbox_for(kind, make_sandbox, **LIMITS)
     token = REFUSED_WITH_THE_KEY[reason](hanko)
     assert answer_of(sandbox, event_with(kind.shape, token)) == kind.refused(reason)
-    assert_recorded(sandbox, kind.log, "unauthenticated", reason, FETCHED)
+    more = {"audience_never_matched": True} if reason == "audience_not_allowed" else {}
+    assert_recorded(sandbox, kind.log, "unauthenticated", reason, FETCHED, **more)
 
 
 @every_kind
