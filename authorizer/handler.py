@@ -19,7 +19,7 @@ from authorizer.telemetry import Record, Telemetry
 class Authorizer:
     """Answers the events of API Gateway and AppSync for one Hanko."""
 
-    def __init__(  # noqa: PLR0913 - everything that lives as long as the sandbox
+    def __init__(  # noqa: PLR0913 - everything that lives as long as the process
         self,
         settings: Settings,
         keys: KeyCache,
@@ -29,7 +29,7 @@ class Authorizer:
         *,
         session_checks: Sequence[SessionCheck] = (),
     ) -> None:
-        """Everything that lives as long as the sandbox; the session checks in the order in which they are asked."""
+        """Everything that lives as long as the process; the session checks in the order in which they run."""
         self._settings, self._keys, self._verifier, self._rules = settings, keys, verifier, rules
         self._telemetry, self._session_checks = telemetry, session_checks
 

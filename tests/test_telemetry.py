@@ -308,7 +308,7 @@ def test_a_hash_depends_on_its_key_and_on_the_user(write: Write) -> None:
     assert other_key["user"] != again["user"] != other_user["user"]
 
 
-def test_without_a_key_every_sandbox_has_a_hash_of_its_own(write: Write) -> None:
+def test_without_a_key_every_process_has_a_hash_of_its_own(write: Write) -> None:
     users = {write(HANKO_LOG_HASH_KEY="")["user"] for _ in range(3)}
     assert len(users) == 3
     assert {len(user) for user in users} == {24}
