@@ -12,7 +12,7 @@ UV_SYNC := $(VENV)/bin/uv pip sync --quiet --require-hashes
 OR_OFFLINE = || { echo "make setup: packages could not be installed. Without a network? Try again later."; exit 1; }
 ENV ?= dev
 PORT ?= 8700
-# For what has rules of its own to show: RULES only if it was given.
+# demo and local deploy the rules of the examples unless RULES is given.
 OWN_RULES := $(if $(filter command environment,$(firstword $(origin RULES))),--rules $(RULES))
 RULES ?= rules.toml
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
