@@ -196,14 +196,15 @@ def machine_of(artifact: Path) -> str:
     return next((machine for machine in MACHINES.values() if any(machine in name for name in names)), "no processor")
 
 
-def deploy(environment: Environment) -> None:
-    """`sam deploy`. Raises `CommandFailed`."""
+def deploy(environment: Environment, template: Path = BUILT / "template.yaml") -> None:
+    """`sam deploy` of a built template. Raises `CommandFailed`."""
     say(f"Deploying {environment.stack()}.")
     with tempfile.TemporaryDirectory(prefix="parameters-") as folder:  # not on the command line: one is a secret
         file = Path(folder) / "parameters.yaml"
         file.touch(0o600)
         file.write_text(json.dumps(carried_by_sam(handed_over(environment))))
-        command = [str(SAM), "deploy", *_which(environment), "--parameter-overrides", f"file://{file}"]
+        command = [str(SAM), "deploy", *_which(environment), "--template-file", str(template)]
+        command += ["--parameter-overrides", f"file://{file}"]
         if run_program(command, ROOT, os.environ, asks=sys.stdin.isatty()):
             raise CommandFailed("sam deploy failed: see above. What was deployed before is in place")
 
