@@ -88,25 +88,34 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _answers(options: argparse.Namespace, known: Environment | None, ask: Callable[[str], str]) -> Answers:
+    """The values given, then those of a token, then those that are asked for."""
     given = {"api_url": options.api_url, "audience": options.audience, "issuer": options.issuer}
+    silent = options.yes or options.token
     if options.token:
-        claims = read_claims(sys.stdin.read().strip())
-        given = {name: given[name] or claims[name] for name in given}
-    asks = not options.yes and not options.token
-    api_url = given["api_url"] or (
-        _ask_for(ask, "API URL (or paste a session token)", known, "HankoApiUrl") if asks else ""
-    )
-    if TOKEN.fullmatch(api_url):
-        claims = read_claims(api_url)
-        given = {name: given[name] or claims[name] for name in given}
-        api_url = claims["api_url"] or _ask_for(ask, "API URL", known, "HankoApiUrl")
-    audience = given["audience"] or (
-        _ask_for(ask, "Audience (Hanko Cloud: the App URL)", known, "HankoAudience") if asks else ""
-    )
-    for name, value in (("API URL", api_url), ("audience", audience)):
-        if not value:
-            raise CommandFailed(f"the {name} is missing: docs/getting-started.md says where Hanko's console has it")
-    return Answers(api_url.strip().rstrip("/"), audience.strip(), given["issuer"])
+        _complete(given, sys.stdin.read().strip())
+    if not given["api_url"] and not silent:
+        answer = _ask_for(ask, "API URL (or paste a session token)", known, "HankoApiUrl")
+        if TOKEN.fullmatch(answer):
+            _complete(given, answer)
+        else:
+            given["api_url"] = answer
+    questions = {
+        "api_url": ("API URL", "HankoApiUrl"),
+        "audience": ("Audience (Hanko Cloud: the App URL)", "HankoAudience"),
+    }
+    for name, (question, parameter) in questions.items():
+        if not given[name] and not silent:
+            given[name] = _ask_for(ask, question, known, parameter)
+        if not given[name]:
+            what = question.partition(" (")[0]
+            raise CommandFailed(f"{what} is missing: docs/getting-started.md says where Hanko's console has it")
+    return Answers(given["api_url"].strip().rstrip("/"), given["audience"].strip(), given["issuer"])
+
+
+def _complete(given: dict[str, str | None], token: str) -> None:
+    """Take from a token what was not given."""
+    claims = read_claims(token)
+    given.update({name: given[name] or claims[name] for name in given})
 
 
 def _ask_for(ask: Callable[[str], str], question: str, known: Environment | None, parameter: str) -> str:

@@ -237,8 +237,8 @@ def test_init_from_what_is_no_token(
     ("arguments", "said"),
     [
         (["mine"], "there is no terminal to ask at"),
-        (["mine", "--yes"], "the API URL is missing"),
-        (["mine", "--yes", "--api-url", "https://127.0.0.1:9"], "the audience is missing"),
+        (["mine", "--yes"], "API URL is missing"),
+        (["mine", "--yes", "--api-url", "https://127.0.0.1:9"], "Audience is missing"),
         (["mine", "--yes", "--api-url", "http://hanko.dev", "--audience", "a"], "HankoApiUrl is wrong"),
         (["mine", "--yes", "--api-url", "https://127.0.0.1:9", "--audience", "a"], "gave no usable key set"),
         (["mine", "--yes", "--api-url", "https://127.0.0.1:9", "--audience", "example.com"], "is still the example's"),
