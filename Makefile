@@ -74,9 +74,9 @@ build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [E
 	@$(PYTHON) -m local.doctor $(RULES)
 	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV) --build-only
 
-deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
+deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=dev] [RULES=…] [YES=1]
 	@$(PYTHON) -m local.doctor $(RULES)
-	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV)
+	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV) $(if $(YES),--yes)
 
 smoke: $(READY) ## Call the deployed authorizer: no token, a bad one, a good one ## [ENV=dev] [URL=…] [TOKEN=-]
 	@$(PYTHON) -m local.smoke $(ENV) $(if $(URL),--url '$(URL)') $(if $(TOKEN),--token)

@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.deploy", description=__doc__)
     parser.add_argument("environment", help="an environment of samconfig.toml")
     parser.add_argument("--build-only", action="store_true", help="check and build, and deploy nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask, whatever confirm_changeset says")
     options = parser.parse_args(argv)
     environment = read_environment(options.environment)
     check(environment)
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     aws = Aws(environment.region)
     say_changes(environment, Stack.find(aws, environment.stack()))
     build(environment, target)
-    deploy(environment)
+    deploy(environment, yes=options.yes)
     say_end(environment, Stack.of(aws, environment))
     return 0
 
@@ -196,8 +197,8 @@ def machine_of(artifact: Path) -> str:
     return next((machine for machine in MACHINES.values() if any(machine in name for name in names)), "no processor")
 
 
-def deploy(environment: Environment, template: Path = BUILT / "template.yaml") -> None:
-    """`sam deploy` of a built template. Raises `CommandFailed`."""
+def deploy(environment: Environment, template: Path = BUILT / "template.yaml", *, yes: bool = False) -> None:
+    """`sam deploy` of a built template. `yes` asks nothing. Raises `CommandFailed`."""
     say(f"Deploying {environment.stack()}.")
     with tempfile.TemporaryDirectory(prefix="parameters-") as folder:  # not on the command line: one is a secret
         file = Path(folder) / "parameters.yaml"
@@ -205,7 +206,8 @@ def deploy(environment: Environment, template: Path = BUILT / "template.yaml") -
         file.write_text(json.dumps(carried_by_sam(handed_over(environment))))
         command = [str(SAM), "deploy", *_which(environment), "--template-file", str(template)]
         command += ["--parameter-overrides", f"file://{file}"]
-        if run_program(command, ROOT, os.environ, asks=sys.stdin.isatty()):
+        command += ["--no-confirm-changeset"] if yes else []
+        if run_program(command, ROOT, os.environ, asks=sys.stdin.isatty() and not yes):
             raise CommandFailed("sam deploy failed: see above. What was deployed before is in place")
 
 

@@ -29,6 +29,12 @@ Hanko, stand-in  {hanko.url}
 AWS endpoint     {deployment.aws.endpoint}   region eu-west-1, credentials test/test
 {places}
 
+A stack of your own in this AWS, from another terminal:
+export AWS_ENDPOINT_URL={deployment.aws.endpoint} AWS_DEFAULT_REGION=eu-west-1 BUILD_TARGET=host
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+make init ENV=try API_URL={hanko.url} AUDIENCE=localhost YES=1
+make deploy ENV=try
+
 TOKEN=$(make -s token HANKO_API_URL={hanko.url})
 curl -i '{rest.url}/me'                                            # 401
 curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}/me'          # 200

@@ -4,6 +4,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -97,7 +98,7 @@ def last_errors(aws: Aws, log_group: str) -> Iterator[tuple[str, str, str]]:
 
 
 def records(aws: Aws, log_group: str, since: float, pattern: str = "") -> Iterator[Mapping[str, Any]]:
-    """The authorizer's records in the log, oldest first."""
+    """The authorizer's records in the log, oldest first, each with its time."""
     given = {"filterPattern": pattern} if pattern else {}
     pages = aws.client("logs").get_paginator("filter_log_events")
     try:
@@ -107,11 +108,15 @@ def records(aws: Aws, log_group: str, since: float, pattern: str = "") -> Iterat
                     record = json.loads(event["message"])
                 except ValueError:  # a line of the platform's
                     continue
-                if isinstance(record, dict) and "_aws" not in record:
-                    yield record
+                if isinstance(record, dict) and "outcome" in record:
+                    yield {"timestamp": _time(event["timestamp"]), **record}
     except ClientError as error:
         if error.response["Error"].get("Code") != "ResourceNotFoundException":
             raise
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 if __name__ == "__main__":
