@@ -40,7 +40,8 @@ def warnings(rules: Rules) -> Iterator[str]:
 
 
 def _claims(rule: Rule) -> Iterator[str]:
-    for claim in dict.fromkeys(".".join(requirement.path) for requirement in rule.requirements):
+    in_channels = [path for channel in rule.channels for path in channel.claims]
+    for claim in dict.fromkeys(".".join(path) for path in [*(one.path for one in rule.requirements), *in_channels]):
         if claim in CHOSEN_BY_USERS:
             yield f"{claim} is what the user calls himself; it should decide nothing"
         elif claim == "amr":

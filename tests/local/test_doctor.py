@@ -30,6 +30,15 @@ def test_every_claim_that_hanko_does_not_set_is_named() -> None:
     ]
 
 
+def test_the_claims_in_channels_are_named_as_well() -> None:
+    channels = '["SUBSCRIBE /inbox/{user_id}/*", "SUBSCRIBE /teams/{team}", "PUBLISH /by/{username}"]'
+    rules = parse_rules(f'default = "deny"\n[[rule]]\nname = "a"\nchannels = {channels}')
+    assert list(doctor.warnings(rules)) == [
+        "a: team comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
+        "a: username is what the user calls himself; it should decide nothing",
+    ]
+
+
 def test_with_deny_the_words_are_others() -> None:
     rules = parse_rules('default = "deny"\n[[rule]]\nname = "a"\nroutes = ["GET /me", "GET /open/*"]')
     assert list(doctor.warnings(rules)) == [

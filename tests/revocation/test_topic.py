@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from aws import FAULTS, Aws
+from aws import FAULTS, Aws, answers
 from receiving import MakeReceiving
 from sandbox import NOW, SESSION, USER, Json, Time
 
@@ -117,6 +117,17 @@ def test_a_topic_that_fails_costs_no_revocation(
     assert aws.requests.count("Publish") >= 2
     record = receiving.record()
     assert (record["reason"], record["published"], record["PublishFailures"]) == ("revoked", False, 1)
+
+
+@pytest.mark.parametrize("parsed", [{}, {"MessageId": ""}, {"MessageId": None}], ids=str)
+def test_an_answer_without_a_message_id_is_none(
+    parsed: Json, make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws, arn: str
+) -> None:
+    """A 200 can come from a proxy."""
+    receiving = make_receiving(revocation_topic_arn=arn)
+    aws.fail("Publish", answers(200, parsed))
+    assert receiving.post(webhook(hanko, "session.delete.explicit.logout", ENDED)) == 204
+    assert receiving.output().count('"published":false') == 1
 
 
 def test_one_dead_connection_is_not_the_end(
