@@ -49,7 +49,8 @@ class WebhookVerifier:
         """Return what a genuine webhook revokes, whatever its age and its audience.
 
         An old webhook comes from a Hanko whose clock is behind, or is a replay: it can only end what it would have
-        ended. One for another audience names a session of this Hanko all the same.
+        ended. One for another audience ends a session, whose id Hanko made. It says nothing about a user: tenants that
+        share a key of AWS KMS choose their users' ids, through Hanko's admin API, and differ in the audience alone.
 
         Raises `Unauthenticated` with the reason if Hanko did not sign it or if it is no webhook, what `KeySource.find`
         raises, and `Misconfigured(webhook_unreadable)` if Hanko signed it and it has another form than in Hanko's
@@ -61,7 +62,8 @@ class WebhookVerifier:
             raise Misconfigured(Reason.WEBHOOK_UNREADABLE)
         if verified.claims["evt"] != event:  # the event outside the token is anybody's to change
             raise Unauthenticated(Reason.WEBHOOK_MALFORMED)
-        return self._read(event, verified)._replace(is_for_us=is_for_us)
+        webhook = self._read(event, verified)
+        return webhook if is_for_us else _for_others(webhook)
 
     def _verify_payload(self, encoded: bytes) -> tuple[Payload, bool]:
         """Return the payload, and whether it is for us. The user can write what lies below `data`: it is not judged."""
@@ -109,6 +111,11 @@ def _parse(body: bytes) -> tuple[str, str]:
     if not isinstance(event, str) or not isinstance(token, str):
         raise Unauthenticated(Reason.WEBHOOK_MALFORMED)
     return event, token
+
+
+def _for_others(webhook: Webhook) -> Webhook:
+    """What it revokes here, if it is for another audience."""
+    return webhook._replace(is_for_us=False) if webhook.event == _SESSION_ENDED else Webhook(is_for_us=False)
 
 
 def _id_of(data: object) -> str:

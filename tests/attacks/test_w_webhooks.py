@@ -105,6 +105,19 @@ def test_w3_a_webhook_for_another_app(receiving: Receiving, hanko: StandInHanko,
     assert receiving.record()["reason"] == "not_a_webhook"
 
 
+@pytest.mark.parametrize("event", [DELETED, PASSWORD])
+def test_w3_h4_a_tenant_with_our_key_logs_none_of_our_users_out(
+    event: str, make_sandbox: MakeSandbox, make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws
+) -> None:
+    """W3, H4: tenants of one AWS KMS key differ in their audience alone, and choose the ids of their own users."""
+    sandbox, receiving = make_sandbox(aws=aws), make_receiving(revoke_on_password_change="true")
+    theirs = hanko.webhook_token(event, {"id": USER}, claims={"aud": ["other.example.com"]})
+    assert receiving.post(webhook(theirs, event)) == 204
+    assert receiving.record()["reason"] == "webhook_audience"
+    assert not aws.requests
+    assert allow(sandbox, live_token(hanko)) == CONTEXT
+
+
 def test_w4_an_old_webhook(receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time) -> None:
     """W4: whoever kept one ends what it would have ended: that session, or what was issued up to its own time."""
     logout, deleted = hanko.webhook_token(LOGOUT, ENDED), hanko.webhook_token(DELETED, {"id": USER})

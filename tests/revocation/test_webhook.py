@@ -207,9 +207,12 @@ def test_the_event_outside_must_be_the_one_inside(evt: object) -> None:
 
 
 @pytest.mark.parametrize("audience", [["other.example.com"], "other.example.com", []])
-def test_a_webhook_for_another_audience_is_genuine_and_marked(audience: object) -> None:
-    found = verify(body(DELETED, USER, aud=audience))
-    assert found == Webhook(DELETED, Revocation(f"user#{USER_ID}", UNTIL, MAX_TIME), is_for_us=False)
+def test_a_webhook_for_another_audience_is_marked_and_ends_at_most_a_session(audience: object) -> None:
+    """Hanko makes a session's id. A tenant with the same key can choose a user's."""
+    ended = Revocation(f"session#{SESSION_ID}", MAX_TIME, MAX_TIME)
+    assert verify(body(LOGOUT, {"id": SESSION_ID}, aud=audience)) == Webhook("session.delete", ended, is_for_us=False)
+    for event in (DELETED, "user.create"):
+        assert verify(body(event, USER, aud=audience)) == Webhook(is_for_us=False)
 
 
 def test_an_old_webhook_ends_what_it_would_have_ended() -> None:
