@@ -362,3 +362,64 @@ def test_nothing_of_path_or_claims_reaches_the_log(ruled: Sandbox, hanko: StandI
     output = ruled.output()
     assert '"rule":"admins only"' in output
     assert "a-secret" not in output
+
+
+# --- channels of Event APIs
+
+INBOXES = """
+default = "allow"
+[[rule]]
+name = "own inbox"
+channels = ["SUBSCRIBE /inbox/{user_id}/*", "PUBLISH /inbox/{user_id}/*"]
+"""
+OTHER = "11111111-2222-4333-8444-555555555555"
+
+
+@pytest.mark.parametrize("default", ["allow", "deny"])
+@pytest.mark.parametrize(
+    "channel",
+    [
+        "/*",
+        "*",
+        "/inbox/*",
+        "inbox/*",
+        f"/inbox/{OTHER}/*",
+        f"/inbox/{OTHER}/mail",
+        f"inbox/{OTHER}/mail/",
+        f"//inbox/{OTHER}/mail",
+        f"/inbox//{OTHER}/mail",
+        f"/inbox/./{OTHER}/mail",
+        f"/inbox/{USER}/../{OTHER}/mail",
+        f"/inbox/{USER}/*/{OTHER}",
+        "/inbox/*/mail",
+        f"/%69nbox/{OTHER}/mail",
+        f"/inbox/{OTHER[:-1]}%35/mail",
+        f"/inbox\\{OTHER}\\mail",
+        f"/inbox/{OTHER}/mail\0",
+        f"\n/inbox/{OTHER}/mail",
+        "/inbox/{user_id}/mail",
+        "/inbox/**",
+        "",
+    ],
+)
+def test_a_channel_of_somebody_else_however_it_is_spelt(
+    channel: str, default: str, make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    """A wildcard above one's own inbox would read everybody's."""
+    sandbox = make_sandbox(rules=INBOXES.replace('"allow"', f'"{default}"'), appsync_ttl_seconds="300")
+    for operation in ("subscribe", "publish"):
+        event = event_with(f"appsync_events_{operation}", session(hanko))
+        event["requestContext"]["channel"] = channel
+        answer = sandbox.answer(event)
+        assert isinstance(answer, dict)
+        assert (answer["isAuthorized"], "handlerContext" in answer) == (False, False)
+
+
+def test_a_namespace_that_differs_from_the_channels_changes_nothing(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    """The channel decides, whatever the event says its namespace is."""
+    sandbox = make_sandbox(rules=INBOXES)
+    event = event_with("appsync_events_subscribe", session(hanko))
+    event["requestContext"] |= {"channel": f"/inbox/{OTHER}/mail", "channelNamespaceName": "chat"}
+    assert sandbox.answer(event) == {"isAuthorized": False, "ttlOverride": 0}
