@@ -117,14 +117,15 @@ LOOSER: dict[str, Callable[[str, str], bool]] = {
 def changes(environment: Environment, deployed: Mapping[str, str]) -> list[Change]:
     """What differs from the deployed stack, the changes that let more pass first."""
     found = [
-        Change(name, deployed.get(name, ""), new, _is_looser(name, deployed.get(name), new))
+        Change(name, deployed.get(name, ""), new, is_looser(name, deployed.get(name), new))
         for name, new in handed_over(environment).items()
         if deployed.get(name) not in (new, HIDDEN)
     ]
     return sorted(found, key=lambda change: not change.looser)
 
 
-def _is_looser(name: str, old: str | None, new: str) -> bool:
+def is_looser(name: str, old: str | None, new: str) -> bool:
+    """Whether the authorizer lets pass with the new value what it refused with the old one."""
     try:
         return old is not None and name in LOOSER and LOOSER[name](old, new)
     except ValueError:  # an older release took other values

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from botocore.exceptions import ClientError
 
 from local.command_line import CommandFailed, columns, confirmed, run, say
-from local.configuration import read_environment
+from local.configuration import read_environment, variable_of
+from local.deploy import LOOSER, is_looser
 from local.stack import Aws, Stack
 from local.status import live_version
 
@@ -62,10 +63,13 @@ def say_differences(aws: Aws, stack: Stack, now: str, then: str) -> None:
     old, new = _variables(aws, stack, now), _variables(aws, stack, then)
     names = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
     rows = [(name, *("****" if name in SECRET else one.get(name) or '""' for one in (old, new))) for name in names]
-    for line in (
-        columns([(name, was, "→ " + will) for name, was, will in rows]) if rows else ["  The settings are the same."]
-    ):
-        say(line)
+    if not rows:
+        say("  The settings are the same.")
+    lines = columns([(name, was, "→ " + will) for name, was, will in rows]) if rows else []
+    parameters = {variable_of(parameter): parameter for parameter in LOOSER}
+    for name, line in zip(names, lines, strict=True):
+        looser = is_looser(parameters.get(name, ""), old.get(name, ""), new.get(name, ""))
+        say(line, "bold red" if looser else None)
     if NEEDS_PERMISSION & set(names):
         say("  Its role may no longer read what these name: make smoke says whether it can.", "yellow")
 
