@@ -1,4 +1,4 @@
-"""Time, injected. A frozen process stops one clock, a restored snapshot jumps the other: ages ask both."""
+"""Time, injected. A frozen sandbox stops one clock, a restored snapshot jumps the other: ages ask both."""
 
 import time
 from collections.abc import Callable

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Startup(NamedTuple):
-    """What a started process has. `prefetch` is None in a process that is kept as a snapshot."""
+    """What a started process has. `prefetch` is None where the sandbox is kept as a snapshot."""
 
     function_name: str
     settings: Settings
@@ -30,7 +30,7 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False) -> Startup:
 
     The webhooks' receiver requires more settings, and tries a fetch more often, because Hanko sends a webhook once.
 
-    A snapshot must not hold a connection or keys: a process restored from one fetches with its first token.
+    A snapshot must not hold a connection or keys: restored from one, a process fetches with its first token.
 
     Raises `Misconfigured(settings_invalid)` after it has written why the function does not start.
     """

@@ -8,7 +8,7 @@ the first source:
   file from another Hanko or tenant stops the function.
 - Its set is never fresh. The first fetch starts with the process, as without a file, and its answer replaces the set as
   a whole. A token whose key id is not in the file waits for that fetch.
-- A key that Hanko has withdrawn works in a new process until its first fetch ends (if that fails or the process is
+- A key that Hanko has withdrawn works in a new process until its first fetch ends (if that fails or the sandbox is
   frozen, the next token waits for another fetch), and for as long as every fetch fails: Hanko is down, limits our rate,
   or sends no usable key. It never works longer than `HANKO_KEYS_FILE_MAX_AGE_SECONDS` after the file was fetched
   (`HANKO_KEYS_MAX_STALE_SECONDS` is for fetched sets). Whoever holds a stolen key can cause cold starts to use those

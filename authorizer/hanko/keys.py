@@ -191,7 +191,7 @@ class RemoteKeySet:
         return self._replace_from(fetch, failure_counts=is_recent) and had_to_wait
 
     def _is_recent(self, fetch: Fetch) -> bool:
-        """False if the process was frozen during the fetch: its failure is too old to count, its rest will not come."""
+        """False if the sandbox was frozen during the fetch: its failure is too old to count, its rest will not come."""
         return self._clock.seconds_since(fetch.began) <= self._settings.fetch_timeout_seconds
 
     def _replace_from(self, fetch: Fetch, *, failure_counts: bool) -> bool:

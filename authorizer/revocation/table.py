@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from authorizer.clock import Clock
 
 CONNECT_SECONDS = READ_SECONDS = 0.5  # DynamoDB and SQS answer within tens of milliseconds, or are asked again
-# Before each attempt. The first two follow at once: a connection kept while the process was frozen may be dead.
+# Before each attempt. The first two follow at once: a connection kept while the sandbox was frozen may be dead.
 PAUSES_SECONDS = (0, 0, 0.1, 0.2, 0.4, 0.8, 1, 1, 1, 1)
 
 Client = Any  # botocore makes its clients' methods at run time
