@@ -10,6 +10,8 @@ PYTHON3 ?= python3
 READY := $(VENV)/ready
 UV_SYNC := $(VENV)/bin/uv pip sync --quiet --require-hashes
 OR_OFFLINE = || { echo "make setup: packages could not be installed. Without a network? Try again later."; exit 1; }
+# ENV only if it was given: without it, doctor looks at no environment.
+OWN_ENV := $(if $(filter command environment,$(firstword $(origin ENV))),--env $(ENV))
 ENV ?= dev
 PORT ?= 8700
 # demo and local deploy the rules of the examples unless RULES is given.
@@ -65,17 +67,17 @@ init: $(READY) ## Write an environment into samconfig.toml ## [ENV=dev] [API_URL
 keys: $(READY) ## Fetch an environment's keys into keys.json, for the artifact ## [ENV=dev]
 	@$(PYTHON) -m local.keys_file $(ENV)
 
-doctor: $(READY) ## Find probable mistakes in the rules ## [RULES=rules.toml]
-	@$(PYTHON) -m local.doctor $(RULES)
+doctor: $(READY) ## Find mistakes in rules, settings, Hanko and your API ## [ENV=…] [TEMPLATE=…] [JSON=1]
+	@$(PYTHON) -m local.doctor --rules $(RULES) $(OWN_ENV) $(if $(TEMPLATE),--template $(TEMPLATE)) $(if $(JSON),--json)
 
 ##@ Run
 
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
-	@$(PYTHON) -m local.doctor $(RULES)
+	@$(PYTHON) -m local.doctor --rules $(RULES) --brief
 	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV) --build-only
 
 deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=dev] [RULES=…] [YES=1]
-	@$(PYTHON) -m local.doctor $(RULES)
+	@$(PYTHON) -m local.doctor --rules $(RULES) --brief
 	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV) $(if $(YES),--yes)
 
 smoke: $(READY) ## Call the deployed authorizer: no token, a bad one, a good one ## [ENV=dev] [URL=…] [TOKEN=-]

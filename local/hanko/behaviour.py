@@ -1,5 +1,6 @@
 """How an endpoint answers: as Hanko does, slowly, wrongly, or not at all. One function per mode."""
 
+import email.utils
 import functools
 import inspect
 import socket
@@ -43,6 +44,7 @@ def head(status: int, length: int | None, headers: Headers | None = None) -> byt
     except ValueError:
         phrase = "Unknown"
     fields: dict[str, str | None] = {
+        "Date": email.utils.formatdate(usegmt=True),
         "Content-Type": "application/json",
         "Cache-Control": "max-age=600",
         "Content-Length": None if length is None else str(length),

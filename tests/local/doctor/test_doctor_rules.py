@@ -1,11 +1,10 @@
-"""`make doctor`: it names every claim that users could write themselves, and stops at rules that would not start."""
+"""`make doctor` on rules: it names every claim that users could write, and rules that would not start."""
 
 from pathlib import Path
 
-import pytest
-
 from authorizer.rules.parser import parse_rules
-from local import doctor
+from local.doctor.finding import Level
+from local.doctor.rules import read_rules, warnings
 
 RULES = """
 default = "allow"
@@ -18,10 +17,10 @@ require = { role = "admin", metadata.plan = "gold", username = "x", amr = ["ext:
 
 
 def test_every_claim_that_hanko_does_not_set_is_named() -> None:
-    assert list(doctor.warnings(parse_rules(RULES))) == [
+    assert [told for _, told in warnings(parse_rules(RULES))] == [
         "a: role comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
         "a: metadata.plan comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
-        "a: username is what the user calls himself; it should decide nothing",
+        "a: username is what users call themselves; it should decide nothing",
         "a: Hanko knows no login 'paskey'",
         "a: should your JWT template set amr, then sessions made by an administrator carry what it sets",
         "a: /me does not guard what is below it, /me/*",
@@ -33,15 +32,15 @@ def test_every_claim_that_hanko_does_not_set_is_named() -> None:
 def test_the_claims_in_channels_are_named_as_well() -> None:
     channels = '["SUBSCRIBE /inbox/{user_id}/*", "SUBSCRIBE /teams/{team}", "PUBLISH /by/{username}"]'
     rules = parse_rules(f'default = "deny"\n[[rule]]\nname = "a"\nchannels = {channels}')
-    assert list(doctor.warnings(rules)) == [
+    assert [told for _, told in warnings(rules)] == [
         "a: team comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
-        "a: username is what the user calls himself; it should decide nothing",
+        "a: username is what users call themselves; it should decide nothing",
     ]
 
 
 def test_with_deny_the_words_are_others() -> None:
     rules = parse_rules('default = "deny"\n[[rule]]\nname = "a"\nroutes = ["GET /me", "GET /open/*"]')
-    assert list(doctor.warnings(rules)) == [
+    assert [told for _, told in warnings(rules)] == [
         "a: /me does not grant what is below it, /me/*",
         "a: /open/* does not grant /open",
     ]
@@ -49,12 +48,22 @@ def test_with_deny_the_words_are_others() -> None:
 
 def test_rules_that_would_not_start_are_told(tmp_path: Path) -> None:
     file = tmp_path / "rules.toml"
-    file.write_text("default = 1")
-    with pytest.raises(SystemExit, match="the file: default must be") as stopped:
-        doctor.main([str(file)])
-    assert str(stopped.value).startswith(f"{file}: Wrong rules:\n")
+    file.write_text("default = 1\nother = 2")
+    rules, findings = read_rules(file)
+    assert rules is None
+    assert [(one.code, one.level, one.where) for one in findings] == [("rules-invalid", Level.WRONG, str(file))] * 2
+    assert "default must be" in findings[1].what
 
 
-def test_the_projects_own_rules_are_well(capsys: pytest.CaptureFixture[str]) -> None:
-    doctor.main([])
-    assert capsys.readouterr().out == "rules.toml: 0 rules, 4096 bytes of an answer are left to the context\n"
+def test_rules_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b"# \xe9")
+    for file, told in ((tmp_path / "none.toml", "No such file"), (tmp_path, "Is a directory"), (latin, "no UTF-8")):
+        _, findings = read_rules(file)
+        assert told in findings[0].what
+
+
+def test_the_projects_own_rules_are_well() -> None:
+    rules, findings = read_rules(Path("rules.toml"))
+    assert rules is not None
+    assert findings == []
