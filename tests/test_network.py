@@ -7,19 +7,18 @@ import json
 import runpy
 import select
 import socket
-import struct
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from aws import TABLE, Aws
 from receiving import url_event
 from sandbox import SESSION, USER, Json
-from servers import answering, serving
+from servers import answering, read_head, resetting, serving
 
 from authorizer.gateway.raised import AuthorizerUnavailable
 from local.hanko import StandInHanko
@@ -70,8 +69,7 @@ class Front:
         if self.resets > 0:
             self.resets -= 1
             client.recv(1)
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.close()
+            resetting(client)
             return
         with socket.create_connection(("127.0.0.1", self._port)) as upstream:
             while ready := select.select([client, upstream], [], [], 15)[0]:
@@ -199,3 +197,138 @@ def test_early_hints_and_a_hundred_headers_come_before_the_keys(start: Start, ha
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: Identity\r\n%sContent-Length: %d\r\n\r\n" % (headers, len(body))
     with serving(answering(hints + head + body)) as address:
         first_answer(start, f"http://{address}", hanko.mint())
+
+
+# --- DynamoDB's side
+
+
+class DynamoDb:
+    """The table over real HTTP. It resets the first connections; with `says` that is its answer to every read."""
+
+    def __init__(self, resets: int = 0) -> None:
+        self.resets, self.connections = resets, 0
+        self.items: dict[str, Json] = {}
+        self.says: bytes | None = None
+
+    def __call__(self, client: socket.socket) -> None:
+        self.connections += 1
+        if self.connections <= self.resets:
+            resetting(client)
+            return
+        head, _, body = read_head(client).partition("\r\n\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:])
+        while len(body) < int(headers["content-length"]):
+            body += client.recv(65536).decode()
+        answer = self._answer(headers["x-amz-target"], json.loads(body))
+        client.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+
+    def _answer(self, target: str, request: Json) -> bytes:
+        if target.endswith("updateitem"):
+            written = {name[1:]: value for name, value in request["ExpressionAttributeValues"].items()}
+            self.items[request["Key"]["subject"]["S"]] = written
+            return json.dumps({"Attributes": written}).encode()
+        if self.says is not None:
+            return self.says
+        subjects = [key["subject"]["S"] for key in request["RequestItems"][TABLE]["Keys"]]
+        found = [self.items[subject] for subject in subjects if subject in self.items]
+        return json.dumps({"Responses": {TABLE: found}, "UnprocessedKeys": {}}).encode()
+
+
+def near(monkeypatch: pytest.MonkeyPatch, address: str, *dead: tuple[str, int], failures: int = 0) -> dict[str, str]:
+    """The variables of a function beside that table. Looking up its name fails so often, and finds the dead first."""
+    left, look_up_as_ever = [socket.gaierror(socket.EAI_AGAIN, "try again")] * failures, socket.getaddrinfo
+
+    def look_up(host: Any, *more: Any, **options: Any) -> list[Any]:  # noqa: ANN401 - the resolver's
+        if host != "table.localhost":
+            return [*look_up_as_ever(host, *more, **options)]
+        if left:
+            raise left.pop()
+        first = [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", one) for one in dead]
+        return [*first, *look_up_as_ever("127.0.0.1", *more, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    port = address.partition(":")[2]
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-west-1"}
+    return {**keys, "AWS_ENDPOINT_URL_DYNAMODB": f"http://table.localhost:{port}", "HANKO_REVOCATION_TABLE": TABLE}
+
+
+QUEUE = {"HANKO_REVOCATION_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"}
+
+
+class BadWay(NamedTuple):
+    """A table behind a fault, the variables of a function beside it, and the attempts that this takes."""
+
+    table: DynamoDb
+    variables: dict[str, str]
+    attempts: int
+
+
+@pytest.fixture(params=["its look-up fails once", "reset once", "reset twice", "its first address leads nowhere"])
+def bad_way(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nowhere: tuple[str, int]
+) -> Iterator[BadWay]:
+    resets = {"reset once": 1, "reset twice": 2}.get(request.param, 0)
+    failures = int(request.param == "its look-up fails once")
+    dead = [nowhere] if request.param == "its first address leads nowhere" else []
+    table = DynamoDb(resets)
+    with serving(table) as address:
+        variables = near(monkeypatch, address, *dead, failures=failures)
+        yield BadWay(table, variables, 1 + resets + failures)
+
+
+def test_a_cold_authorizer_on_a_bad_way_to_its_table(
+    start: Start, hanko: StandInHanko, bad_way: BadWay, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who is revoked stays out, everybody else gets in, and nobody waits long."""
+    revoked = hanko.mint(claims={"sub": USER})
+    bad_way.table.items[f"user#{USER}"] = {"issued_until": {"N": "4102444800"}}
+    handler = start(hanko.url, **bad_way.variables)
+    began = time.monotonic()
+    assert handler(event_with("http_v2", revoked), CONTEXT)["context"]["reason"] == "session_revoked"
+    assert time.monotonic() - began < 1 + LONGER  # the connection that leads nowhere takes 0.5 s
+    assert record(capsys)["revocation_checks"] == bad_way.attempts
+    assert handler(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
+
+
+def test_a_cold_receiver_on_a_bad_way_to_its_table(start: Start, hanko: StandInHanko, bad_way: BadWay) -> None:
+    """Written to the table, and not to the queue: nobody has to replay it."""
+    event = "session.delete.explicit.logout"
+    body = json.dumps({"token": hanko.webhook_token(event, ENDED), "event": event})
+    handler = start(hanko.url, "webhook_function", **bad_way.variables, **QUEUE)
+    assert handler(url_event(body), CONTEXT)["statusCode"] == 204
+    assert bad_way.table.items.keys() == {f"session#{SESSION}"}
+    assert bad_way.table.connections == bad_way.table.resets + 1
+
+
+NO_ANSWERS = [
+    b"",
+    b"null",
+    b"[]",
+    b'"x"',
+    b"{}",
+    b"<html></html>",
+    b"[" * 100_000,
+    b'{"Responses": {"%s": {}}}' % TABLE.encode(),
+]
+
+
+SAID = {"fail": ("revocation_unchecked", None), "allow": ("allowed", True)}
+
+
+@pytest.mark.parametrize("outage", SAID)
+def test_what_is_no_answer_of_the_table_is_an_outage(
+    outage: str, start: Start, hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A proxy, a wrong endpoint: 500, or with `allow` the token decides, and the record says so."""
+    table = DynamoDb()
+    with serving(table) as address:
+        handler = start(hanko.url, HANKO_SESSION_ON_OUTAGE=outage, **near(monkeypatch, address))
+        for table.says in NO_ANSWERS:
+            if outage == "allow":
+                assert handler(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
+            else:
+                with pytest.raises(AuthorizerUnavailable):
+                    handler(event_with("http_v2", hanko.mint()), CONTEXT)
+            line = record(capsys)
+            assert (line["reason"], line.get("session_unchecked")) == SAID[outage]
+            assert line["revocation_failure"] == "malformed"
