@@ -93,6 +93,8 @@ class Reason(StrEnum):
     LOGIN_TOO_OLD = "login_too_old", _FORBIDDEN, _CALLER, _NEW_LOGIN
     NO_RULE_GRANTS = "no_rule_grants", _FORBIDDEN, _CALLER, "If the caller should pass, add a rule for the route."
 
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed", _FORBIDDEN, _CALLER, "If the page is yours, add it to `allowed_origins`."
+
     # Unavailable
     KEYS_UNAVAILABLE = "keys_unavailable", _UNAVAILABLE, _HANKO, _KEY_FETCH
     KEY_UNCHECKED = "key_unchecked", _UNAVAILABLE, _HANKO, _KEY_FETCH, "KeyUnchecked"
@@ -107,6 +109,7 @@ class Reason(StrEnum):
     RULES_INVALID = "rules_invalid", _MISCONFIGURED, _DEPLOYMENT, "Correct what the record's `mistakes` names."
     EVENT_UNKNOWN = "event_unknown", _MISCONFIGURED, _DEPLOYMENT, "Find who invokes the function directly."
     ARN_INVALID = "arn_invalid", _MISCONFIGURED, _DEPLOYMENT, "Find what invokes the function with another ARN."
+    IDENTITY_MISSING = "identity_missing", _MISCONFIGURED, _DEPLOYMENT, "Attach the authorizer to the route."
     ANSWER_TOO_LARGE = "answer_too_large", _MISCONFIGURED, _DEPLOYMENT, "Write fewer rules, or a shorter stage name."
 
     # Webhooks

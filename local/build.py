@@ -89,9 +89,10 @@ def install_wheels(artifacts: Path, target: str) -> None:
 
 
 def copy_sources(artifacts: Path) -> None:
-    """Copy authorizer/: regular Python files and nothing that happens to lie beside them."""
+    """Copy authorizer/ without the library: regular Python files and nothing that happens to lie beside them."""
+    library = ROOT / "authorizer" / "middleware"
     for source in sorted((ROOT / "authorizer").rglob("*.py")):
-        if not source.is_symlink():
+        if not source.is_symlink() and library not in source.parents:
             target = artifacts / source.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)

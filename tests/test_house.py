@@ -124,6 +124,7 @@ IMPORTS: dict[str, set[str]] = {
         "hanko.jwk",
     },
     "authorizer.hanko.sessions": {
+        "clock",
         "config",
         "errors",
         "hanko.connection",
@@ -137,6 +138,90 @@ IMPORTS: dict[str, set[str]] = {
     "authorizer.hanko.strict_json": set(),
     "authorizer.hanko.tcp": set(),
     "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.jws", "model"},
+    "authorizer.middleware": {"middleware.authenticator", "middleware.refused", "middleware.session"},
+    "authorizer.middleware.asgi": {
+        "middleware.authenticator",
+        "middleware.guard",
+        "middleware.incoming",
+        "middleware.refused",
+    },
+    "authorizer.middleware.authenticator": {
+        "clock",
+        "errors",
+        "middleware.behind",
+        "middleware.engine",
+        "middleware.incoming",
+        "middleware.refused",
+        "middleware.session",
+    },
+    "authorizer.middleware.behind": {"errors", "middleware.incoming", "middleware.session", "model"},
+    "authorizer.middleware.django": {
+        "middleware.asgi",
+        "middleware.guard",
+        "middleware.incoming",
+        "middleware.refused",
+        "middleware.wsgi",
+    },
+    "authorizer.middleware.engine": {
+        "clock",
+        "config",
+        "decision",
+        "errors",
+        "hanko.tokens",
+        "middleware.incoming",
+        "middleware.refused",
+        "middleware.session",
+        "middleware.shared",
+        "model",
+        "rules.routes",
+        "rules.source",
+    },
+    "authorizer.middleware.fastapi": {
+        "errors",
+        "middleware.asgi",
+        "middleware.authenticator",
+        "middleware.guard",
+        "middleware.refused",
+        "middleware.session",
+    },
+    "authorizer.middleware.flask": {
+        "middleware.authenticator",
+        "middleware.guard",
+        "middleware.refused",
+        "middleware.wsgi",
+    },
+    "authorizer.middleware.guard": {
+        "errors",
+        "middleware.authenticator",
+        "middleware.incoming",
+        "middleware.refused",
+        "middleware.session",
+        "rules.routes",
+    },
+    "authorizer.middleware.incoming": set(),
+    "authorizer.middleware.powertools": {
+        "middleware.authenticator",
+        "middleware.guard",
+        "middleware.incoming",
+        "middleware.refused",
+    },
+    "authorizer.middleware.refused": {"errors"},
+    "authorizer.middleware.session": {"model"},
+    "authorizer.middleware.shared": {
+        "clock",
+        "config",
+        "errors",
+        "hanko.fetch",
+        "hanko.keys",
+        "hanko.sessions",
+        "model",
+    },
+    "authorizer.middleware.wsgi": {
+        "middleware.authenticator",
+        "middleware.guard",
+        "middleware.incoming",
+        "middleware.refused",
+    },
     "authorizer.revocation": set(),
     "authorizer.revocation.check": {
         "clock",
@@ -261,13 +346,27 @@ def test_the_two_sides_do_not_know_each_other() -> None:
 
 def test_powertools_reads_parameters_and_only_entry_points_know_telemetry() -> None:
     powertools = {module_name(path) for path in SOURCES if "aws_lambda_powertools" in path.read_text()}
-    assert powertools == {"authorizer.rules.source"}
+    assert powertools == {"authorizer.rules.source", "authorizer.middleware.powertools"}
     assert {module for module, imports in IMPORTS.items() if "telemetry" in imports} == {
         "authorizer.assembly",
         "authorizer.handler",
         "authorizer.revocation.receiver",
         "authorizer.startup",
     }
+
+
+FRAMEWORKS = ("fastapi", "starlette", "flask", "django", "aws_lambda_powertools.event_handler")
+
+
+def test_each_framework_is_imported_by_its_own_module_and_the_library_by_nothing_else() -> None:
+    for path in SOURCES:
+        imported = re.findall(r"^\s*(?:from|import) ([\w.]+)", path.read_text(), re.MULTILINE)
+        own = {"fastapi": {"fastapi", "starlette"}, "powertools": {"aws_lambda_powertools.event_handler"}}
+        allowed = own.get(path.stem, {path.stem}) if path.parent.name == "middleware" else set()
+        found = {framework for framework in FRAMEWORKS for name in imported if f"{name}.".startswith(f"{framework}.")}
+        assert found <= allowed, path
+    users = {module for module, imports in IMPORTS.items() if any(name.startswith("middleware") for name in imports)}
+    assert all(user.startswith("authorizer.middleware") for user in users)
 
 
 def test_who_knows_botocore_and_that_nobody_knows_boto3() -> None:
@@ -323,7 +422,7 @@ def test_functions_fit_on_a_screen() -> None:
     long = {}
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) is not None and len(node.body) > 1 else node.body
                 lines = (body[-1].end_lineno or 0) - body[0].lineno + 1
                 if lines > 25:
@@ -341,7 +440,11 @@ def test_every_exception_to_a_rule_carries_its_reason() -> None:
 
 def test_the_environment_of_this_process_is_not_read_by_anyone_but_the_entry_point() -> None:
     readers = {module_name(path) for path in SOURCES if re.search(r"\bos\.(environ|getenv)", path.read_text())}
-    assert readers == {"authorizer.lambda_function", "authorizer.webhook_function"}
+    assert readers == {
+        "authorizer.lambda_function",
+        "authorizer.webhook_function",
+        "authorizer.middleware.authenticator",
+    }
     assert "HANKO_API_URL" not in os.environ
 
 

@@ -25,10 +25,11 @@ class CircuitBreaker:
     @property
     def is_open(self) -> bool:
         """Whether it is too early for another attempt."""
-        if self._failed_at is None or self._failures < self._failure_threshold:
+        failed_at, beyond = self._failed_at, self._failures - self._failure_threshold  # another thread may succeed now
+        if failed_at is None or beyond < 0:
             return False
-        pause_seconds = max(1 << min(self._failures - self._failure_threshold, 5), self._retry_after_seconds)
-        return self._clock.seconds_since(self._failed_at) < min(pause_seconds, MAX_BACK_OFF_SECONDS)
+        pause_seconds = max(1 << min(beyond, 5), self._retry_after_seconds)
+        return self._clock.seconds_since(failed_at) < min(pause_seconds, MAX_BACK_OFF_SECONDS)
 
     def failed(self, retry_after_seconds: int = 0) -> None:
         """Count a failed attempt. `retry_after_seconds` is what the server asks for."""

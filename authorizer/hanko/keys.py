@@ -57,7 +57,10 @@ _NOTHING_YET = KeyReport()
 
 
 class KeyCache:
-    """Finds the key of a key id. Not thread-safe: a process handles one invocation at a time."""
+    """Finds the key of a key id. Not thread-safe: a process of Lambda's handles one invocation at a time.
+
+    middleware/engine.py has the one for many threads.
+    """
 
     def __init__(
         self,
@@ -131,9 +134,14 @@ class RemoteKeySet:
         """Whether it is too early to fetch again after a failure."""
         return self._breaker.is_open
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last fetch failed."""
+        return self._breaker.has_failed
+
     def is_current(self, seconds: float) -> bool:
         """Whether the last fetch succeeded, and Hanko sent its answer less than `seconds` ago."""
-        if self.key_set is None or self._breaker.has_failed:
+        if self.key_set is None or self.has_failed:
             return False
         return self._clock.seconds_since(self.key_set.fetched_at) < seconds
 

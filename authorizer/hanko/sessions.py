@@ -6,7 +6,9 @@ While Hanko fails it is left alone, and requests fail at once.
 """
 
 import json
+from typing import NamedTuple
 
+from authorizer.clock import Instant
 from authorizer.config import SessionMode, Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.hanko.connection import HttpResponse
@@ -28,8 +30,19 @@ _REFUSED = frozenset((401, 403))
 REFUSED_USERS = 5  # none let through in between: what refuses them (a firewall, a wrong URL) refuses everybody
 
 
+class Asked(NamedTuple):
+    """What came of a question: whether the session lives, or why that is not known; `checks` is how often we asked."""
+
+    began: Instant
+    outcome: bool | FetchFailed
+    checks: int
+
+
 class HankoSessions:
-    """Asks Hanko's `/sessions/validate`. Not thread-safe: a process handles one invocation at a time."""
+    """Asks Hanko's `/sessions/validate`. Not thread-safe: a process of Lambda's handles one invocation at a time.
+
+    middleware/engine.py has the one for many threads.
+    """
 
     def __init__(self, settings: Settings, client: HttpsClient) -> None:
         """Nothing is asked or opened here."""
@@ -49,11 +62,52 @@ class HankoSessions:
         Raises `Unauthenticated(session_ended)`, or `Unavailable(session_unchecked)` if Hanko cannot be asked or says
         nothing about this session. Source: Hanko's backend/handler/session.go.
         """
-        lives = self._verdicts.lives(claims)
+        lives = self.known(claims)
         if lives is None:
-            lives = self._ask(claims, token)
+            lives = self.learn(claims, self.ask(self._client, claims, token))
         if not lives:
             raise Unauthenticated(Reason.SESSION_ENDED)
+
+    def known(self, claims: Claims) -> bool | None:
+        """Whether the session lives; None if Hanko must be asked.
+
+        Raises `Unavailable(session_unchecked)` while Hanko is left alone.
+        """
+        lives = self._verdicts.lives(claims)
+        if lives is None and self._breaker.is_open:
+            self._failure = "circuit_open"
+            raise Unavailable(Reason.SESSION_UNCHECKED)
+        return lives
+
+    def ask(self, client: HttpsClient, claims: Claims, token: str) -> Asked:
+        """Ask Hanko. Changes nothing but `client`, so that threads can ask at the same time."""
+        fetch, checks = self._start(client, token), 1
+        try:
+            lives = read_verdict(fetch.result(), claims)
+            if not lives and fetch.on_kept:
+                fetch, checks = fetch.again(), 2
+                lives = read_verdict(fetch.result(), claims)
+        except (FetchFailed, ValueError) as error:
+            client.close()  # the next answer on it may belong to this question
+            failed = error if isinstance(error, FetchFailed) else FetchFailed(FetchFailure.CONTENT)
+            return Asked(fetch.began, failed, checks)
+        return Asked(fetch.began, lives, checks)
+
+    def learn(self, claims: Claims, asked: Asked) -> bool:
+        """Remember what came of a question; whether the session lives.
+
+        Raises `Unavailable(session_unchecked)` if nothing came of it.
+        """
+        self._checks += asked.checks
+        if isinstance(asked.outcome, FetchFailed):
+            self._failed(asked.outcome, claims.user_id)
+            raise Unavailable(Reason.SESSION_UNCHECKED)
+        self._breaker.succeeded()
+        self._refused_users.clear()
+        # On another of Hanko's machines, whose clock is behind, a token issued just now is not valid yet.
+        if asked.outcome or asked.began.wall - claims.issued_at >= self._skew_seconds:
+            self._verdicts.remember(claims, asked.began, lives=asked.outcome)
+        return asked.outcome
 
     def seconds_left(self, claims: Claims) -> float:
         """How long the last answer about this session serves; 0 if there is none."""
@@ -65,30 +119,7 @@ class HankoSessions:
         self._checks, self._failure = 0, None
         return report
 
-    def _ask(self, claims: Claims, token: str) -> bool:
-        if self._breaker.is_open:
-            self._failure = "circuit_open"
-            raise Unavailable(Reason.SESSION_UNCHECKED)
-        fetch = self._start(token)
-        try:
-            lives = self._verdict(fetch, claims)
-            if not lives and fetch.on_kept:
-                fetch = fetch.again()
-                lives = self._verdict(fetch, claims)
-        except (FetchFailed, ValueError) as error:
-            failed = error if isinstance(error, FetchFailed) else FetchFailed(FetchFailure.CONTENT)
-            self._failed(failed, claims.user_id)
-            raise Unavailable(Reason.SESSION_UNCHECKED) from None
-        self._breaker.succeeded()
-        self._refused_users.clear()
-        # On another of Hanko's machines, whose clock is behind, a token issued just now is not valid yet.
-        if lives or fetch.began.wall - claims.issued_at >= self._skew_seconds:
-            self._verdicts.remember(claims, fetch.began, lives=lives)
-        return lives
-
     def _failed(self, failed: FetchFailed, user_id: str) -> None:
-        """Close the connection, too: the next answer on it may belong to this question."""
-        self._client.close()
         self._failure = failed.failure.value
         is_outage = failed.failure in _OUTAGES or failed.status in _OUTAGE_STATUSES
         if failed.status in _REFUSED:
@@ -98,15 +129,11 @@ class HankoSessions:
         if is_outage:
             self._breaker.failed(failed.retry_after_seconds)
 
-    def _verdict(self, fetch: Fetch, claims: Claims) -> bool:
-        self._checks += 1
-        return read_verdict(fetch.result(), claims)
-
-    def _start(self, token: str) -> Fetch:
+    def _start(self, client: HttpsClient, token: str) -> Fetch:
         if self._touch:
             body = json.dumps({"session_token": token}).encode()
-            return self._client.start(VALIDATE_PATH, "POST", {"Content-Type": "application/json"}, body)
-        return self._client.start(VALIDATE_PATH, "GET", {"Authorization": f"Bearer {token}"})
+            return client.start(VALIDATE_PATH, "POST", {"Content-Type": "application/json"}, body)
+        return client.start(VALIDATE_PATH, "GET", {"Authorization": f"Bearer {token}"})
 
 
 def read_verdict(response: HttpResponse, claims: Claims) -> bool:

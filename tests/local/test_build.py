@@ -69,6 +69,20 @@ def test_the_artifact_holds_the_authorizer_and_its_packages_and_nothing_else(art
     assert not (artifact / "pycparser").exists()
 
 
+def test_the_library_is_not_in_the_artifact_and_changes_no_byte_of_it(tmp_path: Path, artifact: Path) -> None:
+    """A checkout without authorizer/middleware and without py.typed builds the same."""
+    checkout = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__", "middleware", "py.typed")
+    for folder in ("authorizer", "local"):
+        shutil.copytree(build.ROOT / folder, checkout / folder, ignore=ignored)
+    for file in ("requirements.txt", "rules.toml"):
+        shutil.copy(build.ROOT / file, checkout)
+    run_build(checkout, tmp_path / "artifact", "host", 0o022)
+    assert (build.ROOT / "authorizer" / "middleware").is_dir()
+    assert not (artifact / "authorizer" / "middleware").exists()
+    assert build.packed_artifact(tmp_path / "artifact") == build.packed_artifact(artifact)
+
+
 def test_the_artifact_holds_no_leftovers_of_pip_and_no_types(artifact: Path) -> None:
     unwanted = ("RECORD", "INSTALLER", "REQUESTED", "WHEEL", "direct_url.json", "py.typed")
     assert not [name for name in files_below(artifact) if name.endswith((".pyi", *unwanted))]

@@ -1,0 +1,90 @@
+"""What the middleware of every framework does: open paths, CORS preflights, the session, the Origin of a cookie's page.
+
+Browsers send the cookie with whatever page asks. So a request that may change something, and every WebSocket, must come
+from a page of the same host, or of one of `allowed_origins`, unless it has an Authorization header, which no foreign
+page can set. Sources: RFC 6454 section 7, Fetch section 3.1, RFC 6455 section 10.2.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from authorizer.errors import Reason
+from authorizer.middleware.authenticator import HankoAuthenticator
+from authorizer.middleware.incoming import Incoming
+from authorizer.middleware.refused import Refused
+from authorizer.middleware.session import Session
+from authorizer.rules.routes import is_unusual
+
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))  # RFC 9110 section 9.2.1; nobody needs TRACE
+
+
+class Guard:
+    """Lets a request pass, or raises `Refused`."""
+
+    def __init__(
+        self,
+        authenticator: HankoAuthenticator | None = None,
+        *,
+        open_paths: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
+        check_origin: bool = True,
+    ) -> None:
+        """Without an authenticator, the settings of the environment.
+
+        An open path needs no session; with * at its end it is whatever begins so. An origin is `https://host`.
+        """
+        self._authenticator = authenticator or HankoAuthenticator.from_env()
+        paths = list(open_paths)
+        self._open_paths = frozenset(path for path in paths if not path.endswith("*"))
+        self._open_beginnings = tuple(path[:-1] for path in paths if path.endswith("*"))
+        self._allowed_origins = frozenset(allowed_origins)
+        self._check_origin = check_origin
+
+    def session(self, incoming: Incoming) -> Session | None:
+        """Who is calling; None for what needs no session. It may wait for Hanko. Raises `Refused`."""
+        if self._is_open(incoming):
+            return None
+        session = self._authenticator.session(incoming)
+        self._verify_origin(incoming)
+        return session
+
+    async def session_async(self, incoming: Incoming) -> Session | None:
+        """The same. The event loop never waits for Hanko."""
+        if self._is_open(incoming):
+            return None
+        session = await self._authenticator.session_async(incoming)
+        self._verify_origin(incoming)
+        return session
+
+    def _is_open(self, incoming: Incoming) -> bool:
+        path = incoming.path
+        if path in self._open_paths or (path.startswith(self._open_beginnings) and not is_unusual(path)):
+            return True
+        if incoming.method != "OPTIONS" or incoming.is_websocket:
+            return False
+        # A preflight (Fetch section 4.8) has no credentials, and answers nothing but what another origin may send.
+        return bool(_header(incoming, "origin") and _header(incoming, "access-control-request-method"))
+
+    def _verify_origin(self, incoming: Incoming) -> None:
+        """Refuse what a page of another origin makes a browser send."""
+        if not self._check_origin or (incoming.method in _SAFE and not incoming.is_websocket):
+            return
+        if _header(incoming, "authorization"):
+            return
+        origins, hosts = _header(incoming, "origin"), _header(incoming, "host")
+        if len(origins) == 1 and (origins[0] in self._allowed_origins or hosts == _host(origins[0])):
+            return
+        raise Refused(Reason.ORIGIN_NOT_ALLOWED)
+
+
+def _header(incoming: Incoming, name: str) -> list[str]:
+    return [value for key, value in incoming.headers if key.lower() == name]
+
+
+def _host(origin: str) -> list[str] | None:
+    """The host and port of an origin; None of "null" and of whatever else is none."""
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        return None
+    return [host] if host else None

@@ -1,0 +1,57 @@
+"""Powertools for AWS Lambda: middleware of its Event Handler, for functions that answer by themselves (Function URLs).
+
+`app.use([HankoMiddleware()])`, then `app.context["hanko"]` is who is calling.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+
+from authorizer.middleware.authenticator import HankoAuthenticator
+from authorizer.middleware.guard import Guard
+from authorizer.middleware.incoming import Incoming
+from authorizer.middleware.refused import Refused
+
+
+class HankoMiddleware:
+    """Lets requests with a session pass."""
+
+    __name__ = "HankoMiddleware"  # Powertools logs it
+
+    def __init__(
+        self,
+        authenticator: HankoAuthenticator | None = None,
+        *,
+        open_paths: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
+        check_origin: bool = True,
+    ) -> None:
+        """See `Guard`."""
+        self._guard = Guard(
+            authenticator, open_paths=open_paths, allowed_origins=allowed_origins, check_origin=check_origin
+        )
+
+    def __call__(self, app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
+        """One request."""
+        try:
+            app.append_context(hanko=self._guard.session(incoming_of(app.current_event.raw_event)))  # type: ignore[no-untyped-call]  # theirs
+        except Refused as refused:
+            headers: dict[str, str | list[str]] = {**refused.headers}
+            return Response(refused.status, body=refused.body.decode(), headers=headers)
+        return next_middleware(app)
+
+
+def incoming_of(event: dict[str, Any]) -> Incoming:
+    """The request of an event: a REST API's, an HTTP API's, a Function URL's. Source: AWS, the pages of each."""
+    headers = [(name, value) for name, value in (event.get("headers") or {}).items()]
+    several = event.get("multiValueHeaders")
+    if several:
+        headers = [(name, value) for name, values in several.items() for value in values]
+    headers += [("cookie", cookie) for cookie in event.get("cookies") or ()]  # payload 2.0
+    context = event.get("requestContext") or {}
+    http = context.get("http") or {}
+    method, path = http.get("method", event.get("httpMethod", "")), event.get("rawPath", event.get("path", ""))
+    return Incoming(headers, method, path, request_context=context)

@@ -1,0 +1,51 @@
+"""WSGI middleware, for whatever speaks WSGI (PEP 3333)."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from authorizer.middleware.authenticator import HankoAuthenticator
+from authorizer.middleware.guard import Guard
+from authorizer.middleware.incoming import Incoming
+from authorizer.middleware.refused import Refused
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class HankoMiddleware:
+    """Lets requests with a session pass: `environ["hanko"]`."""
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        authenticator: HankoAuthenticator | None = None,
+        *,
+        open_paths: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
+        check_origin: bool = True,
+    ) -> None:
+        """See `Guard`."""
+        self._app = app
+        self._guard = Guard(
+            authenticator, open_paths=open_paths, allowed_origins=allowed_origins, check_origin=check_origin
+        )
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """One request."""
+        try:
+            environ["hanko"] = self._guard.session(incoming_of(environ))
+        except Refused as refused:
+            start_response(refused.status_line, [*refused.headers.items(), ("Content-Length", str(len(refused.body)))])
+            return [refused.body]
+        return self._app(environ, start_response)
+
+
+def incoming_of(environ: "WSGIEnvironment") -> Incoming:
+    """The request of an environ. apig-wsgi and serverless-wsgi put the event of API Gateway beside it."""
+    headers = [
+        (name[5:].replace("_", "-").lower(), value) for name, value in environ.items() if name.startswith("HTTP_")
+    ]
+    event = environ.get("serverless.event")
+    context = environ.get("apig_wsgi.request_context", event.get("requestContext") if isinstance(event, dict) else None)
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return Incoming(headers, environ["REQUEST_METHOD"], path, request_context=context)

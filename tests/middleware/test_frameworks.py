@@ -1,0 +1,425 @@
+"""Each framework's middleware, called in this process: what it hands on and refuses, and the authorizer's word."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import django
+import pytest
+import serverless_wsgi  # type: ignore[import-untyped]  # ships no types
+from apig_wsgi import make_lambda_handler
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, APIGatewayRestResolver
+from django.conf import settings as django_settings
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest, JsonResponse
+from django.test.utils import override_settings
+from django.urls import path as django_path
+from fastapi import Depends, FastAPI, WebSocket
+from flask import Flask, g
+from mangum import Mangum
+from sandbox import SESSION, USER
+
+from authorizer.middleware import HankoAuthenticator, Session, wsgi
+from authorizer.middleware.asgi import HankoMiddleware
+from authorizer.middleware.django import session_not_required
+from authorizer.middleware.fastapi import HankoDependency, hanko_session
+from authorizer.middleware.flask import protect
+from authorizer.middleware.powertools import HankoMiddleware as PowertoolsMiddleware
+from local.hanko import StandInHanko
+
+Json = dict[str, Any]
+Answer = tuple[int, dict[str, str], Any]
+Call = Callable[..., Answer]
+KINDS = ("asgi", "fastapi", "wsgi", "flask", "django", "django_asgi", "powertools")
+GATEWAY = {"user_id": USER, "session_id": SESSION}
+
+
+# --- calling an application without a server
+
+
+def call_asgi(app: Any, method: str = "GET", path: str = "/me", headers: dict[str, str] | None = None) -> Answer:  # noqa: ANN401 - each framework's own class
+    sent: list[Json] = []
+    asked: list[bool] = []
+
+    async def receive() -> Json:
+        if asked:
+            await asyncio.Event().wait()  # the client waits for its answer
+        asked.append(True)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Json) -> None:
+        sent.append(message)
+
+    raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    scope: Json = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "headers": raw,
+        "server": ("testserver", 80),
+        "client": ("203.0.113.1", 1),
+    }
+    asyncio.run(app(scope, receive, send))
+    body = b"".join(message.get("body", b"") for message in sent)
+    got = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], got, json.loads(body)
+
+
+def call_wsgi(app: Any, method: str = "GET", path: str = "/me", headers: dict[str, str] | None = None) -> Answer:  # noqa: ANN401 - each framework's own class
+    environ: Json = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "testserver",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers or {}).items()},
+    }
+    started: list[Any] = []
+    body = b"".join(app(environ, lambda status, got, _=None: started.extend((status, got))))
+    return int(started[0][:3]), {name.lower(): value for name, value in started[1]}, json.loads(body)
+
+
+def call_powertools(
+    app: APIGatewayHttpResolver, method: str = "GET", path: str = "/me", headers: dict[str, str] | None = None
+) -> Answer:
+    """As a Function URL invokes it: cookies in a list of their own."""
+    headers = dict(headers or {})
+    cookies = [headers.pop("Cookie")] if "Cookie" in headers else []
+    http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.1"}
+    event: Json = {"version": "2.0", "rawPath": path, "rawQueryString": "", "headers": headers, "cookies": cookies}
+    event |= {"requestContext": {"http": http, "stage": "$default"}, "isBase64Encoded": False}
+    answer = app.resolve(event, None)  # type: ignore[arg-type]  # no context is looked at
+    return answer["statusCode"], {n.lower(): v for n, v in answer["headers"].items()}, json.loads(answer["body"])
+
+
+# --- one application for each: `/` is open, `/me` says who is calling
+
+
+def of_asgi(authenticator: HankoAuthenticator) -> Call:
+    async def app(scope: Json, _receive: object, send: Any) -> None:  # noqa: ANN401 - ASGI's
+        assert scope["hanko"] is scope["state"]["hanko"]
+        body = json.dumps(scope["hanko"] and scope["hanko"].user_id).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    guarded = HankoMiddleware(app, authenticator, open_paths=["/"])  # type: ignore[arg-type]  # a narrower scope
+    return lambda *arguments: call_asgi(guarded, *arguments)
+
+
+def of_fastapi(authenticator: HankoAuthenticator) -> Call:
+    app, who = FastAPI(), HankoDependency(authenticator)
+
+    @app.get("/")
+    def index() -> None:
+        return None
+
+    @app.get("/me")
+    @app.post("/me")
+    @app.options("/me")
+    def me(session: Annotated[Session, Depends(who)]) -> str:
+        return session.user_id
+
+    return lambda *arguments: call_asgi(app, *arguments)
+
+
+def of_wsgi(authenticator: HankoAuthenticator) -> Call:
+    def app(environ: Json, start_response: Any) -> list[bytes]:  # noqa: ANN401 - WSGI's
+        start_response("200 OK", [])
+        return [json.dumps(environ["hanko"] and environ["hanko"].user_id).encode()]
+
+    guarded = wsgi.HankoMiddleware(app, authenticator, open_paths=["/"])
+    return lambda *arguments: call_wsgi(guarded, *arguments)
+
+
+def of_flask(authenticator: HankoAuthenticator) -> Call:
+    app = Flask(__name__)
+    protect(app, authenticator, open_paths=["/"])
+    app.add_url_rule("/", "index", lambda: json.dumps(g.hanko))
+    app.add_url_rule("/me", "me", lambda: json.dumps(g.hanko and g.hanko.user_id), methods=["GET", "POST", "OPTIONS"])
+    return lambda *arguments: call_wsgi(app, *arguments)
+
+
+@session_not_required
+def open_view(request: HttpRequest) -> JsonResponse:
+    return JsonResponse(request.hanko, safe=False)
+
+
+def who_view(request: HttpRequest) -> JsonResponse:
+    return JsonResponse(request.hanko and request.hanko.user_id, safe=False)
+
+
+urlpatterns = [django_path("", open_view), django_path("me", who_view)]
+
+
+def of_django(authenticator: HankoAuthenticator, *, asgi: bool = False) -> Call:
+    if not django_settings.configured:  # once in a process
+        django_settings.configure()
+    own: Json = {"MIDDLEWARE": ["authorizer.middleware.django.HankoMiddleware"], "ROOT_URLCONF": __name__}
+    own |= {"ALLOWED_HOSTS": ["*"], "HANKO": {"authenticator": authenticator}}
+    django.setup()
+    with override_settings(**own):
+        handler = ASGIHandler() if asgi else WSGIHandler()
+
+    def call(*arguments: Any) -> Answer:  # noqa: ANN401 - as `call_wsgi`
+        with override_settings(**own):
+            return (call_asgi if asgi else call_wsgi)(handler, *arguments)
+
+    return call
+
+
+def of_django_asgi(authenticator: HankoAuthenticator) -> Call:
+    return of_django(authenticator, asgi=True)
+
+
+def of_powertools(authenticator: HankoAuthenticator) -> Call:
+    app = APIGatewayHttpResolver()
+    app.use([PowertoolsMiddleware(authenticator, open_paths=["/"])])
+    app.get("/")(lambda: json.dumps(app.context["hanko"]))
+    who: Any = lambda: json.dumps(app.context["hanko"] and app.context["hanko"].user_id)  # noqa: E731 - a view
+    app.get("/me")(who)
+    app.post("/me")(who)
+    app.route("/me", method="OPTIONS")(who)
+    return lambda *arguments: call_powertools(app, *arguments)
+
+
+@pytest.fixture(params=KINDS)
+def call(request: pytest.FixtureRequest, authenticator: HankoAuthenticator) -> Call:
+    made: Call = globals()[f"of_{request.param}"](authenticator)
+    return made
+
+
+# --- the same for all
+
+
+def test_the_view_learns_who_is_calling(call: Call, hanko: StandInHanko) -> None:
+    token = hanko.mint(claims={"sub": USER})
+    assert call("GET", "/me", {"Authorization": f"Bearer {token}"})[::2] == (200, USER)
+    assert call("GET", "/me", {"Cookie": f"hanko={token}"})[::2] == (200, USER)
+
+
+def test_an_open_page_needs_no_session(call: Call) -> None:
+    assert call("GET", "/")[::2] == (200, None)
+
+
+def test_a_refusal_is_problem_details(call: Call, hanko: StandInHanko) -> None:
+    status, headers, problem = call("GET", "/me")
+    assert (status, problem["detail"]) == (401, "token_missing")
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["www-authenticate"] == 'Bearer realm="hanko"'
+    assert headers["cache-control"] == "no-store"
+    token = hanko.mint(claims={"aud": ["other.example.com"]})
+    status, headers, problem = call("GET", "/me", {"Authorization": f"Bearer {token}"})
+    assert (status, problem["detail"]) == (401, "audience_not_allowed")
+    assert 'error="invalid_token"' in headers["www-authenticate"]
+
+
+def test_what_could_not_be_found_out_is_a_503(call: Call, hanko: StandInHanko) -> None:
+    hanko.behave("status", code=404)
+    status, headers, problem = call("GET", "/me", {"Authorization": f"Bearer {hanko.mint()}"})
+    assert (status, problem["detail"]) == (503, "keys_unavailable")
+    assert "www-authenticate" not in headers
+    assert headers["retry-after"] == "1"
+
+
+def test_the_cookie_of_a_foreign_page_is_a_403(call: Call, hanko: StandInHanko) -> None:
+    headers = {"Cookie": f"hanko={hanko.mint(claims={'sub': USER})}", "Host": "app.example.com"}
+    assert call("POST", "/me", {**headers, "Origin": "https://evil.example.com"})[0] == 403
+    assert call("POST", "/me", {**headers, "Origin": "https://app.example.com"})[::2] == (200, USER)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "fastapi"])
+def test_a_preflight_reaches_the_application(kind: str, authenticator: HankoAuthenticator) -> None:
+    asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
+    assert globals()[f"of_{kind}"](authenticator)("OPTIONS", "/me", asked)[::2] == (200, None)
+
+
+# --- FastAPI
+
+
+def test_fastapi_shows_the_padlock() -> None:
+    app = FastAPI()
+
+    @app.get("/me")
+    def me(session: Annotated[Session, Depends(hanko_session)]) -> str:
+        return session.user_id
+
+    document = app.openapi()
+    assert document["paths"]["/me"]["get"]["security"] == [{"HankoToken": []}, {"HankoCookie": []}]
+    assert "parameters" not in document["paths"]["/me"]["get"]
+    assert document["components"]["securitySchemes"].keys() == {"HankoToken", "HankoCookie"}
+
+
+def test_a_fastapi_endpoint_for_options_gets_no_preflight_through(authenticator: HankoAuthenticator) -> None:
+    asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
+    assert of_fastapi(authenticator)("OPTIONS", "/me", asked)[0] == 401
+
+
+def test_the_dependency_takes_what_the_middleware_has_found(
+    authenticator: HankoAuthenticator, hanko: StandInHanko
+) -> None:
+    """And asks nothing a second time: this one has settings of its own, which are wrong."""
+    app = FastAPI()
+    app.add_middleware(HankoMiddleware, authenticator=authenticator)
+
+    @app.get("/me")
+    def me(session: Annotated[Session, Depends(hanko_session)]) -> str:
+        return session.user_id
+
+    token = hanko.mint(claims={"sub": USER})
+    assert call_asgi(app, "GET", "/me", {"Authorization": f"Bearer {token}"})[::2] == (200, USER)
+
+
+# --- WebSockets
+
+
+def connect(app: Any, headers: dict[str, str], query: str = "", **more: object) -> list[Json]:  # noqa: ANN401 - ASGI's
+    """What the application answers to a handshake."""
+    sent: list[Json] = []
+
+    async def receive() -> Json:
+        return {"type": "websocket.connect"} if not sent else {"type": "websocket.disconnect", "code": 1000}
+
+    async def send(message: Json) -> None:
+        sent.append(message)
+
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "websocket", "path": "/socket", "query_string": query.encode(), "headers": raw, "root_path": ""}
+    asyncio.run(app({**scope, "subprotocols": [], "scheme": "ws", "http_version": "1.1", **more}, receive, send))
+    return sent
+
+
+def socket_app(authenticator: HankoAuthenticator, *, dependency: bool) -> FastAPI:
+    app = FastAPI()
+    if not dependency:
+        app.add_middleware(HankoMiddleware, authenticator=authenticator)
+
+    @app.websocket("/socket")
+    async def socket(
+        websocket: WebSocket, session: Annotated[Session, Depends(HankoDependency(authenticator))]
+    ) -> None:
+        await websocket.accept()
+        await websocket.send_text(session.user_id)
+
+    return app
+
+
+@pytest.mark.parametrize("dependency", [False, True])
+def test_a_websocket_with_a_session_is_accepted(
+    authenticator: HankoAuthenticator, hanko: StandInHanko, *, dependency: bool
+) -> None:
+    app = socket_app(authenticator, dependency=dependency)
+    headers = {"Cookie": f"hanko={hanko.mint(claims={'sub': USER})}", "Host": "app.example.com"}
+    sent = connect(app, {**headers, "Origin": "https://app.example.com"})
+    assert [message["type"] for message in sent[:2]] == ["websocket.accept", "websocket.send"]
+    assert sent[1]["text"] == USER
+
+
+def test_a_websocket_of_a_foreign_page_is_refused(authenticator: HankoAuthenticator, hanko: StandInHanko) -> None:
+    app = socket_app(authenticator, dependency=False)
+    headers = {"Cookie": f"hanko={hanko.mint()}", "Host": "app.example.com", "Origin": "https://evil.example.com"}
+    assert connect(app, headers) == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_a_websocket_hears_why_where_the_server_can_say_it(authenticator: HankoAuthenticator) -> None:
+    app = socket_app(authenticator, dependency=False)
+    start, body = connect(app, {}, extensions={"websocket.http.response": {}})
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
+    assert json.loads(body["body"])["detail"] == "token_missing"
+
+
+def test_a_lifespan_passes(authenticator: HankoAuthenticator) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Json, _receive: object, _send: object) -> None:
+        seen.append(scope["type"])
+
+    guarded: Any = HankoMiddleware(app, authenticator)  # type: ignore[arg-type]  # a narrower scope
+    asyncio.run(guarded({"type": "lifespan"}, None, None))
+    assert seen == ["lifespan"]
+
+
+# --- behind API Gateway: where each adapter has its word
+
+
+def rest_event(context: Json) -> Json:
+    headers = {"Host": "api.example.com"}
+    return {
+        "resource": "/me",
+        "path": "/me",
+        "httpMethod": "GET",
+        "headers": headers,
+        "body": None,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "isBase64Encoded": False,
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "requestContext": {"resourcePath": "/me", "httpMethod": "GET", "stage": "v1", "identity": {}, **context},
+    }
+
+
+def http_event(context: Json) -> Json:
+    http = {"method": "GET", "path": "/me", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.1", "userAgent": "test"}
+    return {
+        "version": "2.0",
+        "routeKey": "GET /me",
+        "rawPath": "/me",
+        "rawQueryString": "",
+        "isBase64Encoded": False,
+        "headers": {"host": "api.example.com"},
+        "requestContext": {"http": http, "stage": "$default", **context},
+    }
+
+
+EVENTS: dict[str, tuple[Callable[[Json], Json], Json]] = {
+    "rest": (rest_event, {"authorizer": GATEWAY}),
+    "http": (http_event, {"authorizer": {"lambda": GATEWAY}}),
+}
+
+
+def handlers() -> dict[str, Callable[[Json, Any], Json]]:
+    """The same applications behind each adapter."""
+    front = HankoAuthenticator(behind="api-gateway")
+    flask = Flask(__name__)
+    protect(flask, front)
+    flask.add_url_rule("/me", "me", lambda: g.hanko.user_id)
+    fastapi = FastAPI()
+    fastapi.add_middleware(HankoMiddleware, authenticator=front)
+
+    @fastapi.get("/me")
+    def me(session: Annotated[Session, Depends(hanko_session)]) -> str:
+        return session.user_id
+
+    made: dict[str, Callable[[Json, Any], Json]] = {
+        "mangum": Mangum(fastapi, lifespan="off"),
+        "apig-wsgi": make_lambda_handler(flask),
+        "serverless-wsgi": lambda event, context: serverless_wsgi.handle_request(flask, event, context),
+    }
+    for name, app in (("powertools rest", APIGatewayRestResolver()), ("powertools http", APIGatewayHttpResolver())):
+        app.use([PowertoolsMiddleware(front)])
+        app.get("/me")(lambda app=app: app.context["hanko"].user_id)
+        made[name] = app.resolve
+    return made
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+@pytest.mark.parametrize("adapter", ["mangum", "apig-wsgi", "serverless-wsgi", "powertools"])
+def test_the_authorizers_word_is_found_behind_every_adapter(adapter: str, kind: str) -> None:
+    """And without it the request does not pass."""
+    handler = handlers()[f"powertools {kind}" if adapter == "powertools" else adapter]
+    event, context = EVENTS[kind]
+    answer = handler(event(context), None)
+    assert (answer["statusCode"], answer["body"].strip('"')) == (200, USER)
+    assert handler(event({}), None)["statusCode"] == 500
