@@ -43,7 +43,8 @@ class ChannelPattern(NamedTuple):
     def overlaps(self, asked: AskedChannel) -> bool:
         """Whether a channel that is asked for has this form, whatever stands for the claims.
 
-        A wildcard that is asked for counts as holding its own base: AWS does not say that it does not.
+        A wildcard that is asked for counts as holding its own base, and a segment in another case as the same: AWS does
+        not say that they do not.
         """
         if self.operation != asked.operation:
             return False
@@ -53,7 +54,7 @@ class ChannelPattern(NamedTuple):
         else:
             is_possible = self.open_ended if mine < theirs else asked.open_ended
         pairs = zip(self.segments, asked.segments, strict=False)
-        return is_possible and all(isinstance(one, tuple) or one == other for one, other in pairs)
+        return is_possible and all(isinstance(one, tuple) or one.lower() == other.lower() for one, other in pairs)
 
     def covers(self, asked: AskedChannel, has_claim: HasClaim) -> bool:
         """Whether every channel that is asked for has this form, with the caller's own claims."""
