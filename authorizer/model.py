@@ -112,8 +112,8 @@ class RulesResult(NamedTuple):
     """What the rules say: of the route that was asked for in `reason` and `rule`, of every route in `grant`.
 
     `told` is for the context: the rules that the caller does not meet, the same whatever route was asked for.
-    `context_bytes` is what the answer has left for the claims. After `seconds_left` a login that is young enough now
-    will be too old for a rule. The defaults are what is said where there are no rules.
+    `context_bytes` is what the answer has left for the claims. After `seconds_left` it can be another:
+    a login that is young enough now will be too old for a rule. The defaults are what is said where there are no rules.
     """
 
     reason: Reason = Reason.ALLOWED

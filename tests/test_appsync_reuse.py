@@ -69,16 +69,34 @@ max_age_seconds = 5
 """
 
 
-@every_shape
 def test_a_login_that_is_young_enough_is_not_so_for_longer(
-    shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time
+    make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time
 ) -> None:
     sandbox, token = make_sandbox(rules=YOUNG, appsync_ttl_seconds="300"), hanko.mint()
-    assert ttl(sandbox, shape, token) == 60
+    assert ttl(sandbox, "appsync", token) == 60
     time_.advance(20.25)
-    assert ttl(sandbox, shape, token) == 39
+    assert ttl(sandbox, "appsync", token) == 39
     time_.advance(60)
-    assert ttl(sandbox, shape, token) == 300  # it stays too old
+    assert ttl(sandbox, "appsync", token) == 300  # it stays too old
+
+
+@pytest.mark.parametrize("amr", ["passkey", "pwd"])
+def test_an_answer_about_one_channel_serves_no_other(amr: str, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    """AWS does not say that AppSync's cache tells channels, or CONNECT and SUBSCRIBE, apart."""
+    rules = """
+default = "deny"
+[[rule]]
+name = "everybody"
+channels = ["CONNECT"]
+[[rule]]
+name = "chat"
+channels = ["PUBLISH /chat/*"]
+require = { amr = "passkey" }
+"""
+    sandbox, token = make_sandbox(rules=rules, appsync_ttl_seconds="300"), hanko.mint(claims={"amr": [amr]})
+    assert answer(sandbox, "appsync_events_connect", token)["isAuthorized"] is True
+    assert answer(sandbox, "appsync_events_publish", token)["isAuthorized"] is (amr == "passkey")
+    assert [ttl(sandbox, shape, token) for shape in SHAPES] == [300, 0, 0]
 
 
 @every_shape

@@ -138,10 +138,16 @@ class Rules:
                 reason, name = self._channel_verdict(request, caller, met, unmet)
             case _:
                 reason, name = self._verdict(request, met, unmet)
-        ages = [rule.max_age_seconds - caller.age_seconds for rule in met if rule.max_age_seconds is not None]
         grant_ = self._grant(request.kind, reason, met, unmet)
         told, room = _unmet_rules(unmet), self._context_bytes(request, grant_)
-        return RulesResult(reason, name, grant_, told, room, self.stale, min(ages, default=math.inf))
+        return RulesResult(reason, name, grant_, told, room, self.stale, self._seconds_left(request.kind, caller, met))
+
+    def _seconds_left(self, kind: EventKind, caller: Caller, met: Sequence[Rule]) -> float:
+        """How long the answer stays right. 0 for one about a channel: AppSync's cache may not tell channels apart."""
+        if kind is EventKind.APPSYNC_EVENTS and self._by_kind[kind]:
+            return 0
+        ages = [rule.max_age_seconds - caller.age_seconds for rule in met if rule.max_age_seconds is not None]
+        return min(ages, default=math.inf)
 
     def _context_bytes(self, request: Request, grant_: Grant) -> int:
         """What is left for the claims: `context_bytes` is for a stage name of `STAGE_CHARACTERS`."""
