@@ -54,6 +54,14 @@ class OnOutage(StrEnum):
     ALLOW = "allow"
 
 
+class LogAllowed(StrEnum):
+    """Which records of allowed requests are written. Metrics count every request."""
+
+    ALL = "all"
+    SAMPLED = "sampled"
+    NONE = "none"
+
+
 class Setting(Generic[T]):
     """One entry of the table, see `_setting`."""
 
@@ -190,6 +198,9 @@ class Settings(NamedTuple):
     log_user_id: bool = _setting("false", _BOOLEAN, "Whether records hold the user id itself instead of its hash.")
     log_hash_key: Secret | None = _setting(
         "", matching(r"[!-~]{16,64}", Secret, "16 to 64 visible ASCII characters"), "The key of that hash."
+    )
+    log_allowed: LogAllowed = _setting(
+        "all", choice(LogAllowed), "Which allowed requests leave a record; the metrics count all of them"
     )
     proxy: Proxy | None = _setting(
         "",

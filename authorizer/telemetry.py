@@ -5,46 +5,31 @@ id: a keyed hash of it, or all of it if HANKO_LOG_USER_ID says so. Never a token
 """
 
 import hashlib
-import json
 import os
-import sys
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import PurePath
 
-from authorizer import __version__
 from authorizer.config import Settings
-from authorizer.errors import Fault, Misconfigured, Outcome, Reason
+from authorizer.emf import Members, Metrics, counted, write_line
+from authorizer.errors import Misconfigured, Reason
 from authorizer.hanko.keys import KeyReport
 from authorizer.model import CheckReport, Decision, Request
+from authorizer.sampling import HeldBack
 
-METRICS_NAMESPACE = "HankoAuthorizer"
+CIRCUIT_OPEN = "circuit_open"  # a session check that asks nothing, because Hanko fails
 MAX_STACK_PLACES = 40  # the innermost: an endless recursion has a thousand
-
-_LEVEL = {
-    Outcome.ALLOWED: "INFO",
-    Outcome.RECEIVED: "INFO",
-    Outcome.UNAVAILABLE: "ERROR",
-    Outcome.MISCONFIGURED: "ERROR",
-}
-_UNIT = {"Duration": "Milliseconds", "KeySetAge": "Seconds"}  # all others are counts
-
-Members = dict[str, object]  # in the log line alone
-Metrics = dict[str, float]  # in the log line and in CloudWatch's metrics
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: a lone surrogate is escaped
 
 
 class Record:
     """What is known of one request. Until something is known of it, it failed."""
 
-    __slots__ = ("_started", "decision", "invocation_id", "request", "stack")
+    __slots__ = ("decision", "invocation_id", "request", "stack", "started_ns")
 
     def __init__(self, invocation_id: str, request: Request | None = None, decision: Decision | None = None) -> None:
         """Start to measure the duration."""
-        self._started = time.perf_counter_ns()
+        self.started_ns = time.perf_counter_ns()
         self.invocation_id = str(invocation_id)
         self.request, self.decision = request, decision or Decision(Reason.INTERNAL)
         self.stack: list[str] | None = None
@@ -64,7 +49,7 @@ class Record:
             "key_fetch_failure": keys.failure,
             "stack": self.stack,
         }
-        metrics: Metrics = {"Duration": round((time.perf_counter_ns() - self._started) / 1e6, 3)}
+        metrics: Metrics = {"Duration": round((time.perf_counter_ns() - self.started_ns) / 1e6, 3)}
         if keys.age_seconds is not None:
             members["key_set_age_seconds"] = metrics["KeySetAge"] = round(keys.age_seconds)
         if keys.fetches:
@@ -92,6 +77,7 @@ class Telemetry:
     def __init__(self, settings: Settings, function_name: str) -> None:
         """`function_name` is the `service` of the records, and the one dimension of their metrics."""
         self._service, self._log_user_id = function_name, settings.log_user_id
+        self._held_back, self._is_first = HeldBack(settings.log_allowed), True
         self._hash_key = settings.log_hash_key.reveal().encode() if settings.log_hash_key else os.urandom(32)
 
     def write(self, record: Record, keys: KeyReport, checks: Sequence[CheckReport] = ()) -> None:
@@ -108,6 +94,8 @@ class Telemetry:
             if check.checks or check.failure:
                 metrics[f"{check.name.title()}Checks"] = check.checks
                 metrics[f"{check.name.title()}Failures"] = int(check.failure is not None)
+            if check.failure == CIRCUIT_OPEN:
+                metrics["CircuitOpen"] = 1
         marks: list[tuple[str, str, object]] = [
             ("stale_rules", "StaleRules", decision.stale_rules),
             ("session_unchecked", "SessionUnchecked", decision.session_unchecked),
@@ -118,7 +106,7 @@ class Telemetry:
         for member, metric, value in marks:
             if value:
                 members[member], metrics[metric] = value, 1
-        _write(self._service, decision.reason, members, metrics)
+        self._write(decision.reason, members, metrics, record.started_ns)
 
     def write_webhook(self, record: WebhookRecord, status: int, keys: KeyReport) -> None:
         """Write the record of one webhook that was answered with `status`."""
@@ -126,7 +114,19 @@ class Telemetry:
         members |= {"kind": "webhook", "event": record.event, "request_id": record.request_id, "status": status}
         if record.published is not None:
             members["published"], metrics["PublishFailures"] = record.published, int(not record.published)
-        _write(self._service, record.reason, members, metrics)
+        self._write(record.reason, members, metrics, record.started_ns)
+
+    def _write(self, reason: Reason, members: Members, metrics: Metrics, now_ns: int) -> None:
+        """Write the record, or hold it back: see sampling.py."""
+        metrics = counted(reason, metrics)
+        if self._is_first:
+            self._is_first, metrics["ProcessStarts"] = False, 1
+        if self._held_back.is_everyday(metrics):
+            if self._held_back.hold(metrics, now_ns):
+                return
+            if self._held_back.leaves_out_members:
+                members = {}
+        write_line(self._service, reason, members, self._held_back.release(metrics))
 
     def _user(self, user_id: str) -> str:
         if self._log_user_id or not user_id:
@@ -136,35 +136,5 @@ class Telemetry:
 
 def write_not_started(function_name: str, error: Misconfigured) -> None:
     """Write why the function does not start: its text names the mistakes and repeats no value."""
-    _write(function_name, error.reason, {"mistakes": str(error).splitlines()[1:]}, {})
-
-
-def _write(service: str, reason: Reason, members: Members, metrics: Metrics) -> None:
-    """Write one record, in one go. A request is answered even if its record cannot be written."""
-    with suppress(Exception):
-        sys.stdout.write(_encode(record_of(service, reason, members, metrics)) + "\n")
-        sys.stdout.flush()
-
-
-def record_of(service: str, reason: Reason, members: Members, metrics: Metrics) -> Members:
-    """The record, with the reason counted. What is None or empty is left out.
-
-    Source: CloudWatch, "Specification: Embedded metric format". Why not Powertools: docs/decisions/one-record.md.
-    """
-    metrics = {reason.counter: 1, **metrics}
-    definition = {
-        "Namespace": METRICS_NAMESPACE,
-        "Dimensions": [["service"]],
-        "Metrics": [{"Name": name, "Unit": _UNIT.get(name, "Count")} for name in metrics],
-    }
-    record = {
-        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [definition]},
-        "level": _LEVEL.get(reason.outcome, "WARNING"),
-        "service": service,
-        "version": __version__,
-        "outcome": reason.outcome,
-        "reason": reason,
-        "fault": None if reason.fault is Fault.NOBODY else reason.fault,
-        **members,
-    }
-    return {name: value for name, value in record.items() if value is not None and value != ""} | metrics
+    members: Members = {"mistakes": str(error).splitlines()[1:]}
+    write_line(function_name, error.reason, members, counted(error.reason, {}))

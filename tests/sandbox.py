@@ -84,6 +84,7 @@ class Sandbox:
         self.session_checks = [] if off else [HankoSessions(settings, client)]
         self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock, pause)] if aws else []
         self._capture = capture
+        self.read_records = 0
 
     @cached_property
     def authorizer(self) -> Authorizer:
@@ -106,7 +107,9 @@ class Sandbox:
 
     def records(self) -> list[Json]:
         """The records since the last call."""
-        return [json.loads(line) for line in self.output().splitlines()]
+        records = [json.loads(line) for line in self.output().splitlines()]
+        self.read_records += len(records)
+        return records
 
 
 MakeSettings = Callable[..., Settings]

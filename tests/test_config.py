@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from authorizer.config import HttpApiResponse, OnOutage, SessionMode, Settings
+from authorizer.config import HttpApiResponse, LogAllowed, OnOutage, SessionMode, Settings
 from authorizer.errors import Misconfigured, Reason
 from authorizer.setting_values import CONTEXT_KEYS, ContextClaim, Proxy, Secret
 
@@ -40,6 +40,7 @@ OPTIONAL = [  # where an empty value means the default
     "HANKO_USAGE_PLAN_CLAIM",
     "HANKO_LOG_USER_ID",
     "HANKO_LOG_HASH_KEY",
+    "HANKO_LOG_ALLOWED",
     "HTTPS_PROXY",
     "SSL_CERT_FILE",
 ]
@@ -102,6 +103,7 @@ def test_two_settings_are_enough_and_the_others_have_defaults() -> None:
         usage_plan_claim=None,
         log_user_id=False,
         log_hash_key=None,
+        log_allowed=LogAllowed.ALL,
         proxy=None,
         no_proxy="",
         ca_file=None,
@@ -138,6 +140,7 @@ def test_every_setting_can_be_given() -> None:
         HANKO_USAGE_PLAN_CLAIM="metadata.key",
         HANKO_LOG_USER_ID="true",
         HANKO_LOG_HASH_KEY="0123456789abcdef",
+        HANKO_LOG_ALLOWED="sampled",
         HTTPS_PROXY="http://proxy.example.com:3128",
         NO_PROXY="localhost",
     ) == Settings(
@@ -171,6 +174,7 @@ def test_every_setting_can_be_given() -> None:
         usage_plan_claim=("metadata", "key"),
         log_user_id=True,
         log_hash_key=ANY,
+        log_allowed=LogAllowed.SAMPLED,
         proxy=Proxy("proxy.example.com", 3128, None),
         no_proxy="localhost",
         ca_file=None,

@@ -211,12 +211,15 @@ def assert_recorded(sandbox: Sandbox, request: Json, outcome: str, reason: str, 
         **keys,
         **more,
     }
-    assert sandbox.records() == [record | metrics_of(outcome, reason, {**keys, **more})]
+    metrics = metrics_of(outcome, reason, {**keys, **more}, is_first=sandbox.read_records == 0)
+    assert sandbox.records() == [record | metrics]
 
 
-def metrics_of(outcome: str, reason: str, keys: Json) -> Json:
+def metrics_of(outcome: str, reason: str, keys: Json, *, is_first: bool) -> Json:
     name = {"key_unchecked": "KeyUnchecked"}.get(reason, outcome.title())
-    metrics = [(name, "Count", 1.0), ("Duration", "Milliseconds", ANY)]
+    fault = {"hanko": [("HankoFaults", "Count", 1.0)], "authorizer": [("AuthorizerFaults", "Count", 1.0)]}
+    metrics = [(name, "Count", 1.0), *fault.get(str(keys.get("fault", FAULTS.get(outcome))), [])]
+    metrics += [("Duration", "Milliseconds", ANY)]
     if "key_set_age_seconds" in keys:
         metrics += [("KeySetAge", "Seconds", float(keys["key_set_age_seconds"]))]
     if keys["key_fetches"]:
@@ -229,11 +232,14 @@ def metrics_of(outcome: str, reason: str, keys: Json) -> Json:
         metrics += [("SessionChecks", "Count", float(asks)), ("SessionFailures", "Count", failures)]
     if "session_unchecked" in keys:
         metrics += [("SessionUnchecked", "Count", 1.0)]
-    for member, metric in (("context_left_out", "ContextLeftOut"), ("context_replaced", "ContextReplaced")):
-        if member in keys:
-            metrics += [(metric, "Count", 1.0)]
-    if "audience_never_matched" in keys:
-        metrics += [("AudienceNeverMatched", "Count", 1.0)]
+    marks = {
+        "ContextLeftOut": "context_left_out" in keys,
+        "ContextReplaced": "context_replaced" in keys,
+        "AudienceNeverMatched": "audience_never_matched" in keys,
+        "CircuitOpen": keys.get("session_failure") == "circuit_open",
+        "ProcessStarts": is_first,
+    }
+    metrics += [(metric, "Count", 1.0) for metric, is_on in marks.items() if is_on]
     definition = {
         "Namespace": "HankoAuthorizer",
         "Dimensions": [["service"]],

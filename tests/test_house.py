@@ -47,6 +47,7 @@ IMPORTS: dict[str, set[str]] = {
         "model",
         "rules.source",
     },
+    "authorizer.emf": {"", "errors"},
     "authorizer.errors": set(),
     "authorizer.handler": {
         "config",
@@ -67,7 +68,8 @@ IMPORTS: dict[str, set[str]] = {
     "authorizer.setting_values": set(),
     "authorizer.reuse": {"config", "errors", "model"},
     "authorizer.startup": {"clock", "config", "errors", "hanko.fetch", "hanko.tcp", "telemetry"},
-    "authorizer.telemetry": {"", "config", "errors", "hanko.keys", "model"},
+    "authorizer.sampling": {"config", "emf"},
+    "authorizer.telemetry": {"config", "emf", "errors", "hanko.keys", "model", "sampling"},
     "authorizer.verdicts": {"bounded", "clock", "model"},
     "authorizer.webhook_function": {"revocation.receiver", "startup"},
     "authorizer.gateway": {

@@ -16,11 +16,12 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from authorizer import __version__
 from authorizer.config import Settings
+from authorizer.emf import METRICS_NAMESPACE
 from authorizer.errors import Misconfigured, Reason
 from authorizer.hanko.failure import FetchFailure
 from authorizer.hanko.keys import KeyReport
 from authorizer.model import CheckReport, CredentialSources, Decision, EventKind, Request
-from authorizer.telemetry import MAX_STACK_PLACES, METRICS_NAMESPACE, Record, Telemetry, write_not_started
+from authorizer.telemetry import MAX_STACK_PLACES, Record, Telemetry, write_not_started
 
 USER = "0b6f3e0a-6f0e-4b0c-9a55-6d3c7c1f2a01"
 REQUEST = Request(
@@ -118,6 +119,7 @@ def test_an_allowed_request_as_a_whole(write: Write) -> None:
                         {"Name": "Allowed", "Unit": "Count"},
                         {"Name": "Duration", "Unit": "Milliseconds"},
                         {"Name": "KeySetAge", "Unit": "Seconds"},
+                        {"Name": "ProcessStarts", "Unit": "Count"},
                     ],
                 }
             ],
@@ -140,6 +142,7 @@ def test_an_allowed_request_as_a_whole(write: Write) -> None:
         "Allowed": 1,
         "Duration": ANY,
         "KeySetAge": 12,
+        "ProcessStarts": 1,
     }
     assert METRICS_NAMESPACE == "HankoAuthorizer"
     assert record["service"].startswith("function-")
@@ -208,12 +211,14 @@ class Stream(io.StringIO):
 def test_every_outcome_has_a_level_a_fault_and_a_metric(
     write: Write, decision: Decision, level: str, fault: str | None, metric: str
 ) -> None:
+    """An outage also counts for whose business it is; the other outcomes say it by themselves."""
     record = write(decision)
     assert (record["level"], record["outcome"]) == (level, decision.outcome.value)
     assert (record["reason"], record.get("fault")) == (decision.reason.value, fault)
     assert "user" not in record
-    counted = [name for name in record if name[0].isupper() and name != "Duration"]
-    assert counted == [metric]
+    outage = [f"{fault.title()}Faults"] if fault in {"hanko", "aws", "authorizer"} else []
+    counted = [name for name in record if name[0].isupper() and name not in {"Duration", "ProcessStarts"}]
+    assert counted == [metric, *outage]
 
 
 def test_without_a_decision_it_is_an_internal_error(write: Write) -> None:
@@ -279,14 +284,22 @@ def test_the_key_set_is_reported(write: Write, keys: KeyReport, fields: Json, ex
             [CheckReport("revocation", 1, "throttled"), CheckReport("session", 0, "circuit_open")],
             {"revocation_checks": 1, "revocation_failure": "throttled"}
             | {"session_checks": 0, "session_failure": "circuit_open"},
-            {"RevocationChecks": 1, "RevocationFailures": 1, "SessionChecks": 0, "SessionFailures": 1},
+            {
+                "RevocationChecks": 1,
+                "RevocationFailures": 1,
+                "SessionChecks": 0,
+                "SessionFailures": 1,
+                "CircuitOpen": 1,
+            },
         ),
     ],
 )
 def test_the_session_checks_are_reported(write: Write, checks: list[CheckReport], fields: Json, expected: Json) -> None:
     record, names = write(checks=checks), ("session", "revocation")
     assert {name: value for name, value in record.items() if name.startswith(names)} == fields
-    assert {name: value for name, value in record.items() if name.startswith(("Session", "Revocation"))} == expected
+    assert {
+        name: value for name, value in record.items() if name.startswith(("Session", "Revocation", "Circuit"))
+    } == expected
 
 
 def test_a_session_that_passed_unchecked_is_marked_and_counted(write: Write) -> None:
@@ -326,6 +339,8 @@ def test_neither_offers_nor_context_are_written(write: Write) -> None:
 
 def test_one_function_writes_many_records(written: Callable[[], Json]) -> None:
     telemetry = Telemetry(settings(), f"function-{uuid.uuid4()}")
+    telemetry.write(Record("invocation-1", REQUEST, ALLOWED), KeyReport())
+    assert written()["ProcessStarts"] == 1
     for decision in (ALLOWED, Decision(Reason.TOKEN_MISSING)):
         telemetry.write(Record("invocation-1", REQUEST, decision), KeyReport())
         record = written()
@@ -396,7 +411,10 @@ def test_an_allowed_request_writes_fewer_bytes_than_before(
     """Log line and metric record were 857 bytes for such a request; see docs/decisions/one-record.md."""
     request = REQUEST._replace(api_id="f6g7h8i9j0", request_id="EXqgWgXxDoEFSkEg=")
     record = Record("0b0c6f3e-0000-4000-8000-000000000000", request, ALLOWED)
-    Telemetry(settings(), "hanko-authorizer-AuthorizerFunction-1A2B3C4D5E6F").write(record, KeyReport(412))
+    telemetry = Telemetry(settings(), "hanko-authorizer-AuthorizerFunction-1A2B3C4D5E6F")
+    telemetry.write(record, KeyReport(412))
+    capsys.readouterr()  # the first of a process says that it has started
+    telemetry.write(record, KeyReport(412))
     assert len(capsys.readouterr().out.encode()) <= BYTES_BEFORE * 0.8
 
 

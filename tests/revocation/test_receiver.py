@@ -15,12 +15,12 @@ from receiving import MakeReceiving, Receiving, url_event
 from sandbox import NOW, SESSION, USER, Json, MakeSandbox, Time
 
 from authorizer import __version__
+from authorizer.emf import METRICS_NAMESPACE
 from authorizer.errors import Misconfigured
 from authorizer.hanko.jws import MAX_TIME
 from authorizer.revocation.check import RevocationCheck
 from authorizer.revocation.entry import Revocation, session_subject, user_subject
 from authorizer.revocation.webhook import MARGIN_SECONDS
-from authorizer.telemetry import METRICS_NAMESPACE
 from local.hanko import StandInHanko
 from local.sign import event_with
 
@@ -66,6 +66,7 @@ def test_a_logout_as_a_whole(receiving: Receiving, hanko: StandInHanko, aws: Aws
         "KeySetAge": 0,
         "KeyFetches": 1,
         "KeyFetchFailures": 0,
+        "ProcessStarts": 1,
     }
 
 
