@@ -223,9 +223,12 @@ def say_end(environment: Environment, stack: Stack) -> None:
     say("\nA REST API of AWS SAM (docs/attach.md has the other kinds):\n")
     for line in ATTACH.format(alias=stack.alias).splitlines():
         say(line)
+    if not environment.values["AlarmTopicArn"]:
+        say(f"\n{SILENT}", "yellow")
     say(f"\nNext: make smoke ENV={environment.name}")
 
 
+SILENT = "Nobody is told of an alarm: AlarmTopicArn is empty. Set it to the ARN of an SNS topic that somebody reads."
 ATTACH = """\
   Auth:
     DefaultAuthorizer: Hanko

@@ -103,13 +103,12 @@ class Sandbox:
     def output(self) -> str:
         """Everything that was written since the last call."""
         captured = self._capture.readouterr()
+        self.read_records += len(captured.out.splitlines())
         return captured.out + captured.err
 
     def records(self) -> list[Json]:
         """The records since the last call."""
-        records = [json.loads(line) for line in self.output().splitlines()]
-        self.read_records += len(records)
-        return records
+        return [json.loads(line) for line in self.output().splitlines()]
 
 
 MakeSettings = Callable[..., Settings]

@@ -244,6 +244,14 @@ def test_alarms_watch_our_own_metrics_and_throttles_but_never_lambdas_errors(res
     assert alarms(resources, "HasAlarmTopic").keys() == {"UnansweredAlarm"}
 
 
+def test_every_alarm_names_its_heading_in_the_runbook(resources: Json) -> None:
+    headings = set(re.findall(r"^### (\w+Alarm)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE))
+    alarms_of_all = {name: one for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+    assert headings == set(alarms_of_all)
+    for name, alarm in alarms_of_all.items():
+        assert alarm["Properties"]["AlarmDescription"].endswith(f". Runbook docs/operations.md#{name.lower()}")
+
+
 def test_a_webhook_that_is_lost_or_waits_raises_an_alarm(resources: Json) -> None:
     """The receiver raises nothing, so that here an error of Lambda's is one."""
     receivers = alarms(resources, "HasRevocation")
@@ -265,6 +273,12 @@ def test_an_invocation_that_leaves_no_record_raises_an_alarm(resources: Json) ->
     counters = {reason.counter for reason in Reason} - {"Received"}  # the receiver's
     assert invoked == ("AWS/Lambda", "Invocations")
     assert set(counted) == {("HankoAuthorizer", counter) for counter in counters}
+    (expression,) = [
+        one["Expression"] for one in resources["UnansweredAlarm"]["Properties"]["Metrics"] if "Expression" in one
+    ]
+    condition, every, sampled = expression["Fn::If"]
+    assert (condition, sampled) == ("LogsEveryRequest", f"0.9 * {every}"), "a twentieth may never be counted"
+    assert sampled.startswith("0.9 * FILL(invoked, 0) - (")
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,17 @@ def test_columns_fit_into_a_hundred_characters() -> None:
 )
 def test_what_is_built_is_what_is_deployed(variables: dict[str, str], target: str, tmp_path: Path) -> None:
     assert deploy.target_of(environment(tmp_path), variables) == target
+
+
+@pytest.mark.parametrize(
+    ("more", "silent"), [("", True), ('AlarmTopicArn = "arn:aws:sns:eu-west-1:123456789012:alarms"\n', False)]
+)
+def test_a_stack_whose_alarms_nobody_hears_says_so(
+    more: str,
+    silent: bool,  # noqa: FBT001 - a column of the table
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outputs = {"AuthorizerArn": "arn:aws:lambda:eu-west-1:123456789012:function:mine:live", "Version": "0.1.0"}
+    deploy.say_end(environment(tmp_path, more), Stack("mine", "CREATE_COMPLETE", {}, outputs))
+    assert (deploy.SILENT in capsys.readouterr().out.replace("\n", " ").replace("  ", " ")) == silent
