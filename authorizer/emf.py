@@ -37,12 +37,12 @@ def counted(reason: Reason, metrics: Metrics) -> Metrics:
 def write_line(service: str, reason: Reason, members: Members, metrics: Metrics) -> None:
     """Write one record, in one go. A request is answered even if its record cannot be written."""
     with suppress(Exception):
-        sys.stdout.write(_encode(_line(service, reason, members, metrics)) + "\n")
+        sys.stdout.write(_encode(record_of(service, reason, members, metrics)) + "\n")
         sys.stdout.flush()
 
 
-def _line(service: str, reason: Reason, members: Members, metrics: Metrics) -> Members:
-    """What is None or empty is left out."""
+def record_of(service: str, reason: Reason, members: Members, metrics: Metrics) -> Members:
+    """The record. What is None or empty is left out."""
     definition = {
         "Namespace": METRICS_NAMESPACE,
         "Dimensions": [["service"]],

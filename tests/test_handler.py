@@ -217,8 +217,9 @@ def assert_recorded(sandbox: Sandbox, request: Json, outcome: str, reason: str, 
 
 def metrics_of(outcome: str, reason: str, keys: Json, *, is_first: bool) -> Json:
     name = {"key_unchecked": "KeyUnchecked"}.get(reason, outcome.title())
-    fault = {"hanko": [("HankoFaults", "Count", 1.0)], "authorizer": [("AuthorizerFaults", "Count", 1.0)]}
-    metrics = [(name, "Count", 1.0), *fault.get(str(keys.get("fault", FAULTS.get(outcome))), [])]
+    fault = str(keys.get("fault"))
+    outage = [(f"{fault.title()}Faults", "Count", 1.0)] if fault in {"hanko", "aws", "authorizer"} else []
+    metrics = [(name, "Count", 1.0), *outage]
     metrics += [("Duration", "Milliseconds", ANY)]
     if "key_set_age_seconds" in keys:
         metrics += [("KeySetAge", "Seconds", float(keys["key_set_age_seconds"]))]
@@ -230,13 +231,12 @@ def metrics_of(outcome: str, reason: str, keys: Json, *, is_first: bool) -> Json
     if (asks := keys.get("session_checks", 0)) or "session_failure" in keys:
         failures = float("session_failure" in keys)
         metrics += [("SessionChecks", "Count", float(asks)), ("SessionFailures", "Count", failures)]
-    if "session_unchecked" in keys:
-        metrics += [("SessionUnchecked", "Count", 1.0)]
     marks = {
+        "CircuitOpen": keys.get("session_failure") == "circuit_open",
+        "SessionUnchecked": "session_unchecked" in keys,
         "ContextLeftOut": "context_left_out" in keys,
         "ContextReplaced": "context_replaced" in keys,
         "AudienceNeverMatched": "audience_never_matched" in keys,
-        "CircuitOpen": keys.get("session_failure") == "circuit_open",
         "ProcessStarts": is_first,
     }
     metrics += [(metric, "Count", 1.0) for metric, is_on in marks.items() if is_on]
@@ -822,7 +822,8 @@ def test_the_user_is_in_the_log_whole_where_the_deployer_wants_it(
 def test_the_user_of_a_refused_token_is_not_in_the_log(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
     sandbox = make_sandbox(log_user_id="true")
     sandbox.answer(event_with("http_v2", session_token(hanko, aud=["other.example.com"])))
-    assert_recorded(sandbox, HTTP_LOG, "unauthenticated", "audience_not_allowed", FETCHED)
+    marked = {"audience_never_matched": True}
+    assert_recorded(sandbox, HTTP_LOG, "unauthenticated", "audience_not_allowed", FETCHED, **marked)
 
 
 def test_an_internal_error_is_traced_without_its_text(
