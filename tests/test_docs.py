@@ -344,7 +344,14 @@ MADE_BY_THE_TEMPLATE: dict[str, dict[str, object]] = {
 }
 OF_THE_LIBRARY = {"HANKO_BEHIND", "HANKO_RULES_FILE"}  # the Lambda functions do not know them: docs/library.md
 NO_PARAMETERS = {  # a name of API Gateway's, the namespace of our metrics, classes of the library
-    *("EnableSimpleResponses", "HankoAuthorizer", "HankoFaults", "HankoAuthenticator", "HankoDependency", "HankoMiddleware"),
+    *(
+        "EnableSimpleResponses",
+        "HankoAuthorizer",
+        "HankoFaults",
+        "HankoAuthenticator",
+        "HankoDependency",
+        "HankoMiddleware",
+    ),
 }
 # What is fixed for the receiver, whatever the parameter says for the authorizer: see there, and test_template.py.
 FIXED_FOR_THE_RECEIVER = {"HANKO_KEYS_COOLDOWN_SECONDS": "2", "HANKO_FETCH_TIMEOUT_SECONDS": "3"}
