@@ -256,6 +256,27 @@ def test_w8_strangers_do_not_keep_a_new_key_from_being_found(
     assert hanko.jwks_requests <= 1 + BURST + 10  # and every other second
 
 
+def test_w8_nor_a_key_that_changes_under_its_id(
+    make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws, own_key: RSAPrivateKey, time_: Time
+) -> None:
+    """W8: an alias of AWS KMS is pointed at another key while forged signatures under its id use up the fetches."""
+    receiving, kid = make_receiving(keys_cooldown_seconds="2"), hanko.kids[0]
+    header = {"alg": "RS256", "kid": kid, "typ": "JWT"}
+    claims = {"sub": "hanko webhooks", "aud": ["localhost"], "iat": NOW, "exp": NOW + 300, "evt": LOGOUT}
+    lost_seconds = 0
+    for second in range(20):
+        assert receiving.post(webhook(signed(compact(header), b"{}", own_key))) == 401
+        if second == 11:
+            hanko.rotate()
+            hanko.behave("body", data=json.dumps({"keys": [{**hanko.jwks["keys"][0], "kid": kid}]}))
+        genuine = hanko.sign(header, {**claims, "data": {**ENDED, "id": str(uuid.uuid4())}}, hanko.kids[0])
+        lost_seconds += receiving.post(webhook(genuine)) != 204
+        time_.advance(1)
+    assert lost_seconds <= 2
+    assert len(aws.items) == 20 - lost_seconds
+    assert hanko.jwks_requests <= 1 + 10  # every other second
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_w9_no_table_no_entry(fault: str, shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws) -> None:
