@@ -61,7 +61,8 @@ def _is_elsewhere(key: str, event: dict[str, object]) -> bool:
         elif isinstance(part, list):
             rest += part
     sought, found = _decoded(key), _decoded("\n".join(texts))
-    return sought is None or found is None or sought in found or ";" in key  # at a semicolon, cookies are cut
+    is_cut = ";" in key or "," in key  # there cookies, and headers that are sent twice, are cut and joined
+    return is_cut or sought is None or found is None or sought in found
 
 
 def _decoded(text: str) -> str | None:

@@ -297,6 +297,7 @@ def sent_as(text: str) -> list[Json]:
         for place in (
             {"headers": {"x-tenant": one}},
             {"headers": {"x-tenant": f"a,{one}"}},
+            {"headers": {"x-tenant": one.replace(",", ", ")}},
             {"queryStringParameters": {"tenant": one}},
             {"queryStringParameters": {"tenant": f"a,{one}"}},
             {"rawQueryString": f"tenant={one}"},
@@ -308,7 +309,10 @@ def sent_as(text: str) -> list[Json]:
     ]
 
 
-@pytest.mark.parametrize("route_key", ["GET /me", "GET /me/{proxy+}", "GET /a+b", "GET /me;a"])
+CUT = {"GET /me;a", "GET /me,a"}  # where cookies, and headers sent twice, are cut and joined
+
+
+@pytest.mark.parametrize("route_key", ["GET /me", "GET /me/{proxy+}", "GET /a+b", "GET /me;a", "GET /me,a"])
 def test_a_client_cannot_pretend_that_the_route_key_is_a_source(
     route_key: str, make_sandbox: MakeSandbox, hanko: StandInHanko
 ) -> None:
@@ -316,7 +320,7 @@ def test_a_client_cannot_pretend_that_the_route_key_is_a_source(
     simple = make_sandbox(rules=f"allow_unusual_paths = true\n{RULES}")
     token = session(hanko)
     event = simple_event(token, route_key, "/me/x", [f"Bearer {token}", route_key])
-    assert simple.answer(event)["isAuthorized"] is (route_key != "GET /me;a")  # type: ignore[index]  # an answer
+    assert simple.answer(event)["isAuthorized"] is (route_key not in CUT)  # type: ignore[index]  # an answer
     for sent in sent_as(route_key):
         (name,) = sent
         there = event.get(name)
