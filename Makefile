@@ -21,7 +21,7 @@ TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
-.PHONY: init smoke status logs rollback destroy
+.PHONY: explain check-token init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction
 
 ##@ Try
@@ -41,6 +41,10 @@ token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=name
 
 invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=name [DEFECT=name] [RULES=file] [SAM=1]
 	@RULES=$(RULES) $(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
+
+explain: $(READY) ## Tell which check decided about an event ## EVENT=name|file [ENV=…] [DEFECT=name]
+	@$(PYTHON) -m local.explain '$(EVENT)' $(OWN_ENV) --rules $(RULES) $(if $(DEFECT),--defect $(DEFECT)) \
+	$(if $(TOKEN),--token) $(if $(FULL),--full) $(if $(JSON),--json)
 
 ##@ Set up
 
@@ -68,7 +72,12 @@ keys: $(READY) ## Fetch an environment's keys into keys.json, for the artifact #
 	@$(PYTHON) -m local.keys_file $(ENV)
 
 doctor: $(READY) ## Find mistakes in rules, settings, Hanko and your API ## [ENV=…] [TEMPLATE=…] [JSON=1]
-	@$(PYTHON) -m local.doctor --rules $(RULES) $(OWN_ENV) $(if $(TEMPLATE),--template $(TEMPLATE)) $(if $(JSON),--json)
+	@$(PYTHON) -m local.doctor --rules $(RULES) $(OWN_ENV) \
+	$(if $(TEMPLATE),--template $(TEMPLATE)) $(if $(TOKEN),--token) $(if $(JSON),--json)
+
+check-token: $(READY) ## Tell whether and why a session token passes ## [ENV=dev] [FULL=1] < token
+	@$(PYTHON) -m local.explain '$(or $(EVENT),rest_request)' --env $(ENV) --token --rules $(RULES) \
+	$(if $(FULL),--full) $(if $(JSON),--json)
 
 ##@ Run
 

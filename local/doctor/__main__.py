@@ -23,6 +23,9 @@ from local.doctor.live import Live
 from local.doctor.rules import read_rules
 from local.doctor.template import read_template
 from local.doctor.traps import Context, find_traps
+from local.explain import read_token, told_about
+from local.explanation import State
+from local.sign import event_with
 
 COLOURS = {Level.WRONG: "bold red", Level.LOOK: "yellow"}
 
@@ -52,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         live = Live(settings)
         report.findings.extend(live.findings())
         report.passed.extend(live.passed)
+        if options.token:
+            _token(settings, Path(options.rules), report)
     if options.template:
         context = Context((), settings or _defaults(), revokes=_revokes(environment), rules=rules)
         _template(options, context._replace(guessed=settings is None), report)
@@ -70,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--env", help="an environment of samconfig.toml")
     parser.add_argument("--template", help="the template of your API, of CloudFormation or AWS SAM")
     parser.add_argument("--parameter", action="append", default=[], help="NAME=VALUE of that template")
+    parser.add_argument("--token", action="store_true", help="try the session token on standard input, too")
     parser.add_argument("--offline", action="store_true", help="do not ask Hanko")
     parser.add_argument("--brief", action="store_true", help="print a line for each finding")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -117,6 +123,18 @@ def _claims(settings: Settings, where: str) -> list[Finding]:
         )
         for claim in settings.context_claims
     ]
+
+
+def _token(settings: Settings, rules: Path, report: Report) -> None:
+    """The decision about a session token from standard input, on a route that no rule names."""
+    told = told_about(event_with("rest_request", read_token()), settings, rules)
+    failed = next((step for step in told.steps if step.state is State.FAILED), None)
+    if failed is None:
+        report.passed.append(f"the session token passes: {told.reason}")
+        return
+    what = f"it is refused by check {failed.number}, {failed.name}: {told.reason}"
+    why = f"Expected: {failed.expected}. Seen: {failed.seen}."
+    report.findings.append(wrong("token-refused", "the session token", what, why, told.reason.what_to_do))
 
 
 def _revokes(environment: Environment | None) -> bool:

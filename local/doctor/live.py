@@ -47,6 +47,7 @@ class Live:
         yield from self._caching(response.cache_control, response.age_seconds, url)
         yield from self._offset(url)
         yield from self._session_endpoint(url)
+        self._client.close()
 
     def _unreachable(self, failed: FetchFailed, url: str) -> Finding:
         word = failed.failure.value
