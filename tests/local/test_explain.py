@@ -52,9 +52,9 @@ def test_the_checks_are_those_of_security_md() -> None:
 
 
 def test_every_reason_to_refuse_a_session_has_its_check() -> None:
-    """A webhook's reasons and mistakes of the deployment have none."""
+    """A webhook's reasons, those of the library's own and mistakes of the deployment have none."""
     of_webhooks = {Reason.WEBHOOK_MALFORMED, Reason.METHOD_NOT_ALLOWED, Reason.BODY_TOO_LARGE, Reason.NOT_A_WEBHOOK}
-    others = {*of_webhooks, Reason.INTERNAL, Reason.REVOCATION_UNWRITTEN}
+    others = {*of_webhooks, Reason.INTERNAL, Reason.REVOCATION_UNWRITTEN, Reason.ORIGIN_NOT_ALLOWED}
     refusing = {
         one for one in Reason if one.outcome in (Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN, Outcome.UNAVAILABLE)
     }
