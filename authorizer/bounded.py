@@ -7,10 +7,9 @@ V = TypeVar("V")
 
 
 class BoundedDict(dict[K, V]):
-    """A dict of at most `max_entries`. The entry that was set longest ago is removed first."""
+    """A dict of at most `max_entries`, 1 or more. The entry that was set longest ago is removed first."""
 
     def __init__(self, max_entries: int) -> None:
-        """Start empty; `max_entries` is at least 1."""
         super().__init__()
         self._max_entries = max_entries
 

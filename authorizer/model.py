@@ -1,7 +1,8 @@
 """What flows: `Request` in one shape for every kind of API, `Claims`, `Grant`, `Decision`, and the checks' reports.
 
 All are NamedTuples, as is what else a cold start needs: docs/decisions/namedtuples.md has the figures. A tuple shows
-its fields wherever it is printed, so no secret is in one: `Secret` and `HttpRequest` are plain classes.
+its fields wherever it is printed. So those with personal data have a `__repr__` without them, and secrets are in plain
+classes: `Secret`, `Fetch`.
 """
 
 import math
@@ -41,7 +42,6 @@ class CredentialSources(NamedTuple):
     query: object = None
 
     def __repr__(self) -> str:
-        """Without what is in it."""
         return "CredentialSources(...)"
 
 
@@ -75,7 +75,6 @@ class Request(NamedTuple):
     scope: Scope | None = None
 
     def __repr__(self) -> str:
-        """Without what the caller wrote."""
         return f"Request({self.kind}, {self.stage_arn})"
 
 
@@ -96,7 +95,6 @@ class Claims(NamedTuple):
         return value
 
     def __repr__(self) -> str:
-        """Without what is in it: it is personal."""
         return "Claims(...)"
 
 
@@ -161,7 +159,6 @@ class Decision(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome that the reason stands for."""
         return self.reason.outcome
 
     @property
@@ -170,5 +167,4 @@ class Decision(NamedTuple):
         return self.reason is Reason.ALLOWED
 
     def __repr__(self) -> str:
-        """Without what is personal."""
         return f"Decision({self.reason}, {self.rule!r})"

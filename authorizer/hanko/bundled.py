@@ -1,21 +1,9 @@
 """The bundled key set: Hanko's keys as they were at the build, in a file beside the code.
 
-With it a cold start does not wait for the network, and processes that start during an outage of Hanko work. It is only
-the first source:
-
-- The file is as trustworthy as the code beside it: it is part of the artifact, no event or token names it, and it is
-  read once. Its keys pass the checks of a fetched answer (`parse_jwk_set`). It names the Hanko that it came from; a
-  file from another Hanko or tenant stops the function.
-- Its set is never fresh. The first fetch starts with the process, as without a file, and its answer replaces the set as
-  a whole. A token whose key id is not in the file waits for that fetch.
-- A key that Hanko has withdrawn works in a new process until its first fetch ends (if that fails or the sandbox is
-  frozen, the next token waits for another fetch), and for as long as every fetch fails: Hanko is down, limits our rate,
-  or sends no usable key. It never works longer than `HANKO_KEYS_FILE_MAX_AGE_SECONDS` after the file was fetched
-  (`HANKO_KEYS_MAX_STALE_SECONDS` is for fetched sets). Whoever holds a stolen key can cause cold starts to use those
-  moments, and perhaps cause the rate limit: after a theft, withdraw the key and deploy without the file, or with a new
-  one.
-- The age counts from the start of the fetch, a time that the fetching tool writes into the file (the artifact's files
-  all have one fixed time). A time in the future would lengthen the file's life, and stops the function.
+docs/when-hanko-is-down.md has its use and its price. The set is never fresh: the first fetch starts with the process,
+as without a file, and its answer replaces the set as a whole. The file is part of the artifact, so it is as trustworthy
+as the code. Its age counts from the start of its fetch, a time that the fetching tool writes into it: all files of the
+artifact have one fixed time.
 """
 
 from pathlib import Path

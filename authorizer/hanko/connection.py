@@ -32,7 +32,6 @@ class HttpResponse(NamedTuple):
     age_seconds: int = 0
 
     def __repr__(self) -> str:
-        """Without the body: it may be personal."""
         return "HttpResponse(...)"
 
 
@@ -66,10 +65,9 @@ class Server:
         return self._context
 
     def tunnel_request(self) -> bytes:
-        """What asks the proxy for a tunnel to Hanko."""
         target = f"[{self.host}]:{self._port}" if ":" in self.host else f"{self.host}:{self._port}"
         headers = {"Host": target}
-        if self.proxy is not None and self.proxy.credentials is not None:
+        if self.proxy and self.proxy.credentials:
             credentials = self.proxy.credentials.reveal().encode()
             headers["Proxy-Authorization"] = "Basic " + base64.b64encode(credentials).decode()
         return request_bytes("CONNECT", target, headers)
@@ -79,7 +77,6 @@ class Connection:
     """A connection to Hanko, perhaps through a proxy's tunnel. Another thread can cancel it at any moment."""
 
     def __init__(self, server: Server, early: EarlyConnection | None = None) -> None:
-        """Nothing is opened here; `early` has begun to."""
         self._server, self._early = server, early
         self._sockets: list[socket.socket] = []  # the last one is in use; TLS takes the place of the plain one
         self.is_cancelled = False
@@ -105,13 +102,11 @@ class Connection:
             secure.do_handshake()
 
     def send(self, request: bytes, deadline: float) -> None:
-        """Send all of it."""
         while request:
             self._sockets[-1].settimeout(seconds_until(deadline))
             request = request[self._sockets[-1].send(request) :]
 
     def receive(self, deadline: float) -> HttpResponse:
-        """Read the answer."""
         reader = self._reader(deadline)
         head = reader.head()
         if head.status != _OK:  # so no redirect is followed, and 206 is not a whole
@@ -132,7 +127,6 @@ class Connection:
                 socket.socket.shutdown(opened, socket.SHUT_RDWR)  # that of SSLSocket would free what the thread uses
 
     def close(self) -> None:
-        """Close it, whatever is under way."""
         for opened in self._sockets:
             opened.close()
 
@@ -169,11 +163,10 @@ class Connection:
 
 def failed_because(error: Exception) -> FetchFailed:
     """What the error of a connection means."""
-    if isinstance(error, FetchFailed):
-        return error
-    failure = FetchFailure.PROTOCOL
-    is_transient = False
+    failure, is_transient = FetchFailure.PROTOCOL, False
     match error:
+        case FetchFailed():
+            return error
         case TooLarge():
             failure = FetchFailure.TOO_LARGE
         case TimeoutError():

@@ -12,14 +12,12 @@ class CircuitBreaker:
     """Opens after `failure_threshold` failures in a row: for 1 s, then twice as long each time, at most 30 s."""
 
     def __init__(self, clock: Clock, failure_threshold: int) -> None:
-        """With a `failure_threshold` of 1 the first failure opens it."""
         self._clock, self._failure_threshold = clock, failure_threshold
         self._failures, self._retry_after_seconds = 0, 0
         self._failed_at: Instant | None = None
 
     @property
     def has_failed(self) -> bool:
-        """Whether the last attempt failed."""
         return self._failures > 0
 
     @property
@@ -37,7 +35,6 @@ class CircuitBreaker:
         self._failed_at = self._clock.now()
 
     def succeeded(self) -> None:
-        """Forget all failures."""
         self._failures, self._failed_at = 0, None
 
 
@@ -49,7 +46,6 @@ class CoolDown:
     """
 
     def __init__(self, clock: Clock, seconds: float) -> None:
-        """Start with a full bucket."""
         self._clock, self._seconds = clock, seconds
         self._left: float = BURST
         self._counted_at = clock.now()

@@ -1,12 +1,11 @@
 """The one HTTPS client: one deadline over everything, no redirects, a size limit, every failure a `FetchFailed`.
 
-A name's look-up has no timeout. So each new connection is opened and used in a thread of its own; the caller waits for
-it until the deadline and no longer. What passes by itself (a reset, a refusal, an overloaded gateway) is tried again
-within the same deadline.
+docs/decisions/own-https-client.md says why. A name's look-up has no timeout. So each new connection is opened and used
+in a thread of its own; the caller waits for it until the deadline and no longer.
 
-Where sessions are checked, the connection is kept for the next fetch, which then needs no thread. A sandbox is frozen
-between invocations, so a kept connection is often dead: it is not used when it has been idle for long or has something
-to read (its end, or an answer to no request), and where it turns out dead all the same, a new one takes its place.
+Where sessions are checked, the connection is kept for the next fetch. A sandbox is frozen between invocations, so a
+kept connection is often dead: it is not used when it has been idle for long or has something to read (its end, or an
+answer to no request), and where it turns out dead all the same, a new one takes its place.
 """
 
 import contextlib
@@ -24,19 +23,9 @@ from authorizer.hanko.tcp import EarlyConnection
 
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_IDLE_SECONDS = 30  # half of what the usual load balancer waits: ELB 60 s, nginx 75 s
-ATTEMPTS = 3  # of one fetch
+ATTEMPTS = 3  # of one fetch, whose failure may pass by itself
 RECEIVER_ATTEMPTS = 5  # as many as its 3 s have room for
 FIRST_PAUSE_SECONDS = 0.1  # before the second attempt; twice as long before each further one
-
-
-class HttpRequest:
-    """A request below the API URL. Headers and body may hold a token, so it is nothing that prints itself."""
-
-    __slots__ = ("body", "headers", "method", "path")
-
-    def __init__(self, path: str, method: str, headers: Mapping[str, str], body: bytes | None) -> None:
-        """`path` with its leading slash."""
-        self.path, self.method, self.headers, self.body = path, method, headers, body
 
 
 class HttpsClient:
@@ -45,11 +34,7 @@ class HttpsClient:
     def __init__(
         self, settings: Settings, clock: Clock, early: EarlyConnection | None = None, attempts: int = ATTEMPTS
     ) -> None:
-        """Nothing is opened or read here.
-
-        The first fetch goes over the `early` connection to Hanko; behind a proxy there must be none. `attempts` bounds
-        those of one fetch.
-        """
+        """The first fetch goes over the `early` connection; behind a proxy there must be none."""
         self.clock, self.attempts, self.server = clock, attempts, Server(settings)
         self._timeout_seconds = settings.fetch_timeout_seconds
         self._keeps = settings.session_check is not SessionMode.OFF
@@ -60,7 +45,17 @@ class HttpsClient:
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> "Fetch":
         """Begin to ask for `path` (with its leading slash) in the background."""
-        return Fetch(self, HttpRequest(path, method, headers or {}, body), time.monotonic() + self._timeout_seconds)
+        deadline = time.monotonic() + self._timeout_seconds
+        all_headers = {
+            "Host": self.server.netloc,
+            "Accept": "application/json",
+            "Cache-Control": "no-cache",  # a set that some cache kept would lack the key that is looked for
+            "Accept-Encoding": "identity",  # what is compressed could be of any size
+            "User-Agent": f"hanko-authorizer/{__version__}",  # Cloudflare turns Python's own away
+            "Connection": "keep-alive" if self._keeps else "close",
+            **(headers or {}),
+        }
+        return Fetch(self, request_bytes(method, self.server.path + path, all_headers, body), deadline)
 
     def take_kept(self) -> Connection | None:
         """The kept connection, if it can still be alive."""
@@ -76,19 +71,6 @@ class HttpsClient:
         early, self._early = self._early, None
         return Connection(self.server, early)
 
-    def request_bytes(self, request: HttpRequest) -> bytes:
-        """What asks Hanko."""
-        headers = {
-            "Host": self.server.netloc,
-            "Accept": "application/json",
-            "Cache-Control": "no-cache",  # a set that some cache kept would lack the key that is looked for
-            "Accept-Encoding": "identity",  # what is compressed could be of any size
-            "User-Agent": f"hanko-authorizer/{__version__}",  # Cloudflare turns Python's own away
-            "Connection": "keep-alive" if self._keeps else "close",
-            **request.headers,
-        }
-        return request_bytes(request.method, self.server.path + request.path, headers, request.body)
-
     def may_keep(self, connection: Connection) -> bool:
         """Whether the connection, its last answer read to the end, may be kept: if it is open and that is wanted."""
         return self._keeps and connection.keep_alive and not connection.is_cancelled
@@ -100,7 +82,6 @@ class HttpsClient:
         self._kept = connection, used_at
 
     def close(self) -> None:
-        """Close the kept connection."""
         if self._kept is not None:
             (kept, _), self._kept = self._kept, None
             kept.close()
@@ -109,11 +90,11 @@ class HttpsClient:
 class Fetch:
     """One fetch under way; `on_kept` is whether it began on a connection that others had used before.
 
-    A kept connection needs no thread: the request is sent at once, and `result` reads the answer.
+    A kept connection needs no thread: the request is sent at once, and `result` reads the answer. The request may hold
+    a token, so a fetch is no tuple, which would show it.
     """
 
-    def __init__(self, client: HttpsClient, request: HttpRequest, deadline: float) -> None:
-        """Start at once."""
+    def __init__(self, client: HttpsClient, request: bytes, deadline: float) -> None:
         self.began = client.clock.now()
         self._client, self._request, self._deadline = client, request, deadline
         self._outcome: HttpResponse | FetchFailed | None = None
@@ -126,7 +107,7 @@ class Fetch:
         if self.on_kept:
             self._pauses.insert(0, 0.0)
             with contextlib.suppress(OSError):  # a dead connection is noticed by `result`
-                self._send()
+                self._connection.send(self._request, self._deadline)
         else:
             self._start_thread()
 
@@ -194,7 +175,7 @@ class Fetch:
         try:
             if not is_sent:
                 self._connection.open(self._deadline)
-                self._send()
+                self._connection.send(self._request, self._deadline)
             response = self._connection.receive(self._deadline)
         except (FetchFailed, TooLarge, OSError, ValueError) as error:
             self._connection.close()
@@ -202,6 +183,3 @@ class Fetch:
         if not self._client.may_keep(self._connection):
             self._connection.close()
         return response
-
-    def _send(self) -> None:
-        self._connection.send(self._client.request_bytes(self._request), self._deadline)

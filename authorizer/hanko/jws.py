@@ -50,7 +50,6 @@ class Payload(NamedTuple):
     claims: dict[str, object]
 
     def __repr__(self) -> str:
-        """Without its content, which is personal."""
         return "Payload(...)"
 
 
@@ -60,7 +59,6 @@ class SignatureVerifier:
     def __init__(
         self, settings: Settings, keys: KeySource, clock: Clock, max_characters: int = MAX_TOKEN_CHARACTERS
     ) -> None:
-        """Keep what every verification needs."""
         self._keys, self._clock, self._max_characters = keys, clock, max_characters
         self._audiences = frozenset(settings.audiences)
         self._skew_seconds = settings.clock_skew_seconds
@@ -77,13 +75,14 @@ class SignatureVerifier:
             members = parse_object(decode_unchecked(payload))  # check 7: strict JSON
         except ValueError:
             raise Unauthenticated(Reason.CLAIMS_MALFORMED) from None
-        return self.verify_members(members)
+        issued_at, expires_at = self.verify_times(members)
+        if not self.is_for_us(members.get("aud")):
+            raise Unauthenticated(Reason.AUDIENCE_NOT_ALLOWED)
+        self.audience_matched = True
+        return Payload(issued_at, expires_at, members)
 
     def verify_signature(self, token: str) -> bytes:
-        """Return the payload of a token that Hanko signed, still as base64url of a checked alphabet.
-
-        Raises as `verify` does.
-        """
+        """Return the payload of a token that Hanko signed, still as base64url of a checked alphabet."""
         if len(token) > self._max_characters or not token.isascii():  # check 2: the form
             raise Unauthenticated(Reason.TOKEN_MALFORMED)
         compact = token.encode()
@@ -97,17 +96,6 @@ class SignatureVerifier:
         if not _fits(key, signed, signature) and not _fits(self._keys.find_changed(kid, key), signed, signature):
             raise Unauthenticated(Reason.SIGNATURE_INVALID)
         return payload
-
-    def verify_members(self, members: dict[str, object]) -> Payload:
-        """Return the payload with these members if it is for one of our audiences and valid now.
-
-        Raises `Unauthenticated` with the reason, or `Unavailable(token_early)`.
-        """
-        issued_at, expires_at = self.verify_times(members)
-        if not self.is_for_us(members.get("aud")):
-            raise Unauthenticated(Reason.AUDIENCE_NOT_ALLOWED)
-        self.audience_matched = True
-        return Payload(issued_at, expires_at, members)
 
     def is_for_us(self, audience: object) -> bool:
         """Check 9: `aud` (RFC 7519 section 4.1.3), a string or a list of strings, one of which is ours.
@@ -153,10 +141,8 @@ def _unverified_key_id(segment: bytes) -> str:
         raise Unauthenticated(Reason.TOKEN_MALFORMED) from None
     if header.get("alg") != "RS256":  # check 3
         raise Unauthenticated(Reason.ALGORITHM_NOT_ALLOWED)
-    kid = header.get("kid")
-    if not header.keys() <= _HEADER_MEMBERS or header.get("typ", "JWT") != "JWT":  # check 4
-        raise Unauthenticated(Reason.HEADER_NOT_ALLOWED)
-    if not isinstance(kid, str) or not KEY_ID.fullmatch(kid):
+    kid, known = header.get("kid"), header.keys() <= _HEADER_MEMBERS and header.get("typ", "JWT") == "JWT"
+    if not known or not isinstance(kid, str) or not KEY_ID.fullmatch(kid):  # check 4
         raise Unauthenticated(Reason.HEADER_NOT_ALLOWED)
     return kid
 

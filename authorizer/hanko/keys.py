@@ -1,15 +1,11 @@
 """Hanko's public keys: the key set, when it is fetched, and the lookup of a key id.
 
-A set older than its maximum age is fetched again. While that fails, the old set serves on, up to a limit; failures back
-off from 1 s to 30 s. Hanko signs with a new key at once, and behind an alias of AWS KMS a key changes and keeps its id.
-So an unknown key id, and a signature that does not fit the key of its id, cause a fetch of their own, within the budget
-of a `CoolDown`: anybody can send such tokens.
+docs/when-hanko-is-down.md has the behaviour. Hanko signs with a new key at once, and behind an alias of AWS KMS a key
+changes and keeps its id. So an unknown key id, and a signature that does not fit the key of its id, cause a fetch of
+their own. Anybody can send such tokens, so a `CoolDown` limits these fetches.
 
 Without budget the set in hand decides. If Hanko sent it less than a cool-down ago, the token is refused. If the last
-fetch failed, or a shared cache sent an older set, the answer is `key_unchecked`. A user who logs in with a key younger
-than the set waits for a cool-down at most, and only while callers use up the budget.
-
-A set bundled with the artifact (bundled.py) is the first: a token whose key is in it does not wait for the first fetch.
+fetch failed, or a shared cache sent an older set, the answer is `key_unchecked`.
 """
 
 import re
@@ -71,11 +67,10 @@ class KeyCache:
         bundled: KeySet | None = None,
     ) -> None:
         """Fetch nothing yet. A `prefetch` under way is joined when a key is needed that the `bundled` set lacks."""
-        cool_down_seconds = settings.keys_cooldown_seconds
         self._clock = clock
         self._remote = RemoteKeySet(settings, client, clock, prefetch, bundled)
-        self._cool_down = CoolDown(clock, cool_down_seconds)
-        self._current_seconds = cool_down_seconds + settings.fetch_timeout_seconds
+        self._cool_down = CoolDown(clock, settings.keys_cooldown_seconds)
+        self._current_seconds = settings.keys_cooldown_seconds + settings.fetch_timeout_seconds
 
     def find(self, kid: str) -> RSAPublicKey:
         """The key whose id is exactly `kid`.
@@ -107,7 +102,7 @@ class KeyCache:
         if remote.refresh():
             self._cool_down.note(kid)
         key = remote.usable_keys().get(kid)
-        if key == unfit and not remote.is_backing_off and self._cool_down.take(kid) and remote.reload():
+        if key == unfit and not remote.breaker.is_open and self._cool_down.take(kid) and remote.reload():
             key = remote.usable_keys().get(kid)
         if key is not None and key != unfit:
             return key
@@ -122,26 +117,15 @@ class RemoteKeySet:
     def __init__(
         self, settings: Settings, client: HttpsClient, clock: Clock, prefetch: Fetch | None, bundled: KeySet | None
     ) -> None:
-        """See `KeyCache`."""
         self._settings, self._client, self._clock = settings, client, clock
         self.key_set = self._bundled = bundled
         self._prefetch = prefetch
-        self._breaker = CircuitBreaker(clock, failure_threshold=1)
+        self.breaker = CircuitBreaker(clock, failure_threshold=1)
         self._report = _NOTHING_YET
-
-    @property
-    def is_backing_off(self) -> bool:
-        """Whether it is too early to fetch again after a failure."""
-        return self._breaker.is_open
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the last fetch failed."""
-        return self._breaker.has_failed
 
     def is_current(self, seconds: float) -> bool:
         """Whether the last fetch succeeded, and Hanko sent its answer less than `seconds` ago."""
-        if self.key_set is None or self.has_failed:
+        if self.key_set is None or self.breaker.has_failed:
             return False
         return self._clock.seconds_since(self.key_set.fetched_at) < seconds
 
@@ -167,7 +151,7 @@ class RemoteKeySet:
     def refresh(self) -> bool:
         """Take the result of the prefetch, and fetch if the set is overdue; whether a set came after a wait."""
         has_come = self._prefetch is not None and self._take_prefetch(self._prefetch)
-        if (self.key_set is None or self._overdue_seconds(self.key_set) > 0) and not self.is_backing_off:
+        if (self.key_set is None or self._overdue_seconds(self.key_set) > 0) and not self.breaker.is_open:
             has_come = self.reload()
         return has_come
 
@@ -212,9 +196,9 @@ class RemoteKeySet:
             failed = error if isinstance(error, FetchFailed) else FetchFailed(FetchFailure.CONTENT)
             self._report = self._report._replace(failure=failed.failure)
             if failure_counts:
-                self._breaker.failed(failed.retry_after_seconds)
+                self.breaker.failed(failed.retry_after_seconds)
             return False
-        self._breaker.succeeded()
+        self.breaker.succeeded()
         began, age_seconds = fetch.began, answer.age_seconds
         sent_at = Instant(began.wall - age_seconds, began.monotonic - age_seconds)
         self.key_set = KeySet(keys, sent_at, self._max_age_seconds(answer), self._settings.keys_max_stale_seconds)

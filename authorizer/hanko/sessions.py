@@ -45,7 +45,6 @@ class HankoSessions:
     """
 
     def __init__(self, settings: Settings, client: HttpsClient) -> None:
-        """Nothing is asked or opened here."""
         self._client, self._clock = client, client.clock
         self._skew_seconds = settings.clock_skew_seconds
         is_hybrid = settings.session_check is SessionMode.HYBRID

@@ -87,10 +87,9 @@ def _finished(attempts: dict[int, socket.socket], seconds: float) -> list[int]:
 
 
 class EarlyConnection:
-    """One connection, under way in a thread of its own."""
+    """One connection, under way at once in a thread of its own."""
 
     def __init__(self, api_url: str, timeout_seconds: float) -> None:
-        """Start at once."""
         url = urlsplit(api_url)
         self._address = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
         self._deadline = time.monotonic() + timeout_seconds

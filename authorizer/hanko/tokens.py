@@ -3,7 +3,7 @@
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated
-from authorizer.hanko.jws import KeySource, Payload, SignatureVerifier, is_uuid
+from authorizer.hanko.jws import KeySource, SignatureVerifier, is_uuid
 from authorizer.model import Claims
 
 
@@ -11,7 +11,6 @@ class TokenVerifier:
     """Verifies the session tokens of one Hanko for one set of audiences."""
 
     def __init__(self, settings: Settings, keys: KeySource, clock: Clock) -> None:
-        """Keep what every verification needs."""
         self._signatures, self._clock = SignatureVerifier(settings, keys, clock), clock
         self._issuer = settings.issuer
         self._max_lifetime_seconds = settings.max_token_lifetime_seconds
@@ -22,19 +21,7 @@ class TokenVerifier:
         Raises `Unauthenticated` with the reason, or what `KeySource.find` raises. Sources: Hanko's
         backend/session/session.go and backend/webhooks/manager.go.
         """
-        return self._verify_claims(self._signatures.verify(token))
-
-    @property
-    def audience_matched(self) -> bool:
-        """Whether any token of this process was for one of our audiences."""
-        return self._signatures.audience_matched
-
-    def seconds_left(self, claims: Claims) -> float:
-        """How long the token is valid, by `exp` alone."""
-        return claims.expires_at - self._clock.wall()
-
-    def _verify_claims(self, verified: Payload) -> Claims:
-        issued_at, expires_at, payload = verified  # checks 10 to 12 of SECURITY.md
+        issued_at, expires_at, payload = self._signatures.verify(token)  # checks 2 to 9 of SECURITY.md
         if self._max_lifetime_seconds is not None and expires_at - issued_at > self._max_lifetime_seconds:
             raise Unauthenticated(Reason.TOKEN_LIFETIME_TOO_LONG)  # check 10
         if self._issuer is not None and payload.get("iss") != self._issuer:
@@ -44,3 +31,12 @@ class TokenVerifier:
         if "evt" in payload or "data" in payload or not (is_uuid(user_id) and is_uuid(session_id)):
             raise Unauthenticated(Reason.NOT_A_SESSION)
         return Claims(user_id, session_id, issued_at, expires_at, payload)
+
+    @property
+    def audience_matched(self) -> bool:
+        """Whether any token of this process was for one of our audiences."""
+        return self._signatures.audience_matched
+
+    def seconds_left(self, claims: Claims) -> float:
+        """How long the token is valid, by `exp` alone."""
+        return claims.expires_at - self._clock.wall()

@@ -50,7 +50,7 @@ class SharedKeys(KeyCache):
         if overdue_seconds <= 0:
             return key
         limit_seconds = key_set.max_stale_seconds
-        if not self._remote.has_failed:
+        if not self._remote.breaker.has_failed:
             limit_seconds = min(limit_seconds, OVERDUE_SECONDS)
         if overdue_seconds > limit_seconds:
             return None
@@ -75,7 +75,7 @@ class SharedKeys(KeyCache):
         return self.take_report().failure
 
     def _refresh_meanwhile(self) -> None:
-        if not self._remote.is_backing_off and self._refreshing.acquire(blocking=False):
+        if not self._remote.breaker.is_open and self._refreshing.acquire(blocking=False):
             threading.Thread(target=self._refresh, daemon=True).start()
 
     def _refresh(self) -> None:

@@ -230,7 +230,7 @@ def test_surrogates_do_not_end_the_runtime() -> None:
         allowed = runtime.invoke(event_with("http_v2", hanko.mint()))
         log, records = runtime.log, runtime.records
     assert [answer.get("errorMessage", answer.get("isAuthorized")) for answer in answers] == [
-        *("Unauthorized", "Unauthorized", False, "Authorizer unavailable", "Unauthorized"),
+        *("Unauthorized", "Unauthorized", False, "Authorizer unavailable", "Authorizer unavailable"),
     ]
     assert allowed["isAuthorized"] is True
     assert hanko.jwks_requests == 1, "one process answered all of them"

@@ -43,7 +43,7 @@ from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.hanko.connection import MAX_BODY_BYTES, HttpResponse
 from authorizer.hanko.failure import FetchFailed, FetchFailure
-from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, HttpRequest, HttpsClient
+from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, HttpsClient
 from authorizer.hanko.tcp import EarlyConnection
 from local.hanko import StandInHanko
 from local.hanko.certificates import write_certificates
@@ -358,8 +358,8 @@ def test_the_deadline_holds_during_the_tls_handshake(*, drips: bool) -> None:
         assert failure_of(f"https://{address}", **SHORT) in (FetchFailure.TIMEOUT, FetchFailure.TLS)
 
 
-def test_a_question_does_not_show_its_token() -> None:
-    question = HttpRequest("/sessions/validate", "POST", {"Authorization": "SECRET"}, b"SECRET")
+def test_a_question_does_not_show_its_token(hanko: StandInHanko) -> None:
+    question = client_of(hanko.url).start("/sessions/validate", "POST", {"Authorization": "SECRET"}, b"SECRET")
     assert "SECRET" not in json.dumps([question, f"{question!r}", repr(HttpResponse(b"SECRET", ""))], default=str)
 
 
