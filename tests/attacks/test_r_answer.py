@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -193,6 +194,17 @@ def test_r8_a_context_too_large_loses_what_makes_it_large_and_says_so(
     for about in ("€" * 1400, "x" * 4096, ["x"] * 2048, {"x": "x" * 4096}):
         context = allow(sandbox, forge(hanko, claims={"about": about, "role": "user"}))
         assert (context["role"], context["left_out"], "about" in context) == ("user", "about", False)
+
+
+def test_r8_a_user_who_pushes_out_the_largest_claim_cannot_hide_that(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    """R8: with two claims of their own a user pushes out a larger one. `left_out` names it, and no claim can."""
+    sandbox = make_sandbox(context_claims="about,bio,denied,more.left_out=shown")
+    claims = {"about": "a" * 1400, "bio": "b" * 1400, "denied": ["d" * 15] * 95, "more": {"left_out": "bio"}}
+    answer: Any = sandbox.answer(event_with("http_v2", forge(hanko, claims={**claims, "left_out": "bio"})))
+    context = answer["context"]
+    assert ("denied" in context, context["left_out"], context["shown"]) == (False, "denied", "bio")
 
 
 @pytest.mark.parametrize(
