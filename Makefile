@@ -71,9 +71,9 @@ init: $(READY) ## Write an environment into samconfig.toml ## [ENV=dev] [API_URL
 keys: $(READY) ## Fetch an environment's keys into keys.json, for the artifact ## [ENV=dev]
 	@$(PYTHON) -m local.keys_file $(ENV)
 
-doctor: $(READY) ## Find mistakes in rules, settings, Hanko and your API ## [ENV=…] [TEMPLATE=…] [JSON=1]
+doctor: $(READY) ## Find mistakes in rules, settings, Hanko and your API ## [ENV=…] [TEMPLATE=…] [STACK=…]
 	@$(PYTHON) -m local.doctor --rules $(RULES) $(OWN_ENV) \
-	$(if $(TEMPLATE),--template $(TEMPLATE)) $(if $(TOKEN),--token) $(if $(JSON),--json)
+	$(if $(TEMPLATE),--template $(TEMPLATE)) $(if $(STACK),--stack $(STACK)) $(if $(TOKEN),--token) $(if $(JSON),--json)
 
 check-token: $(READY) ## Tell whether and why a session token passes ## [ENV=dev] [FULL=1] < token
 	@$(PYTHON) -m local.explain '$(or $(EVENT),rest_request)' --env $(ENV) --token --rules $(RULES) \

@@ -17,6 +17,7 @@ from authorizer.errors import Misconfigured
 from authorizer.rules.evaluation import Rules
 from local.command_line import CommandFailed, run, say
 from local.configuration import Environment, read_environment, samconfig_file
+from local.doctor.deployed import read_stack
 from local.doctor.dropped import find_dropped
 from local.doctor.finding import Finding, Level, look, wrong
 from local.doctor.live import Live
@@ -26,6 +27,7 @@ from local.doctor.traps import Context, find_traps
 from local.explain import read_token, told_about
 from local.explanation import State
 from local.sign import event_with
+from local.stack import Aws
 
 COLOURS = {Level.WRONG: "bold red", Level.LOOK: "yellow"}
 
@@ -57,9 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         report.passed.extend(live.passed)
         if options.token:
             _token(settings, Path(options.rules), report)
+    context = Context((), settings or _defaults(), revokes=_revokes(environment), rules=rules)
+    context = context._replace(guessed=settings is None)
     if options.template:
-        context = Context((), settings or _defaults(), revokes=_revokes(environment), rules=rules)
-        _template(options, context._replace(guessed=settings is None), report)
+        _template(options, context, report)
+    if options.stack:
+        _stack(options.stack, environment, context, report)
     if options.json:
         print(json.dumps({"passed": report.passed, "findings": [one._asdict() for one in report.findings]}, indent=2))
     elif options.brief:
@@ -74,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rules", default="rules.toml", help="default: rules.toml")
     parser.add_argument("--env", help="an environment of samconfig.toml")
     parser.add_argument("--template", help="the template of your API, of CloudFormation or AWS SAM")
+    parser.add_argument("--stack", help="a deployed stack with your API")
     parser.add_argument("--parameter", action="append", default=[], help="NAME=VALUE of that template")
     parser.add_argument("--token", action="store_true", help="try the session token on standard input, too")
     parser.add_argument("--offline", action="store_true", help="do not ask Hanko")
@@ -155,6 +161,18 @@ def _template(options: argparse.Namespace, context: Context, report: Report) -> 
         raise CommandFailed(f"{options.template} has no API with a Lambda authorizer")
     if not found:
         report.passed.append(f"{options.template}: {', '.join(api.kind.name for api in guarded)}, no trap found")
+
+
+def _stack(name: str, environment: Environment | None, context: Context, report: Report) -> None:
+    say(f"Reading the stack {name} …", error=True)
+    deployed = read_stack(Aws(environment.region if environment else None), name)
+    guarded = [api for api in deployed.apis if api.authorizers]
+    if not guarded:
+        raise CommandFailed(f"stack {name} has no API with a Lambda authorizer")
+    found = [*deployed.unreadable, *find_traps(deployed.apis, context._replace(permissions=deployed.permissions))]
+    report.findings += found
+    if not found:
+        report.passed.append(f"stack {name}: {', '.join(api.kind.name for api in guarded)}, no trap found")
 
 
 def _given(parameters: Sequence[str]) -> dict[str, str]:

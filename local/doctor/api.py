@@ -77,6 +77,7 @@ class Api(NamedTuple):
     cors: bool = False
     readable: frozenset[str] = frozenset()
     logs_headers: bool = False
+    is_deployed: bool = False  # read from AWS, which does not say whether an open route is meant so
 
 
 class Permission(NamedTuple):

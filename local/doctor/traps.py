@@ -236,7 +236,8 @@ def open_routes(api: Api, _: Context) -> Iterator[Finding]:
     """Routes without an authorizer that nobody said to be open."""
     routes = [one for one in api.routes if one.authorizer is None and not one.is_said and _wants_authorizer(api, one)]
     if routes:
-        yield wrong(
+        make = look if api.is_deployed else wrong
+        yield make(
             "open-route",
             routes[0].where,
             f"no authorizer guards {_some(map(str, routes))}",
