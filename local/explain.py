@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings = settings_of(options.env)
             token = _token(sample, options)
         else:
+            if not has_place(sample):
+                raise CommandFailed(f"{sample.name} has a token of its own: say whose it is with ENV=…")
             hanko = stack.enter_context(StandInHanko(audience=AUDIENCE, issuer=ISSUER))
             settings = _settings({"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": AUDIENCE, "HANKO_ISSUER": ISSUER})
             token = token_with(defect, hanko)
@@ -86,12 +88,17 @@ def told_about(event: object, settings: Settings, rules: Path, *, full: bool = F
 
 def _token(sample: Path, options: argparse.Namespace) -> str:
     """The token for the event; "" for an event that has its own."""
-    needs_one = PLACE.search(sample.read_text("utf-8", errors="replace")) is not None
+    needs_one = has_place(sample)
     if options.token or (needs_one and not sys.stdin.isatty()):
         return read_token()
     if needs_one:
         raise CommandFailed(f"{sample.name} has TOKEN in it: give a session token on standard input (… < token)")
     return ""
+
+
+def has_place(sample: Path) -> bool:
+    """Whether a token goes into this event."""
+    return PLACE.search(sample.read_text("utf-8", errors="replace")) is not None
 
 
 def read_token() -> str:
@@ -125,7 +132,7 @@ def say_explanation(told: Explanation) -> None:
     for line in columns(_about(told)):
         say(line)
     say("\nWhat goes out to AWS:")
-    say(json.dumps(told.answer, indent=2, ensure_ascii=False))
+    say(json.dumps(told.answer, indent=2))  # ASCII: claims are text of users
 
 
 def _about(told: Explanation) -> list[tuple[str, str]]:

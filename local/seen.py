@@ -89,7 +89,7 @@ def _of_claims(payload: Mapping[str, Any], settings: Settings, now: float, *, fu
     issued_at, expires_at = payload.get("iat"), payload.get("exp")
     are_numbers = isinstance(issued_at, int | float) and isinstance(expires_at, int | float)
     lifetime = f"{expires_at - issued_at:g} s" if are_numbers else "unknown"  # type: ignore[operator]  # see above
-    ids = " ".join(f"{name} {payload[name] if full else _id(payload[name])}" for name in _ids(payload))
+    ids = " ".join(f"{name} {_visible(payload[name]) if full else _id(payload[name])}" for name in _ids(payload))
     of_others = [name for name in ("evt", "data") if name in payload]
     return {
         7: ("one JSON object, each name once", f"{len(payload)} members" if payload else "no strict JSON object"),
@@ -194,6 +194,6 @@ def shortened(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cut(key: str, value: object) -> object:
     if not isinstance(value, str):
-        return value if key in OURS else f"… ({type(value).__name__})"
+        return value if key in OURS else f"... ({type(value).__name__})"
     shown = SHOWN if key in ("user_id", "session_id") else SHOWN_OF_CLAIM
-    return f"{ascii(value[:shown])[1:-1]}… ({len(value)} characters)" if value else value
+    return f"{ascii(value[:shown])[1:-1]}... ({len(value)} characters)" if value else value

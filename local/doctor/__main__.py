@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
+from authorizer.hanko.bundled import read_bundled
 from authorizer.rules.evaluation import Rules
+from local.build import ROOT
 from local.command_line import CommandFailed, run, say
 from local.configuration import Environment, read_environment, samconfig_file
 from local.doctor.deployed import read_stack
@@ -111,10 +114,25 @@ def _settings(environment: Environment, report: Report) -> Settings | None:
         settings = Settings.from_env({**own, **environment.variables})
     except Misconfigured:
         return None
+    mistakes += _keys_file(settings, where, report)
     if not mistakes:
         report.passed.append(f"{where}: {len(environment.given)} settings, all of them well")
     report.findings += _claims(settings, where)
     return None if mistakes else settings
+
+
+def _keys_file(settings: Settings, where: str, report: Report) -> list[str]:
+    """What is wrong with the key set that goes into the artifact."""
+    if settings.keys_file is None:
+        return []
+    try:
+        read_bundled(settings, Clock(), ROOT / settings.keys_file)
+    except Misconfigured as error:
+        told = str(error).splitlines()[-1]
+        why = "The function does not start, so every request is a 500."
+        report.findings.append(wrong("keys-file", where, told, why, "make keys, with this environment's name."))
+        return [told]
+    return []
 
 
 def _claims(settings: Settings, where: str) -> list[Finding]:

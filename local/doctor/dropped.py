@@ -28,11 +28,13 @@ def find_dropped(template: Template) -> Iterator[Finding]:
     """Members of SAM's authorizers that go nowhere."""
     shared = template.written.get("Globals") or {}
     for name, resource in template.written["Resources"].items():
-        kind = resource.get("Type", "")
+        kind = resource["Type"]
         if kind in KNOWN:
             inherited = shared.get(kind.rpartition(":")[2]) or {}
             for properties in (inherited, resource.get("Properties") or {}):
-                yield from _of_api(template, name, kind, (properties.get("Auth") or {}).get("Authorizers") or {})
+                auth = properties.get("Auth") or {}
+                authorizers = auth.get("Authorizers") if isinstance(auth, Mapping) else None
+                yield from _of_api(template, name, kind, authorizers if isinstance(authorizers, Mapping) else {})
 
 
 def _of_api(template: Template, api: str, kind: str, authorizers: Json) -> Iterator[Finding]:
@@ -41,7 +43,8 @@ def _of_api(template: Template, api: str, kind: str, authorizers: Json) -> Itera
         if not isinstance(one, Mapping) or "FunctionArn" not in one:
             continue
         where = f"{template.where(api)}, authorizer {name}"
-        given = one.get("Identity") or {}
+        identity_given = one.get("Identity")
+        given = identity_given if isinstance(identity_given, Mapping) else {}
         yield from (_dropped(where, key, identity) for key in one if key not in keys)
         yield from (_dropped(where, f"Identity.{key}", identity) for key in given if key not in identity)
         if kind == "AWS::Serverless::Api":

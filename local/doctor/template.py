@@ -1,4 +1,7 @@
-"""Reads a template of CloudFormation or AWS SAM: SAM's own transform makes CloudFormation of it, and that is read."""
+"""Reads a template of CloudFormation or AWS SAM: SAM's own transform makes CloudFormation of it, and that is read.
+
+An OpenAPI document is read as the body of an API.
+"""
 
 import copy
 import logging
@@ -27,6 +30,7 @@ LOCAL_CODE = {  # what `sam package` puts there
     "AWS::Serverless::StateMachine": "DefinitionUri",
 }
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace", "x-amazon-apigateway-any-method"}
+ONLY_HTTP = re.compile(r"authorizerPayloadFormatVersion|enableSimpleResponses|x-amazon-apigateway-cors")
 ALLOW_ORIGIN = re.compile(r"(?:gatewayresponse\.header\.)?access-control-allow-origin", re.IGNORECASE)
 
 
@@ -64,7 +68,10 @@ def read_template(file: Path, given: Mapping[str, str] | None = None) -> Templat
         raise CommandFailed(f"{file} has no parameter {unknown[0]}")
     parameters |= given or {}
     plain = transformed(file, written, parameters) if SAM in _transforms(written) else written
-    return read_resources(plain, parameters, Places(file.name, source), written)
+    try:
+        return read_resources(plain, parameters, Places(file.name, source), written)
+    except (AttributeError, TypeError, ValueError, LookupError, RecursionError):  # of a shape that AWS refuses as well
+        raise CommandFailed(f"{file} cannot be read: CloudFormation would refuse it, cfn-lint says why") from None
 
 
 def _parsed(file: Path) -> tuple[str, Json]:
@@ -79,9 +86,24 @@ def _parsed(file: Path) -> tuple[str, Json]:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise CommandFailed(f"{file}{line} is no YAML: {getattr(error, 'problem', '') or 'wrong'}") from None
+    if isinstance(written, Mapping) and ("openapi" in written or "swagger" in written):
+        kind = "AWS::ApiGatewayV2::Api" if ONLY_HTTP.search(source) else "AWS::ApiGateway::RestApi"
+        written = {"Resources": {"paths": {"Type": kind, "Properties": {"Body": written}}}}
     if not isinstance(written, Mapping) or not isinstance(written.get("Resources"), Mapping):
         raise CommandFailed(f"{file} is no template of CloudFormation or AWS SAM: it has no Resources")
+    wrong = [name for name, one in written["Resources"].items() if not _is_resource(one)]
+    if wrong:
+        raise CommandFailed(f"{file}: {str(wrong[0])[:64]} is no resource: it must have Type and Properties")
     return source, written
+
+
+def _is_resource(one: object) -> bool:
+    return (
+        isinstance(one, Mapping)
+        and isinstance(one.get("Type"), str)
+        and isinstance(one.get("Properties") or {}, Mapping)
+        and isinstance(one.get("Condition", ""), str)
+    )
 
 
 def _transforms(written: Json) -> Sequence[str]:
@@ -100,8 +122,8 @@ def transformed(file: Path, written: Json, parameters: Mapping[str, str]) -> Jso
     """SAM's transform. Raises `CommandFailed` with its own words."""
     whole: dict[str, Any] = copy.deepcopy(dict(written))
     for resource in whole["Resources"].values():
-        properties = resource.setdefault("Properties", {}) if isinstance(resource, dict) else {}
-        code = LOCAL_CODE.get(resource.get("Type", "")) if isinstance(resource, dict) else None
+        properties = resource["Properties"] = resource.get("Properties") or {}
+        code = LOCAL_CODE.get(resource["Type"])
         if code and "InlineCode" not in properties and properties.get("PackageType") != "Image":
             properties[code] = "s3://bucket/key"
         elif code and properties.get("PackageType") == "Image":

@@ -205,6 +205,14 @@ def test_an_event_with_its_own_token_needs_none(
     assert told["steps"][0]["seen"] == "one, in the cookie or elsewhere"
 
 
+def test_an_event_with_its_own_token_needs_an_environment(tmp_path: Path) -> None:
+    """The stand-in did not sign it."""
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event_with("http_v2_cookie", "a.b.c")))
+    with pytest.raises(CommandFailed, match="has a token of its own: say whose it is with ENV="):
+        command.main([str(file)])
+
+
 def test_without_an_environment_a_stand_in_signs(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["websocket"]) == 0
     assert command.main(["appsync", "--defect", "expired"]) == 1

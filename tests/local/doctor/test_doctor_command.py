@@ -68,6 +68,14 @@ def test_settings_that_deploy_would_refuse(samconfig: Path, capsys: pytest.Captu
     assert "did you mean HankoSessionCheck?" in told["findings"][0]["what"]
 
 
+def test_a_keys_file_that_is_not_there(
+    hanko: StandInHanko, samconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samconfig.write_text(ENVIRONMENT.format(url=hanko.url, more='HankoKeysFile = "none.json"'))
+    status, told = report(capsys, "--env", "dev", "--offline")
+    assert (status, [one["code"] for one in told["findings"]]) == (1, ["keys-file"])
+
+
 def test_claims_that_users_write_are_named(
     hanko: StandInHanko, samconfig: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

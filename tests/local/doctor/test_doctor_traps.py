@@ -300,7 +300,7 @@ def test_nothing_is_found_in_what_is_well(template: str, tmp_path: Path) -> None
     assert findings(file) == []
 
 
-EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
+EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*.yaml") if "node_modules" not in path.parts)
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT / "examples")))
@@ -316,6 +316,16 @@ UNREADABLE = {
     "no YAML": ("a: [", "is no YAML"),
     "no template": ("a: 1", "it has no Resources"),
     "a list": ("- 1", "it has no Resources"),
+    "a resource that is none": ("Resources: {A: 1}", "A is no resource"),
+    "an intrinsic function of another shape": (
+        "Resources: {A: {Type: AWS::ApiGateway::RestApi, Properties: {Name: {Fn::Sub: []}}}}",
+        "cfn-lint says why",
+    ),
+    "a condition that is a circle": (
+        "Conditions: {A: {Condition: A}}\nResources: {A: {Type: X, Condition: A}}",
+        "cfn-lint says why",
+    ),
+    "SAM with an Auth that is a text": (rest().replace("Auth: {", "Auth: x\n      Tags: {"), "SAM cannot transform"),
     "what SAM refuses": (rest().replace("Method: get", "Methd: get"), "SAM cannot transform"),
 }
 
@@ -326,6 +336,29 @@ def test_a_template_that_cannot_be_read_is_told(text: str, told: str, tmp_path: 
     file.write_text(text)
     with pytest.raises(CommandFailed, match=told):
         read_template(file)
+
+
+OPEN_API = """
+openapi: 3.0.1
+info: {{title: api, version: "1"}}
+components:
+  securitySchemes:
+    hanko:
+      type: apiKey
+      name: Authorization
+      in: header
+      x-amazon-apigateway-authorizer: {{type: token, authorizerUri: "{uri}", authorizerCredentials: "{role}"}}
+paths:
+  /me: {{get: {{{security}}}}}
+"""
+
+
+@pytest.mark.parametrize(("security", "found"), [("security: [{hanko: []}]", []), ("tags: []", ["open-route"])])
+def test_an_openapi_document_is_read_as_a_body(security: str, found: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "api.yaml"
+    role = "arn:aws:iam::123456789012:role/invoke"
+    file.write_text(OPEN_API.format(uri=URI.format(ALIAS), role=role, security=security))
+    assert [one.code for one in findings(file)] == found
 
 
 def test_a_parameter_that_the_template_does_not_have_is_told(tmp_path: Path) -> None:
