@@ -24,6 +24,8 @@ class CommandFailed(Exception):
 def run(command: Callable[[], int | None]) -> NoReturn:
     """Run a command and exit with its status: 0 or what it returns, 1 if it failed, 130 if it was stopped."""
     signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C: every `with` is left, so nothing is left behind
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see local/__init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = command()
         sys.stdout.flush()

@@ -1,6 +1,7 @@
 """What a user can cause is told in a line or two, without a traceback."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -46,6 +47,19 @@ def assert_told(finished: subprocess.CompletedProcess[str], told: str) -> None:
 @pytest.mark.parametrize(("command", "told"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_told_without_a_traceback(command: list[str], told: str) -> None:
     assert_told(run(*command), told)
+
+
+@pytest.mark.parametrize("module", ["local.hanko", "local.deploy"])
+def test_ctrl_c_while_the_modules_still_load_is_no_traceback(module: str) -> None:
+    """`-X importtime` writes a line for each module that is loaded: the first of `local` is a moment to stop at."""
+    command = [sys.executable, "-X", "importtime", "-m", module, "--help"]
+    with subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as one:
+        assert one.stderr is not None
+        assert any(line.endswith(b"| local\n") for line in one.stderr)
+        one.send_signal(signal.SIGINT)
+        rest = one.stderr.read().decode()
+    assert one.returncode in (-signal.SIGINT, 130)
+    assert "Traceback" not in rest
 
 
 @pytest.fixture
