@@ -29,11 +29,11 @@ SOURCES := authorizer examples local tests $(wildcard benchmarks)
 demo: $(READY) ## Deploy into a local AWS, send real requests, print the answers ## [RULES=file]
 	@$(PYTHON) -m local.demo $(OWN_RULES)
 
-local: $(READY) ## Keep a local AWS with everything deployed until Ctrl-C ## [RULES=file]
-	@$(PYTHON) -m local.serve $(OWN_RULES)
+local: $(READY) ## Keep a local AWS with everything deployed until Ctrl-C ## [EMPTY=1] [RULES=file]
+	@$(PYTHON) -m local.serve $(OWN_RULES) $(if $(EMPTY),--empty)
 
-hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700]
-	@$(PYTHON) -m local.hanko --port $(PORT)
+hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700] [TLS=1]
+	@$(PYTHON) -m local.hanko --port $(PORT) $(if $(TLS),--tls)
 
 token: HANKO_API_URL ?= http://127.0.0.1:$(PORT)
 token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=name] [PORT=8700]

@@ -35,12 +35,13 @@ MINISTACK = Path(sys.prefix) / "ministack" / "bin" / "ministack"  # in an enviro
 class LocalAws(Background):
     """MiniStack on a free loopback port, as a context manager. Stacks may be deployed from several threads."""
 
-    def __init__(self, rules: str = EXAMPLE_RULES) -> None:
-        """`rules` is the file that goes into every artifact that is built here."""
+    def __init__(self, rules: str = EXAMPLE_RULES, trusts: Path | None = None) -> None:
+        """`rules` goes into every artifact that is built here. `trusts` holds CA certificates for every handler."""
         rules_file = ROOT / rules
         if not rules_file.is_file():
             raise CommandFailed(f"RULES={rules}: there is no such file")
         super().__init__()
+        self._trusts = trusts
         self._built: dict[Path, Path] = {}
         self._building = threading.Lock()
         self._clients: dict[str, Any] = {}
@@ -79,6 +80,7 @@ class LocalAws(Background):
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_EXECUTION_ENV": EXECUTION_ENV,  # MiniStack sets Lambda's other variables
+            **({"SSL_CERT_FILE": str(self._trusts)} if self._trusts else {}),
         }
 
     def _answers(self) -> bool:

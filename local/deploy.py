@@ -220,7 +220,7 @@ def say_end(environment: Environment, stack: Stack) -> None:
     """Where it is, how to attach it, and what to type next."""
     say(f"\nVersion {stack.outputs.get('Version', '')} is live. The ARN to attach to your APIs:\n", "green")
     say(stack.alias, "bold")
-    say("\nA REST API of AWS SAM (docs/attach.md has the other kinds):\n")
+    say("\nIn the Properties of a REST API of AWS SAM (docs/attach.md has the other kinds):\n")
     for line in ATTACH.format(alias=stack.alias).splitlines():
         say(line)
     if not environment.values["AlarmTopicArn"]:

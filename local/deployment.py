@@ -53,16 +53,19 @@ def http_api(name: str, url: str) -> Api:
 class Deployment:
     """A context manager. `progress` is called with each step."""
 
-    def __init__(self, progress: Callable[[str], None], *, rules: str = EXAMPLE_RULES, **settings: str) -> None:
-        """`rules` is the file to deploy; `settings` are further parameters of template.yaml."""
+    def __init__(
+        self, progress: Callable[[str], None], *, rules: str = EXAMPLE_RULES, tls: bool = False, **settings: str
+    ) -> None:
+        """`rules` is the file to deploy, `tls` gives Hanko https, `settings` are parameters of template.yaml."""
         self._progress, self.rules, self._settings, self._stack = progress, rules, settings, ExitStack()
+        self._tls = tls
 
     def __enter__(self) -> Self:
         """Start and deploy. If something fails, everything is stopped again."""
         with ExitStack() as stack:
-            self.hanko = stack.enter_context(StandInHanko())
+            self.hanko = stack.enter_context(StandInHanko(tls=self._tls))
             self._progress("Starting the local AWS")
-            self.aws = stack.enter_context(LocalAws(self.rules))
+            self.aws = stack.enter_context(LocalAws(self.rules, self.hanko.ca_file))
             self._progress(f"The authorizer, with {self.rules}: sam build, sam deploy")
             self.outputs = self.deploy_authorizer("authorizer", **self._settings)
             self._progress(

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None, ask: Callable[[str], str] = input) -
     text = written(file.read_text("utf-8"), options.environment, known, answers, options.region)
     environment = _checked(text, options.environment)
     kids = _keys(answers.api_url)
-    say(f"{answers.api_url} answers with {kids} usable keys.", "green")
+    say(f"{answers.api_url} answers with {kids} usable {'key' if kids == 1 else 'keys'}.", "green")
     _say_set(environment)
     if not confirmed("Write this? [y/n] ", ask, yes=options.yes):
         raise CommandFailed("nothing was written")

@@ -1,41 +1,75 @@
-"""`make local`: a stand-in Hanko and a local AWS with the authorizer and its examples, until Ctrl-C."""
+"""`make local [EMPTY=1]`: a stand-in Hanko (https) and a local AWS, with the authorizer and its examples, until Ctrl-C.
+
+With EMPTY=1 nothing is deployed yet: for a stack of your own, from `make init` on.
+"""
 
 import argparse
 import signal
 from collections.abc import Sequence
 
-from local.aws import EXAMPLE_RULES
+from local.aws import EXAMPLE_RULES, LocalAws
 from local.command_line import run
 from local.deployment import QUERY_PARAMETER, Deployment
+from local.hanko import StandInHanko
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Start, print what to type next, wait."""
     parser = argparse.ArgumentParser(prog="python -m local.serve", description=__doc__)
     parser.add_argument("--rules", default=EXAMPLE_RULES, help=f"default: {EXAMPLE_RULES}")
+    parser.add_argument("--empty", action="store_true", help="deploy nothing")
     options = parser.parse_args(argv)
-    with Deployment(lambda text: print(f"… {text}", flush=True), rules=options.rules) as deployment:
-        print(usage(deployment), flush=True)
+    if options.empty:
+        with StandInHanko(tls=True) as hanko, LocalAws(trusts=hanko.ca_file) as aws:
+            wait(own_stack(hanko, aws))
+    with Deployment(progress, tls=True, rules=options.rules) as deployment:
+        wait(examples(deployment) + own_stack(deployment.hanko, deployment.aws))
+
+
+def progress(text: str) -> None:
+    print(f"… {text}", flush=True)
+
+
+def wait(usage: str) -> None:
+    """Until Ctrl-C or SIGTERM, which raise."""
+    print(f"{usage}\n\nCtrl-C stops everything.", flush=True)
+    while True:
         signal.pause()
 
 
-def usage(deployment: Deployment) -> str:
-    """The addresses, and the commands to type next."""
-    hanko, apis = deployment.hanko, deployment.apis
-    places = "\n".join(f"{name:<17}{api.url}" for name, api in apis.items())
-    rest, request, _, http_api, websocket, appsync, _ = apis.values()
+def own_stack(hanko: StandInHanko, aws: LocalAws) -> str:
+    """From `make init` to `make smoke` with an API of the user's."""
+    return f"""
+Hanko, stand-in  {hanko.url}   its tokens are for the audience {hanko.audience}
+AWS              {aws.endpoint}   region eu-west-1, nothing leaves this machine
+
+A stack of your own in this AWS. In another terminal, first:
+export AWS_ENDPOINT_URL={aws.endpoint} AWS_DEFAULT_REGION=eu-west-1 BUILD_TARGET=host
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test SAM_CLI_POLL_DELAY=0.5
+export HANKO_API_URL={hanko.url} SSL_CERT_FILE={hanko.ca_file}
+
+Then, each says what comes next:
+make init ENV=try API_URL=$HANKO_API_URL AUDIENCE={hanko.audience} YES=1
+make deploy ENV=try
+.venv/bin/sam deploy …                # your own stack, with the authorizer attached: docs/attach.md
+URL=$AWS_ENDPOINT_URL/_aws/execute-api/API_ID/STAGE/PATH    # STAGE of an HTTP API: \\$default
+make -s token | make smoke ENV=try URL="$URL" TOKEN=-
+
+The local AWS gives a REST API a new id when its stack changes. AWS does not.
+Tell Hanko to misbehave:
+curl --cacert $SSL_CERT_FILE -d '{{"mode": "down", "seconds": 20}}' $HANKO_API_URL/_admin/behave"""
+
+
+def examples(deployment: Deployment) -> str:
+    """The addresses of the examples, and how to call them once the variables are set."""
+    places = "\n".join(f"{name:<17}{api.url}" for name, api in deployment.apis.items())
+    rest, request, _, http_api, websocket, appsync, _ = deployment.apis.values()
     graphql = '{"query": "{ me { userId email expiresAt } }"}'
     return f"""
-Hanko, stand-in  {hanko.url}
-AWS endpoint     {deployment.aws.endpoint}   region eu-west-1, credentials test/test
+The examples, and calls to them. The token needs the exports below:
 {places}
 
-A stack of your own in this AWS, from another terminal:
-export AWS_ENDPOINT_URL={deployment.aws.endpoint} AWS_DEFAULT_REGION=eu-west-1 BUILD_TARGET=host
-export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-make init ENV=try API_URL={hanko.url} AUDIENCE=localhost YES=1
-make deploy ENV=try
-
-TOKEN=$(make -s token HANKO_API_URL={hanko.url})
+TOKEN=$(make -s token)
 curl -i '{rest.url}/me'                                            # 401
 curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}/me'          # 200
 curl -i -H "Authorization: Bearer $TOKEN" '{rest.url}/admin/x'     # 403: see {deployment.rules}
@@ -45,9 +79,8 @@ curl -i -H "Cookie: hanko=$TOKEN" '{http_api.url}/web/me'
 curl -i -H "Authorization: $TOKEN" -d '{graphql}' '{appsync.url}'
 .venv/bin/websockets '{websocket.url}?{QUERY_PARAMETER}='$TOKEN
 
-Tell Hanko to misbehave: curl -d '{{"mode": "down", "seconds": 20}}' {hanko.origin}/_admin/behave
 Log group of the authorizer: {deployment.outputs["LogGroupName"]}
-Ctrl-C stops everything."""
+"""
 
 
 if __name__ == "__main__":

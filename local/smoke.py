@@ -18,6 +18,7 @@ from local.sign import event_with
 from local.stack import Aws, Stack
 
 CALL_SECONDS = 20
+NO_PATH = "403 (no such path)"
 BAD_TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6InNtb2tlIiwidHlwIjoiSldUIn0.eyJzdWIiOiJzbW9rZSJ9.c21va2U"  # noqa: S105 - opens nothing
 REFUSED, ALLOWED = "refused (401)", "allowed"
 
@@ -51,15 +52,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     seen = list(results(aws, stack, options.url, token))
     for line, one in zip(columns(_rows(seen)), seen, strict=True):
         say(line, "green" if one.passed else "bold red")
-    failed = sum(not one.passed for one in seen)
-    say(
-        f"{failed} of {len(seen)} not as they should be: make logs ENV={environment.name}"
-        if failed
-        else "All as it should be."
-    )
-    if not failed:
-        say(f"Next: make status ENV={environment.name}")
-    return 1 if failed else 0
+    failed = [one for one in seen if not one.passed]
+    if failed:
+        say(f"{len(failed)} of {len(seen)} not as they should be: make logs ENV={environment.name}")
+        for told in dict.fromkeys(filter(None, map(advice, failed))):
+            say(told)
+        return 1
+    say("All as it should be.")
+    say("Next: " + next_step(environment.name, options.url, token))
+    return 0
+
+
+def advice(seen: Seen) -> str | None:
+    """What to look at where the authorizer's records say nothing."""
+    match seen:
+        case Seen(what, "404" | "403 (no such path)") if what.startswith("URL"):
+            return "The API has no such path: are the API's id, the stage and the path right?"
+        case Seen("URL, no token" | "URL, bad token", "200" | "201" | "202" | "204"):
+            return "The URL answers anybody: docs/attach.md attaches the authorizer. A REST API needs a new deployment."
+    return None
+
+
+def next_step(name: str, url: str | None, token: str) -> str:
+    """What the user has not seen yet."""
+    if not url:
+        return f"attach it to your API (docs/attach.md), then make smoke ENV={name} URL=https://…/PATH"
+    if not token:
+        return f"see a good token pass: make smoke ENV={name} URL={url} TOKEN=- < FILE"
+    return f"make status ENV={name}"
 
 
 def _rows(seen: Sequence[Seen]) -> list[tuple[str, ...]]:
@@ -75,7 +95,7 @@ def results(aws: Aws, stack: Stack, url: str | None, token: str) -> Iterator[See
     if token:
         yield Seen("alias, your token", _invoked(aws, stack, token), (ALLOWED,))
     if url:
-        yield Seen("URL, no token", _called(url, ""), ("401",))
+        yield Seen("URL, no token", _called(url, ""), ("401", "403"))  # 403: an HTTP API without an identity source
         yield Seen("URL, bad token", _called(url, BAD_TOKEN), ("401", "403"))
         if token:
             yield Seen("URL, your token", _called(url, token), ("200", "201", "202", "204"))
@@ -105,7 +125,8 @@ def _called(url: str, token: str) -> str:
             return str(response.status)
     except urllib.error.HTTPError as error:
         with error:
-            return str(error.code)
+            unknown = error.headers.get("x-amzn-ErrorType", "") == "MissingAuthenticationTokenException"
+            return NO_PATH if unknown else str(error.code)  # REST's way to say 404
     except (OSError, ValueError) as error:  # no such host, no network, no TLS; no URL
         return f"no answer ({getattr(error, 'reason', error)})"[:60]
 

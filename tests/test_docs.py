@@ -155,6 +155,7 @@ RUN_ELSEWHERE = {  # who runs the commands of the blocks that begin with `sh lon
     "make check": ".ci/run",
     "make demo": "tests/end_to_end/test_demo.py",
     "make local": "tests/end_to_end/conftest.py",  # the same local AWS and deployment
+    "make local EMPTY=1": "tests/end_to_end/test_first_hour.py",
     "make hanko": "tests/test_docs.py",
     "make lock": "tests/local/test_lock.py",
     "make lock UPGRADE=1": "tests/local/test_lock.py",

@@ -98,7 +98,11 @@ def _rules(file: Path, report: Report) -> Rules | None:
     rules, findings = read_rules(file)
     report.findings.extend(findings)
     if rules is not None:
-        told = f"{len(rules.rules)} rules, {rules.context_bytes} bytes of an answer are left to the context"
+        told = (
+            f"{len(rules.rules)} rules, which leave {rules.context_bytes} bytes of an answer to the user's claims"
+            if rules.rules
+            else "no rules: every valid session may call every route"
+        )
         report.passed.append(f"{file}: {told}")
     return rules
 

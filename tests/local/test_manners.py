@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local import smoke
 from local.build import ROOT
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
@@ -53,7 +54,9 @@ def test_a_mistake_is_told_without_a_traceback(command: list[str], told: str) ->
 def test_ctrl_c_while_the_modules_still_load_is_no_traceback(module: str) -> None:
     """`-X importtime` writes a line for each module that is loaded: the first of `local` is a moment to stop at."""
     command = [sys.executable, "-X", "importtime", "-m", module, "--help"]
-    with subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as one:
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as one:
         assert one.stderr is not None
         assert any(line.endswith(b"| local\n") for line in one.stderr)
         one.send_signal(signal.SIGINT)
@@ -66,6 +69,28 @@ def test_ctrl_c_while_the_modules_still_load_is_no_traceback(module: str) -> Non
 def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("what", "came", "told"),
+    [
+        ("URL, no token", "200", "answers anybody"),
+        ("URL, your token", "404", "has no such path"),
+        ("URL, no token", smoke.NO_PATH, "has no such path"),
+        ("URL, your token", "500", ""),
+        ("alias, your token", "refused (401)", ""),
+    ],
+)
+def test_smoke_says_what_to_look_at_where_no_record_does(what: str, came: str, told: str) -> None:
+    assert told in (smoke.advice(smoke.Seen(what, came, ())) or "")
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "told"),
+    [(None, "", "attach it"), ("https://x/me", "", "TOKEN=-"), ("https://x/me", "t", "status")],
+)
+def test_smoke_says_what_was_not_seen_yet(url: str | None, token: str, told: str) -> None:
+    assert told in smoke.next_step("mine", url, token)
 
 
 def test_a_port_that_is_taken_is_told(taken_port: int) -> None:
