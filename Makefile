@@ -64,6 +64,13 @@ $(READY): requirements-uv.txt requirements-dev.txt requirements-ministack.txt
 	@$(UV_SYNC) --python $(VENV)/ministack/bin/python requirements-ministack.txt $(OR_OFFLINE)
 	@touch $(READY)
 
+# The AWS CLI, CDK and Node, which run what examples/attach/ shows. 600 MB: made by the tests that need it.
+$(VENV)/attach/ready: requirements-attach.txt
+	@$(PYTHON) -m venv --clear --without-pip $(VENV)/attach
+	@$(UV_SYNC) --python $(VENV)/attach/bin/python requirements-attach.txt $(OR_OFFLINE)
+	@$(PYTHON) tests/attaching.py $(VENV)/attach
+	@touch $(VENV)/attach/ready
+
 init: $(READY) ## Write an environment into samconfig.toml ## [ENV=dev] [API_URL=…] [AUDIENCE=…] [YES=1]
 	@$(PYTHON) -m local.init $(ENV) $(if $(API_URL),--api-url '$(API_URL)') $(if $(AUDIENCE),--audience '$(AUDIENCE)') \
 	$(if $(ISSUER),--issuer '$(ISSUER)') $(if $(REGION),--region '$(REGION)') $(if $(YES),--yes)

@@ -22,6 +22,7 @@ SOURCE = ROOT / "pyproject.toml"
 LOCKS = {
     "uv": "requirements-uv.txt",
     "ministack": "requirements-ministack.txt",
+    "attach": "requirements-attach.txt",
     "artifact": "requirements.txt",
     "dev": "requirements-dev.txt",
     "flask": "examples/backends/flask/requirements.txt",
@@ -29,7 +30,7 @@ LOCKS = {
     "fastapi": "examples/backends/fastapi/requirements.txt",
     "benchmarks": "benchmarks/requirements.txt",
 }
-ALONE = ("uv", "ministack")  # in environments of their own, so with versions of their own
+ALONE = ("uv", "ministack", "attach")  # in environments of their own, so with versions of their own
 
 
 def main(argv: Sequence[str] | None = None) -> None:
