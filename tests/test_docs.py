@@ -347,6 +347,7 @@ OF_THE_LIBRARY = {"HANKO_BEHIND", "HANKO_RULES_FILE"}  # the Lambda functions do
 NO_PARAMETERS = {  # a name of API Gateway's, the namespace of our metrics, classes of the library
     *(
         "EnableSimpleResponses",
+        "EnableFunctionDefaultPermissions",  # SAM's
         "HankoAuthorizer",
         "HankoFaults",
         "HankoAuthenticator",
