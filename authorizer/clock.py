@@ -19,7 +19,6 @@ class Clock(NamedTuple):
     monotonic: Callable[[], float] = time.monotonic
 
     def now(self) -> Instant:
-        """The present moment."""
         return Instant(self.wall(), self.monotonic())
 
     def seconds_since(self, then: Instant) -> float:

@@ -236,10 +236,8 @@ class Settings(NamedTuple):
     def table_and_queue(self) -> tuple[str, str]:
         """The two settings that the receiver of webhooks requires. Raises `Misconfigured(settings_invalid)`."""
         if self.revocation_table is None or self.revocation_queue_url is None:
-            mistake = (
-                "HANKO_REVOCATION_TABLE and HANKO_REVOCATION_QUEUE_URL must both be set for the webhooks' receiver"
-            )
-            raise Misconfigured(Reason.SETTINGS_INVALID, f"Wrong settings:\n{mistake}")
+            both = "HANKO_REVOCATION_TABLE and HANKO_REVOCATION_QUEUE_URL must both be set"
+            raise Misconfigured(Reason.SETTINGS_INVALID, f"Wrong settings:\n{both} for the webhooks' receiver")
         return self.revocation_table, self.revocation_queue_url
 
 

@@ -19,14 +19,7 @@ from authorizer.rules.source import RulesProvider
 _USAGE_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
-class HasLimit(Protocol):
-    """What bounds how long a decision stays right."""
-
-    def seconds_left(self, claims: Claims) -> float:
-        """How long it says the same about this session."""
-
-
-class SessionCheck(HasLimit, Protocol):
+class SessionCheck(Protocol):
     """What knows whether a session still lives: the revocation table, Hanko itself."""
 
     def check(self, claims: Claims, token: str) -> None:
@@ -34,6 +27,9 @@ class SessionCheck(HasLimit, Protocol):
 
         Raises `Unauthenticated` when the session is over, `Unavailable` when that could not be found out.
         """
+
+    def seconds_left(self, claims: Claims) -> float:
+        """How long it says the same about this session."""
 
     def take_report(self) -> CheckReport:
         """What happened since the last call."""
@@ -61,6 +57,7 @@ def decide(
     verdict = rules.evaluate(request, claims)
     context = build_context(claims, settings.context_claims, verdict.context_bytes)
     context.values.update(verdict.unmet_rules)
+    is_reused = reuse.is_told(request.kind) and not unchecked
     return Decision(
         verdict.reason,
         claims.user_id,
@@ -72,16 +69,15 @@ def decide(
         unchecked,
         context.left_out,
         context.replaced,
-        0 if unchecked else _reuse_seconds(request, claims, verdict, (verifier, *session_checks), settings),
+        _reuse_seconds(claims, verdict, verifier, session_checks, settings) if is_reused else 0,
     )
 
 
 def _reuse_seconds(
-    request: Request, claims: Claims, verdict: RulesResult, sources: Sequence[HasLimit], settings: Settings
+    claims: Claims, verdict: RulesResult, verifier: TokenVerifier, checks: Sequence[SessionCheck], settings: Settings
 ) -> int:
-    if not reuse.is_told(request.kind):
-        return 0
-    return reuse.of_answer(settings, verdict.seconds_left, *(source.seconds_left(claims) for source in sources))
+    limits = (check.seconds_left(claims) for check in checks)
+    return reuse.of_answer(settings, verdict.seconds_left, verifier.seconds_left(claims), *limits)
 
 
 def _passes_unchecked(claims: Claims, token: str, session_checks: Sequence[SessionCheck], on_outage: OnOutage) -> bool:

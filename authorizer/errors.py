@@ -57,7 +57,6 @@ class Reason(StrEnum):
     counter: str
 
     def __new__(cls, word: str, outcome: Outcome, fault: Fault, what_to_do: str, counter: str = "") -> Self:
-        """One row of the table."""
         reason = str.__new__(cls, word)
         reason._value_ = word
         reason.outcome, reason.fault, reason.what_to_do = outcome, fault, what_to_do

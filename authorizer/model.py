@@ -163,7 +163,6 @@ class Decision(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        """Whether the request may pass."""
         return self.reason is Reason.ALLOWED
 
     def __repr__(self) -> str:

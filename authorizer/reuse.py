@@ -29,7 +29,6 @@ _LASTING = frozenset(
 
 
 def is_told(kind: EventKind) -> bool:
-    """Whether this kind of API can be told how long to reuse an answer."""
     return kind in _KINDS
 
 

@@ -49,7 +49,6 @@ class Server:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port to connect to: the proxy's, if there is one."""
         return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self._port)
 
     def tls_context(self) -> ssl.SSLContext | None:
@@ -162,7 +161,6 @@ class Connection:
 
 
 def failed_because(error: Exception) -> FetchFailed:
-    """What the error of a connection means."""
     failure, is_transient = FetchFailure.PROTOCOL, False
     match error:
         case FetchFailed():

@@ -22,7 +22,6 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is too early for another attempt."""
         failed_at, beyond = self._failed_at, self._failures - self._failure_threshold  # another thread may succeed now
         if failed_at is None or beyond < 0:
             return False

@@ -58,7 +58,6 @@ class HttpsClient:
         return Fetch(self, request_bytes(method, self.server.path + path, all_headers, body), deadline)
 
     def take_kept(self) -> Connection | None:
-        """The kept connection, if it can still be alive."""
         if self._kept is not None:
             (kept, used_at), self._kept = self._kept, None
             if self.clock.seconds_since(used_at) < MAX_IDLE_SECONDS and kept.is_reusable:
@@ -113,7 +112,6 @@ class Fetch:
 
     @property
     def done(self) -> bool:
-        """Whether `result` would answer at once."""
         if self._thread is not None:
             return not self._thread.is_alive()
         return self._outcome is not None or self._cancelled.is_set()

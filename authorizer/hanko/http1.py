@@ -31,7 +31,6 @@ class Head(NamedTuple):
 
 
 def request_bytes(method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
-    """A whole request."""
     length = {} if body is None else {"Content-Length": str(len(body))}
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in {**headers, **length}.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
@@ -48,7 +47,6 @@ class AnswerReader:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was received that has not been read."""
         return not self._buffer
 
     def head(self) -> Head:

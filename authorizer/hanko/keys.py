@@ -93,7 +93,6 @@ class KeyCache:
         return self._look_up(kid, unfit)
 
     def take_report(self) -> KeyReport:
-        """What happened since the last call, and the age of the set now."""
         return self._remote.take_report()
 
     def _look_up(self, kid: str, unfit: RSAPublicKey | None) -> RSAPublicKey:

@@ -34,7 +34,6 @@ class TokenVerifier:
 
     @property
     def audience_matched(self) -> bool:
-        """Whether any token of this process was for one of our audiences."""
         return self._signatures.audience_matched
 
     def seconds_left(self, claims: Claims) -> float:

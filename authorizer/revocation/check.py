@@ -28,7 +28,6 @@ class RevocationCheck:
     def __init__(
         self, settings: Settings, table: str, client: Client, clock: Clock, pause: Callable[[float], None] = time.sleep
     ) -> None:
-        """`pause` waits for that many seconds."""
         self._table, self._client, self._clock, self._pause = table, client, clock, pause
         self._verdicts = Verdicts(clock, settings.revocation_cache_seconds)
         self._checks, self._failure = 0, ""

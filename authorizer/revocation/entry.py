@@ -18,12 +18,10 @@ class Revocation:
 
 
 def session_subject(session_id: str) -> str:
-    """The key of a session's item."""
     return f"session#{session_id}"
 
 
 def user_subject(user_id: str) -> str:
-    """The key of a user's item."""
     return f"user#{user_id}"
 
 

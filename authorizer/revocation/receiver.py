@@ -33,7 +33,6 @@ class Receiver:
         *,
         topic: RevocationTopic | None = None,
     ) -> None:
-        """Everything that lives as long as the process."""
         self._keys, self._verifier, self._telemetry, self._clock = keys, verifier, telemetry, clock
         self._writer, self._dead_letters, self._topic = writer, dead_letters, topic
 
@@ -55,11 +54,12 @@ class Receiver:
         came_at = self._clock.monotonic()
         webhook = self._verifier.verify(function_url.parse_body(event, MAX_BODY_BYTES))
         record.event = webhook.event
-        record.reason = (
-            self._revoke(webhook.revocation, record, came_at) if webhook.revocation else Reason.EVENT_IGNORED
-        )
-        if webhook.revocation and self._topic:  # durable by now: what SNS does not take is refused all the same
-            record.published = self._topic.publish(webhook.revocation)
+        if webhook.revocation is None:
+            record.reason = Reason.EVENT_IGNORED
+        else:
+            record.reason = self._revoke(webhook.revocation, record, came_at)
+            if self._topic:  # durable by now: what SNS does not take is refused all the same
+                record.published = self._topic.publish(webhook.revocation)
         if not webhook.is_for_us:
             raise Misconfigured(Reason.WEBHOOK_AUDIENCE)
 
@@ -75,7 +75,6 @@ class Receiver:
 
 
 def build_receiver(started: Startup) -> Receiver:
-    """Build the receiver of this process."""
     settings, clock = started.settings, started.clock
     table, queue_url = settings.table_and_queue()
     topic_arn = settings.revocation_topic_arn

@@ -21,25 +21,17 @@ class RevocationTopic:
     """The topic that `HANKO_REVOCATION_TOPIC_ARN` names."""
 
     def __init__(self, arn: str, client: Client, clock: Clock, pause: Callable[[float], None] = time.sleep) -> None:
-        """`client` is one of `sns`; `pause` waits for that many seconds."""
         self._arn, self._client, self._clock, self._pause = arn, client, clock, pause
 
     def publish(self, revocation: Revocation) -> bool:
         """Publish what was revoked; whether SNS took it. Never raises: the revocation itself is durable by now."""
         kind, _, identifier = revocation.subject.partition("#")
-        message = {
-            "version": VERSION,
-            "kind": kind,
-            "id": identifier,
-            "issued_until": revocation.issued_until,
-            "expires_at": revocation.expires_at,
-        }
+        times = {"issued_until": revocation.issued_until, "expires_at": revocation.expires_at}
+        message = json.dumps({"version": VERSION, "kind": kind, "id": identifier, **times})
         attributes = {"kind": {"DataType": "String", "StringValue": kind}}
         for _ in attempts(self._clock, self._clock.monotonic() + PUBLISH_AGAIN_SECONDS, self._pause):
             with suppress(*FAILURES, *MALFORMED):
-                answer = self._client.publish(
-                    TopicArn=self._arn, Message=json.dumps(message), MessageAttributes=attributes
-                )
+                answer = self._client.publish(TopicArn=self._arn, Message=message, MessageAttributes=attributes)
                 if answer["MessageId"]:
                     return True
         return False

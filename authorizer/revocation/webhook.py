@@ -20,9 +20,8 @@ MAX_BODY_BYTES = 256 * 1024  # in it are headers of a user's request, and the me
 MARGIN_SECONDS = 3600  # tokens live on for HANKO_CLOCK_SKEW_SECONDS; far more than that costs nothing
 
 _SENDER = "hanko webhooks"
-_SESSION_ENDED = (
-    "session.delete"  # and below it .explicit.logout, .explicit.revoke, .admin.revoke, .passive.expire, .passive.limit
-)
+# And below it .explicit.logout, .explicit.revoke, .admin.revoke, .passive.expire, .passive.limit.
+_SESSION_ENDED = "session.delete"
 _USER_DELETED = "user.delete"
 _PASSWORD_CHANGED = "user.update.password.update"  # noqa: S105 - an event, not a password
 
@@ -39,7 +38,6 @@ class WebhookVerifier:
     """Verifies the webhooks of one Hanko for one set of audiences."""
 
     def __init__(self, settings: Settings, keys: KeySource, clock: Clock) -> None:
-        """Keep what every verification needs."""
         self._signatures = SignatureVerifier(settings, keys, clock, MAX_BODY_BYTES)
         self._skew_seconds = settings.clock_skew_seconds
         self._max_lifetime_seconds = settings.max_token_lifetime_seconds

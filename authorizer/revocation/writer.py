@@ -24,7 +24,6 @@ class RevocationWriter:
     """Writes items, durably."""
 
     def __init__(self, table: str, client: Client, clock: Clock, pause: Callable[[float], None] = time.sleep) -> None:
-        """`pause` waits for that many seconds."""
         self._table, self._client, self._clock, self._pause = table, client, clock, pause
 
     def write(self, revocation: Revocation, came_at: float | None = None) -> None:
@@ -77,11 +76,8 @@ class RevocationWriter:
 class DeadLetterQueue:
     """The queue for entries that could not be written: already verified, and without a token."""
 
-    def __init__(
-        self, queue_url: str, client: Client, clock: Clock, pause: Callable[[float], None] = time.sleep
-    ) -> None:
-        """`pause` waits for that many seconds."""
-        self._queue_url, self._client, self._clock, self._pause = queue_url, client, clock, pause
+    def __init__(self, url: str, client: Client, clock: Clock, pause: Callable[[float], None] = time.sleep) -> None:
+        self._url, self._client, self._clock, self._pause = url, client, clock, pause
 
     def put(self, revocation: Revocation, came_at: float | None = None) -> None:
         """Queue it, durably on return; `came_at` as above.
@@ -91,7 +87,7 @@ class DeadLetterQueue:
         began, body = self._clock.monotonic() if came_at is None else came_at, json.dumps(asdict(revocation))
         for _ in attempts(self._clock, began + QUEUE_UNTIL_SECONDS, self._pause):
             with suppress(*FAILURES, *MALFORMED):
-                answer = self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
+                answer = self._client.send_message(QueueUrl=self._url, MessageBody=body)
                 if isinstance(answer["MessageId"], str) and answer["MessageId"]:
                     return
         raise Unavailable(Reason.REVOCATION_UNWRITTEN)

@@ -39,7 +39,6 @@ class Caller:
         return frozenset(_value(one) for one in found if isinstance(one, str | int | float) and one != "")
 
     def has(self, path: tuple[str, ...], text: str) -> bool:
-        """Whether the claim is this text, or contains it as a list."""
         return _value(text) in self.values(path)
 
 
@@ -89,7 +88,6 @@ class Rule:
         return reason
 
     def concerns(self, kind: EventKind) -> bool:
-        """Whether it is about APIs of this kind."""
         if kind is EventKind.APPSYNC:
             return bool(self.fields)
         if kind is EventKind.APPSYNC_EVENTS:

@@ -76,14 +76,11 @@ class _Reader:
         unusual = self._read("allow_unusual_paths", _boolean, document.get("allow_unusual_paths", False), "the file")
         rules = tuple(self._rule(number, table, strict=default == "deny") for number, table in enumerate(tables))
         names = [name for table in tables if isinstance(name := table.get("name"), str)]
-        self._mistakes.lines += [
-            f"the file: two rules are named {n[:64]!a}" for n in dict.fromkeys(names) if names.count(n) > 1
-        ]
-        room = (
-            0
-            if self._mistakes.lines
-            else self._read("rule", partial(_context_bytes, rules), default_allows, "the file")
-        )
+        twice = [one for one in dict.fromkeys(names) if names.count(one) > 1]
+        self._mistakes.lines += [f"the file: two rules are named {one[:64]!a}" for one in twice]
+        room = 0
+        if not self._mistakes.lines:
+            room = self._read("rule", partial(_context_bytes, rules), default_allows, "the file")
         return Rules(rules, default_allows, unusual, room)
 
     def _rule(self, number: int, table: Mapping[str, object], *, strict: bool) -> Rule:
@@ -93,11 +90,11 @@ class _Reader:
         self._know(table, {"name", *_NO_CLAIMS}, where)
         rule = Rule(
             self._read("name", _name, name, where),
-            self._read("routes", _routes, table.get("routes"), where),
-            self._read("fields", _fields, table.get("fields"), where),
+            self._read("routes", _each(_route), table.get("routes"), where),
+            self._read("fields", _each(_field), table.get("fields"), where),
             self._read("require", _requirements, table.get("require"), where),
             self._read("max_age_seconds", _max_age, table.get("max_age_seconds"), where),
-            self._read("channels", _channels, table.get("channels"), where),
+            self._read("channels", _each(parse_pattern), table.get("channels"), where),
             self._read("guard_head", _boolean, table.get("guard_head", True), where),
         )
         if not {"routes", "fields", "channels"} & table.keys():
@@ -105,9 +102,8 @@ class _Reader:
         if not strict and not {"require", "max_age_seconds"} & table.keys() and not _asks_by_channels(rule):
             self._mistakes.lines.append(f"{where}: it asks for nothing; it must have require or max_age_seconds")
         if strict and "fields" in table:
-            self._mistakes.lines.append(
-                f'{where}: fields need default = "allow", since AppSync can only be told what to deny'
-            )
+            why = "since AppSync can only be told what to deny"
+            self._mistakes.lines.append(f'{where}: fields need default = "allow", {why}')
         return rule
 
     def _know(self, table: Mapping[str, object], known: set[str], where: str) -> None:
@@ -141,14 +137,17 @@ def _name(value: object) -> str:
     return value
 
 
-def _strings(value: object) -> list[str]:
-    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
-        raise ValueError("must be a list of texts, and not empty")
-    return value
+def _each(parse: Callable[[str], T]) -> Callable[[object], tuple[T, ...]]:
+    """A parser of lists; an absent list is an empty tuple."""
 
+    def parse_list(value: object) -> tuple[T, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+            raise ValueError("must be a list of texts, and not empty")
+        return tuple(map(parse, value))
 
-def _routes(value: object) -> tuple[Route, ...]:
-    return () if value is None else tuple(_route(one) for one in _strings(value))
+    return parse_list
 
 
 def _route(text: str) -> Route:
@@ -166,16 +165,10 @@ def _route(text: str) -> Route:
     return Route(METHODS if method == "*" else (method,), path, open_ended=bool(star))
 
 
-def _fields(value: object) -> tuple[str, ...]:
-    fields = () if value is None else tuple(_strings(value))
-    for one in fields:
-        if not _FIELD.fullmatch(one):
-            raise ValueError(f"has {one[:64]!a}; it must be Type.field")
-    return fields
-
-
-def _channels(value: object) -> tuple[ChannelPattern, ...]:
-    return () if value is None else tuple(map(parse_pattern, _strings(value)))
+def _field(text: str) -> str:
+    if not _FIELD.fullmatch(text):
+        raise ValueError(f"has {text[:64]!a}; it must be Type.field")
+    return text
 
 
 def _asks_by_channels(rule: Rule) -> bool:
@@ -204,14 +197,13 @@ def _flat(table: Mapping[str, object], above: str = "") -> list[tuple[str, objec
 def _requirement(path: tuple[str, ...], value: object) -> Requirement:
     values = tuple(value) if isinstance(value, list) else (value,)
     if path[0] in _NO_CLAIMS or not all(path) or not values or not all(_is_scalar(one) for one in values):
-        shown = ".".join(path)[:64]
+        shown = f"{'.'.join(path)[:64]!a}"
         raise ValueError(
-            f"{shown!a} must be a claim's path with a text, number, boolean, or a list of them, and not empty"
+            f"{shown} must be a claim's path with a text, number, boolean, or a list of them, and not empty"
         )
-    # What the backend receives as email_verified is a member of Hanko's claim.
-    return Requirement(
-        ("email", "is_verified") if path == ("email_verified",) else path, cast("tuple[Scalar, ...]", values)
-    )
+    if path == ("email_verified",):  # what the backend receives under that name
+        path = ("email", "is_verified")
+    return Requirement(path, cast("tuple[Scalar, ...]", values))
 
 
 def _is_scalar(value: object) -> bool:

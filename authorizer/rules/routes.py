@@ -48,7 +48,6 @@ class Patterns:
     """IAM patterns, from the stage on, with * only at the end. A pattern that another one covers is left out."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        """Prepare them: answers have little room, and every request is compared with them."""
         every = dict.fromkeys(patterns)
         beginnings = [one[:-1] for one in every if one.endswith("*")]
         self.patterns = tuple(one for one in every if not any(one.startswith(b) and one != f"{b}*" for b in beginnings))
@@ -67,6 +66,6 @@ class Patterns:
     def match_any_of(self, scope: Scope) -> bool:
         """Whether they match a route of the scope."""
         routes = tuple(f"{method}{scope.path}" for method in scope.methods)
-        return any(map(self.match, routes)) or (
-            scope.open_ended and any(one.startswith(routes) for one in self.patterns)
-        )
+        if any(map(self.match, routes)):
+            return True
+        return scope.open_ended and any(one.startswith(routes) for one in self.patterns)
