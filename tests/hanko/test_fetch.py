@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -416,6 +417,28 @@ def test_a_certificate_for_another_host_is_refused(monkeypatch: pytest.MonkeyPat
         assert fetched(f"https://localhost:{hanko.port}").body
         assert failure_of(f"https://127.0.0.1:{hanko.port}") is FetchFailure.TLS_HOSTNAME
         assert hanko.jwks_requests == 1
+
+
+def test_only_tls_says_that_an_answer_without_a_length_is_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Somebody on the way can end the TCP connection early, but cannot forge the end of TLS (RFC 8446, section 6.1)."""
+    ca_file, chain_file = write_certificates(tmp_path, ["127.0.0.1"])
+    trust(monkeypatch, ca_file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain_file)
+
+    def answer(connection: socket.socket, *, is_cut: bool) -> None:
+        read_head(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n{}")
+        if not is_cut:
+            assert isinstance(connection, ssl.SSLSocket)
+            connection.unwrap()
+
+    with serving(over_tls(context, partial(answer, is_cut=False))) as address:
+        assert fetched(f"https://{address}").body == b"{}"
+    with serving(over_tls(context, partial(answer, is_cut=True))) as address:
+        assert failure_of(f"https://{address}") is FetchFailure.CONNECTION
 
 
 def test_tls_below_1_2_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
