@@ -21,7 +21,7 @@ TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
-.PHONY: explain check-token init smoke status logs rollback destroy
+.PHONY: sam test-docker explain check-token init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction
 
 ##@ Try
@@ -38,6 +38,9 @@ hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700] [TLS=1]
 token: HANKO_API_URL ?= http://127.0.0.1:$(PORT)
 token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=name] [PORT=8700]
 	@$(PYTHON) -m local.sign --token-only --hanko $(HANKO_API_URL) $(if $(DEFECT),--defect $(DEFECT))
+
+sam: $(READY) ## Build for sam local invoke and sam local start-api ## [EXAMPLE=http-api] [RULES=file]
+	@RULES=$(RULES) $(PYTHON) -m local.sam $(if $(EXAMPLE),--example $(EXAMPLE))
 
 invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=name [DEFECT=name] [RULES=file] [SAM=1]
 	@RULES=$(RULES) $(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
@@ -120,9 +123,12 @@ test: $(READY) ## Run all tests, with the branch coverage of authorizer/
 	$(VENV)/bin/coverage run -m pytest
 	$(VENV)/bin/coverage report
 
+test-docker: $(READY) ## Test sam local in Docker: its own engine (Debian, root), or yours ## [DOCKER_HOST=…]
+	$(PYTHON) -m pytest -m docker tests/docker
+
 # `sam validate` wants a region, whichever. For check alone: `deploy` takes the one of your AWS settings.
 check: export AWS_DEFAULT_REGION ?= eu-west-1
-check: $(READY) ## Run all that CI runs: format, lint, types, templates, tests
+check: $(READY) ## Run all that CI runs but test-docker: format, lint, types, templates, tests
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/ruff check $(SOURCES)
 	MYPYPATH=tests $(VENV)/bin/mypy --explicit-package-bases $(SOURCES)

@@ -3,7 +3,8 @@
 `sam build` runs it through `make build-AuthorizerFunction` and says nothing but where to build (ARTIFACTS_DIR), so the
 target comes from the environment: BUILD_TARGET=arm64 (default) or x86_64 for AWS, or `host` for this very interpreter,
 which is what the local AWS runs handlers with. RULES names the rules to pack, rules.toml by default. keys.json goes in
-where `make keys` has made one; BUILD_ENV is the environment of samconfig.toml whose Hanko it must be from.
+where `make keys` has made one, or the file that KEYS names; BUILD_ENV is the environment of samconfig.toml whose Hanko
+it must be from.
 """
 
 import hashlib
@@ -69,7 +70,12 @@ def build(artifacts: Path, target: str) -> None:
     copy_sources(artifacts)
     copy_rules(artifacts, ROOT / (os.environ.get("RULES") or "rules.toml"))
     environment = os.environ.get("BUILD_ENV", "")
-    copy_keys(artifacts, KEYS_FILE, environment, parameters_of(environment) if environment else {})
+    copy_keys(
+        artifacts,
+        Path(os.environ.get("KEYS") or KEYS_FILE),
+        environment,
+        parameters_of(environment) if environment else {},
+    )
     remove_unused(artifacts)
     compile_bytecode(artifacts, target)
     normalise(artifacts)

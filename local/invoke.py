@@ -1,22 +1,17 @@
 """`make invoke EVENT=rest_token`: send a sample event with a fresh token through the built artifact, print the answer.
 
-The artifact runs under AWS's own runtime interface emulator and client. With --sam it is `sam local invoke` instead,
-which needs a Docker that lets containers reach this machine's loopback as host.docker.internal (Docker Desktop does).
+The artifact runs under AWS's own runtime interface emulator and client. With --sam it is `sam local invoke` instead, in
+Docker, and no Hanko is reachable: see local/sam.py.
 """
 
 import argparse
 import json
-import os
-import platform
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from local import build
-from local.aws import PROGRAMS
+from local import build, sam
 from local.command_line import run
 from local.deployment import QUERY_PARAMETER, SUBPROTOCOL
 from local.hanko import StandInHanko
@@ -34,56 +29,42 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--sam", action="store_true", help="through sam local invoke, in Docker")
     options = parser.parse_args(argv)
     sample, defect = find_event(options.event), known_defect(options.defect)
-    stand_in = StandInHanko(audience=AUDIENCE, issuer=ISSUER)
+    if options.sam:
+        sam.build()
+        event = event_from(sample, token_with(defect, sam.own_hanko()))
+        show(sam.invoke(event))
+        return
+    stand_in = StandInHanko(audience=sam.AUDIENCE, issuer=sam.ISSUER)
     with stand_in as hanko, tempfile.TemporaryDirectory(prefix="artifact-") as folder:
         event = event_from(sample, token_with(defect, hanko))
-        invoke = invoke_with_sam if options.sam else invoke_with_runtime
-        invoke(event, hanko, Path(folder))
-
-
-def invoke_with_runtime(event: Any, hanko: StandInHanko, folder: Path) -> None:  # noqa: ANN401 - any JSON
-    build.build(folder, "host")
-    environment = {
-        "HANKO_API_URL": hanko.url,
-        "HANKO_AUDIENCE": AUDIENCE,
-        "HANKO_ISSUER": ISSUER,
-        "HANKO_WEBSOCKET_SUBPROTOCOL": SUBPROTOCOL,
-        "HANKO_WEBSOCKET_QUERY_PARAMETER": QUERY_PARAMETER,
-    }
-    with LambdaRuntime(folder, environment) as runtime:
-        answer, records = runtime.invoke(event), runtime.records
-    if answer.get("errorMessage") == "Unauthorized":
-        print("\nThe caller sees a 401. The function raises an exception for it: API Gateway knows no other way.")
-    elif "errorMessage" in answer:
-        print("\nThe caller sees a 500.")
-    print("\nanswer:", json.dumps(answer, indent=2))
+        answer, records = invoke_with_runtime(event, hanko, Path(folder))
+    show(answer)
     for record in records:  # without the definitions of the metrics, which are the same every time
         shown = {name: value for name, value in record.items() if name != "_aws"}
         print("\nrecord:", json.dumps(shown, indent=2))
 
 
-def invoke_with_sam(event: Any, hanko: StandInHanko, folder: Path) -> None:  # noqa: ANN401 - any JSON
-    machine = "x86_64" if platform.machine() == "x86_64" else "arm64"
-    settings = {
-        "HankoApiUrl": f"http://host.docker.internal:{hanko.port}",
-        "HankoAudience": AUDIENCE,
-        "HankoIssuer": ISSUER,
-        "HankoWebsocketSubprotocol": SUBPROTOCOL,
-        "HankoWebsocketQueryParameter": QUERY_PARAMETER,
-        "Architecture": machine,
+def invoke_with_runtime(event: Any, hanko: StandInHanko, folder: Path) -> tuple[Any, list[dict[str, Any]]]:  # noqa: ANN401 - any JSON
+    """The answer and the records."""
+    build.build(folder, "host")
+    environment = {
+        "HANKO_API_URL": hanko.url,
+        "HANKO_AUDIENCE": sam.AUDIENCE,
+        "HANKO_ISSUER": sam.ISSUER,
+        "HANKO_WEBSOCKET_SUBPROTOCOL": SUBPROTOCOL,
+        "HANKO_WEBSOCKET_QUERY_PARAMETER": QUERY_PARAMETER,
     }
-    overrides = ["--parameter-overrides", *(f"{name}={value}" for name, value in settings.items())]
-    environment = {**os.environ, "BUILD_TARGET": machine, "SAM_CLI_TELEMETRY": "0"}
-    sam = str(PROGRAMS / "sam")
-    sam_build = [sam, "build", "--config-env", "local", "--build-dir", str(folder / "build"), *overrides]
-    sam_invoke = [sam, "local", "invoke", "AuthorizerFunction", "--event", "-", *overrides]
-    sam_invoke += ["--template-file", str(folder / "build" / "template.yaml")]
-    sam_invoke += ["--add-host", "host.docker.internal:host-gateway"]
-    subprocess.run(sam_build, cwd=build.ROOT, env=environment, check=True)
-    result = subprocess.run(
-        sam_invoke, cwd=build.ROOT, env=environment, input=json.dumps(event), text=True, check=False
-    )
-    sys.exit(result.returncode)
+    with LambdaRuntime(folder, environment) as runtime:
+        return runtime.invoke(event), runtime.records
+
+
+def show(answer: Any) -> None:  # noqa: ANN401 - any JSON
+    """Print the answer, and what the caller sees if it is an exception."""
+    if answer.get("errorMessage") == "Unauthorized":
+        print("\nThe caller sees a 401. The function raises an exception for it: API Gateway knows no other way.")
+    elif "errorMessage" in answer:
+        print("\nThe caller sees a 500. The record names the reason: docs/reasons.md.")
+    print("\nanswer:", json.dumps(answer, indent=2))
 
 
 if __name__ == "__main__":

@@ -197,6 +197,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _token(options: argparse.Namespace) -> str:
+    if options.sam:
+        from local.sam import own_hanko  # noqa: PLC0415 - it imports SAM CLI, which takes a second
+
+        return token_with(options.defect, own_hanko(), audience=options.audience)
     if not options.hanko:
         raise ValueError("no stand-in Hanko: start one with `make hanko`, then give --hanko or set HANKO_API_URL")
     return token_with(options.defect, RemoteHanko(options.hanko), audience=options.audience)
@@ -210,6 +214,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--defect", default="none", help=f"what is wrong with the token: {', '.join(DEFECTS)}")
     parser.add_argument(
         "--hanko", default=os.environ.get("HANKO_API_URL"), help="the stand-in (default: HANKO_API_URL)"
+    )
+    parser.add_argument(
+        "--sam", action="store_true", help="sign with the key that `make sam` packs: no stand-in needed"
     )
     parser.add_argument("--audience", help="aud of the token (default: the stand-in's)")
     return parser

@@ -150,6 +150,7 @@ def test_the_make_targets_that_are_named_exist(path: Path) -> None:
 
 
 BY_HAND = "a person, before a release"
+SAM_LOCAL = "tests/docker/test_sam_local.py"
 RUN_ELSEWHERE = {  # who runs the commands of the blocks that begin with `sh long`, or what is behind them
     "make setup": ".ci/run",
     "make check": ".ci/run",
@@ -159,7 +160,15 @@ RUN_ELSEWHERE = {  # who runs the commands of the blocks that begin with `sh lon
     "make hanko": "tests/test_docs.py",
     "make lock": "tests/local/test_lock.py",
     "make lock UPGRADE=1": "tests/local/test_lock.py",
-    "make invoke EVENT=http_v2 SAM=1": BY_HAND,  # needs Docker
+    "make invoke EVENT=http_v2 SAM=1": SAM_LOCAL,
+    "make sam": SAM_LOCAL,
+    "make sam EXAMPLE=http-api": SAM_LOCAL,
+    ".venv/bin/python -m local.sign --sam rest_token | .venv/bin/sam local invoke AuthorizerFunction -e -": SAM_LOCAL,
+    ".venv/bin/sam local invoke -e events/rest_token.json": SAM_LOCAL,
+    ".venv/bin/sam local start-api": SAM_LOCAL,
+    'curl -H "Authorization: Bearer $(.venv/bin/python -m local.sign --sam --token-only)" http://127.0.0.1:3000/me': (
+        SAM_LOCAL
+    ),
     "make bench": BY_HAND,  # eight minutes, and a quiet machine
     "make bench ONLY=cold": BY_HAND,
     "make bench ONLY=scale": BY_HAND,

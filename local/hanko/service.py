@@ -36,6 +36,7 @@ class Service:
     session_limit: int = 5  # per user
     now: Callable[[], float] = time.time
     first_key: int = 0  # of the pool; two stand-ins that must not share keys start at different numbers
+    first_kid: str | None = None  # of the first key; a new one if None
     accept_delay_seconds: float = 0  # before the first byte on every connection, as from far away
     extra_keys: list[Any] = field(default_factory=list)  # published as they are, hostile or not
 
@@ -52,7 +53,7 @@ class Service:
         self.webhooks = Webhooks(self.webhook_token)
         self._sessions = Sessions(self.now, self.idle_timeout_seconds, self.session_limit, self._session_ended)
         self._modes = dict.fromkeys(ENDPOINTS, behaviour("normal", {}))
-        self.rotate()
+        self._publish(self.first_kid or str(uuid.uuid4()))
 
     # --- tokens
 
@@ -124,8 +125,10 @@ class Service:
 
     def rotate(self) -> str:
         """Make a new key that signs at once, and return its kid. Old keys stay published."""
+        return self._publish(str(uuid.uuid4()))
+
+    def _publish(self, kid: str) -> str:
         with self._lock:
-            kid = str(uuid.uuid4())
             self._keys[kid] = keys.pool_key(self.first_key + len(self._keys))
             self._published.insert(0, kid)
             return kid
