@@ -15,10 +15,9 @@ from local import build, sam
 from local.command_line import run
 from local.deployment import QUERY_PARAMETER, SUBPROTOCOL
 from local.hanko import StandInHanko
+from local.hanko.offline import AUDIENCE, ISSUER, offline_hanko
 from local.runtime import LambdaRuntime
 from local.sign import DEFECTS, SHAPES, event_from, find_event, known_defect, token_with
-
-AUDIENCE, ISSUER = "example.com", "https://hanko.example.com"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     sample, defect = find_event(options.event), known_defect(options.defect)
     if options.sam:
         sam.build()
-        event = event_from(sample, token_with(defect, sam.own_hanko()))
+        event = event_from(sample, token_with(defect, offline_hanko()))
         show(sam.invoke(event))
         return
-    stand_in = StandInHanko(audience=sam.AUDIENCE, issuer=sam.ISSUER)
+    stand_in = StandInHanko(audience=AUDIENCE, issuer=ISSUER)
     with stand_in as hanko, tempfile.TemporaryDirectory(prefix="artifact-") as folder:
         event = event_from(sample, token_with(defect, hanko))
         answer, records = invoke_with_runtime(event, hanko, Path(folder))
@@ -49,8 +48,8 @@ def invoke_with_runtime(event: Any, hanko: StandInHanko, folder: Path) -> tuple[
     build.build(folder, "host")
     environment = {
         "HANKO_API_URL": hanko.url,
-        "HANKO_AUDIENCE": sam.AUDIENCE,
-        "HANKO_ISSUER": sam.ISSUER,
+        "HANKO_AUDIENCE": AUDIENCE,
+        "HANKO_ISSUER": ISSUER,
         "HANKO_WEBSOCKET_SUBPROTOCOL": SUBPROTOCOL,
         "HANKO_WEBSOCKET_QUERY_PARAMETER": QUERY_PARAMETER,
     }

@@ -24,9 +24,8 @@ from local.aws import PROGRAMS
 from local.build import ROOT
 from local.command_line import CommandFailed, run, say
 from local.deployment import QUERY_PARAMETER, SUBPROTOCOL
-from local.hanko.service import Service
+from local.hanko.offline import AUDIENCE, ISSUER, offline_hanko
 
-AUDIENCE, ISSUER = "example.com", "https://hanko.example.com"
 FOLDER = ROOT / ".local" / "sam"
 TEMPLATE = FOLDER / "build" / "template.yaml"  # what `sam build` writes
 MACHINE = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
@@ -72,17 +71,12 @@ def next_commands(example: str) -> list[str]:
     return [f"{sign} rest_token | {sam} local invoke AuthorizerFunction -e -"]
 
 
-def own_hanko() -> Service:
-    """The Hanko whose key the artifact holds. It answers no requests: it only signs."""
-    return Service(audience=AUDIENCE, issuer=ISSUER, first_key=100, first_kid="make-sam")
-
-
 def build(example: str = "") -> None:
     """Build the authorizer, and an example's API and backend in the same template. Raises `CommandFailed`."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     keys, template = FOLDER / "keys.json", FOLDER / "template.json"
     origin = {"hanko_api_url": API_URL, "fetched_at": int(time.time())}
-    keys.write_text(json.dumps({**origin, **own_hanko().jwks}))
+    keys.write_text(json.dumps({**origin, **offline_hanko().jwks}))
     template.write_text(json.dumps(compose(example), indent=2))
     say(f"Building {TEMPLATE.relative_to(ROOT)} for {MACHINE}.")
     command = [str(PROGRAMS / "sam"), "build", "--build-in-source", "--template-file", str(template)]

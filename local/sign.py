@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.command_line import CommandFailed, run
 from local.hanko import RemoteHanko
+from local.hanko.offline import offline_hanko
 
 Claims = Mapping[str, Any]
 Defect = Callable[["Hanko", Claims], str]
@@ -198,9 +199,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _token(options: argparse.Namespace) -> str:
     if options.sam:
-        from local.sam import own_hanko  # noqa: PLC0415 - it imports SAM CLI, which takes a second
-
-        return token_with(options.defect, own_hanko(), audience=options.audience)
+        return token_with(options.defect, offline_hanko(), audience=options.audience)
     if not options.hanko:
         raise ValueError("no stand-in Hanko: start one with `make hanko`, then give --hanko or set HANKO_API_URL")
     return token_with(options.defect, RemoteHanko(options.hanko), audience=options.audience)

@@ -10,6 +10,7 @@ from authorizer.config import Settings
 from local import sam
 from local.build import ROOT
 from local.command_line import CommandFailed
+from local.hanko.offline import AUDIENCE, ISSUER, offline_hanko
 from local.sign import main as sign
 
 
@@ -26,7 +27,7 @@ def test_the_settings_of_the_template_are_accepted() -> None:
     variables = template["Resources"]["AuthorizerFunction"]["Properties"]["Environment"]["Variables"]
     values = {name: str(template["Parameters"][value["Ref"]]["Default"]) for name, value in variables.items()}
     settings = Settings.from_env(values)
-    assert (settings.api_url, settings.keys_file, settings.issuer) == (sam.API_URL, "keys.json", sam.ISSUER)
+    assert (settings.api_url, settings.keys_file, settings.issuer) == (sam.API_URL, "keys.json", ISSUER)
 
 
 @pytest.mark.parametrize("example", sam.EXAMPLES)
@@ -54,6 +55,6 @@ def test_sign_uses_the_key_that_is_packed(capsys: pytest.CaptureFixture[str]) ->
     """Another process signs with the same key, under the same id."""
     sign(["--sam", "--token-only"])
     token = capsys.readouterr().out.strip()
-    key = jwt.PyJWKSet.from_dict(sam.own_hanko().jwks)[jwt.get_unverified_header(token)["kid"]]
-    claims = jwt.decode(token, key.key, algorithms=["RS256"], audience=sam.AUDIENCE, issuer=sam.ISSUER)
+    key = jwt.PyJWKSet.from_dict(offline_hanko().jwks)[jwt.get_unverified_header(token)["kid"]]
+    claims = jwt.decode(token, key.key, algorithms=["RS256"], audience=AUDIENCE, issuer=ISSUER)
     assert claims["email"]["address"] == "user@example.com"
