@@ -485,12 +485,13 @@ class ConnectProxy:
     """A proxy that tunnels wherever it is asked to, and remembers what it was asked."""
 
     heads: list[str] = field(default_factory=list)
+    says_more: bytes = b""
 
     def __call__(self, client: socket.socket) -> None:
         self.heads.append(read_head(client))
         host, _, port = self.heads[-1].split()[1].rpartition(":")
         with socket.create_connection((host, int(port)), timeout=HANG_GUARD_SECONDS) as upstream:
-            client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: example\r\n\r\n")
+            client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: example\r\n\r\n" + self.says_more)
             while ready := select.select([client, upstream], [], [], HANG_GUARD_SECONDS)[0]:
                 for source in ready:
                     data = source.recv(65536)
@@ -542,6 +543,15 @@ def test_no_proxy_goes_past_the_proxy(
         assert proxy.heads == []
         assert fetched(secure_hanko.url, HTTPS_PROXY=f"http://{address}", NO_PROXY="example.com").body
         assert len(proxy.heads) == 1
+
+
+def test_a_proxy_that_says_something_in_front_of_hanko_is_a_failure(
+    secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(monkeypatch, secure_hanko.ca_file)
+    with serving(ConnectProxy(says_more=b"forged")) as address:
+        assert failure_of(secure_hanko.url, HTTPS_PROXY=f"http://{address}") is FetchFailure.CONNECTION
+    assert secure_hanko.jwks_requests == 0
 
 
 def test_plain_http_to_loopback_needs_no_proxy(hanko: StandInHanko) -> None:
