@@ -46,9 +46,9 @@ class CredentialSources(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """All that API Gateway may take one simple response for: `methods` on `path`, or on what begins so.
+    """The routes for which API Gateway may reuse one simple response: `methods` on `path`, or on what begins with it.
 
-    `greedy` is one in which whole paths may hide.
+    `greedy` says that the last parameter can hold a whole path.
     """
 
     methods: tuple[str, ...]
@@ -124,9 +124,9 @@ class RulesResult(NamedTuple):
 
 
 class CheckReport(NamedTuple):
-    """What a session check did since it was last asked: for the log line and the metrics.
+    """What a session check did since its last report: how many questions went out, and the last failure.
 
-    `name` is `session` or `revocation`, `asks` how many questions went out, `failure` a word of a closed set.
+    `name` is `session` or `revocation`, `failure` a word of a closed set.
     """
 
     name: str

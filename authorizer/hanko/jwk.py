@@ -15,7 +15,7 @@ _PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 
 
 def parse_keys(body: bytes) -> dict[str, RSAPublicKey]:
-    """`parse_jwk_set` for the body of an answer, whose size is its bound. Raises ValueError."""
+    """Parse the body of an answer as `parse_jwk_set` does."""
     return parse_jwk_set(parse_object(body))
 
 

@@ -1,7 +1,7 @@
-"""Parse, verify, revoke; one boundary for every failure. What handler.py is to requests, this is to Hanko's webhooks.
+"""Parse, verify, revoke; one boundary for every failure. handler.py does the same for requests.
 
-Hanko tries once. So a webhook is answered with success only when what it revokes is durable: in the table, or, where
-that fails, in the queue of dead letters. Nothing that comes twice, late or in another order does harm.
+Hanko tries once. So a webhook is answered with success only when its revocation is durable: in the table, or in the
+dead-letter queue. A webhook that comes twice, late or in another order does no harm.
 """
 
 from contextlib import suppress

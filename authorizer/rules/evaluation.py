@@ -1,7 +1,7 @@
 """Rules and claims → what a caller may call.
 
-API Gateway caches the answer and uses it for other routes. So it depends on the caller alone and covers every route:
-what the caller may call, without what is guarded by the rules that the caller does not meet (`Grant`).
+API Gateway caches the answer and uses it for other routes. So it depends on the caller alone and covers every route
+(`Grant`): docs/decisions/whole-stage-policies.md.
 """
 
 import math
