@@ -21,7 +21,7 @@ TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
-.PHONY: sam test-docker explain check-token init smoke status logs rollback destroy
+.PHONY: dist sam test-docker explain check-token init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction
 
 ##@ Try
@@ -146,6 +146,12 @@ lock: $(READY) ## Write the locks after a change in pyproject.toml ## [UPGRADE=1
 
 bench: $(READY) ## Measure this authorizer beside its peers ## [ONLY=section]
 	$(PYTHON) -m benchmarks $(ONLY)
+
+dist: $(READY) ## Build the library's wheel and sdist into dist/, and check them
+	$(VENV)/bin/validate-pyproject pyproject.toml
+	@rm -rf dist
+	$(PYTHON) -m build --no-isolation
+	$(VENV)/bin/twine check --strict dist/*
 
 clean: ## Delete what was built or cached, but not .venv
 	rm -rf .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
