@@ -1,33 +1,15 @@
 """Flask behind a REST API. The caller is who the authorizer says; without its word nothing but `/` is served."""
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from apig_wsgi import make_lambda_handler
-from flask import Flask, Response, abort, g, request
+from flask import Flask, Response, g
+
+from authorizer.middleware.flask import protect
 
 app = Flask(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who is calling. `claims` is all that the authorizer passed on; a REST API turns every value into a string."""
-
-    user_id: str
-    claims: dict[str, str]
-
-
-@app.before_request
-def identify() -> None:
-    """`g.caller` for every route but the open one. Never from a header: anyone can send those."""
-    if request.endpoint == "index":
-        return
-    match request.environ.get("apig_wsgi.request_context"):
-        case {"authorizer": {"user_id": str(user_id)} as claims} if user_id:
-            g.caller = Identity(user_id, claims)
-        case _:
-            abort(500)  # no authorizer in front of this route: never serve
+protect(app, open_paths=["/"])
 
 
 @app.get("/")
@@ -37,19 +19,18 @@ def index() -> dict[str, Any]:
 
 @app.get("/me")
 def me() -> dict[str, Any]:
-    claims: dict[str, Any] = g.caller.claims
-    return claims
+    return dict(g.hanko.claims)
 
 
 @app.get("/admin/<path:page>")
 def admin(page: str) -> dict[str, Any]:
     """Who is an administrator is decided by rules.toml, before anything gets here."""
-    return {**g.caller.claims, "admin_page": page}
+    return {**g.hanko.claims, "admin_page": page}
 
 
 @app.post("/payments")
 def pay() -> dict[str, Any]:
-    return {**g.caller.claims, "paid": True}
+    return {**g.hanko.claims, "paid": True}
 
 
 @app.after_request
