@@ -1,7 +1,7 @@
 """`python -m benchmarks [section ...]`: measure, print, and keep the figures in .local/bench/results.json.
 
-Sections: before, verification, rules, handlers, emulator, cold, storms, footprint, sessions, revocations, scale.
-Without one, all are measured. The figures of sections that are not measured stay in the file.
+Sections: before, verification, rules, handlers, emulator, cold, storms, footprint, sessions, revocations, scale,
+library. Without one, all are measured. The figures of sections that are not measured stay in the file.
 """
 
 import json
@@ -12,7 +12,20 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import before, cold, emulator, footprint, handlers, peers, picture, revocations, scale, sessions, storms
+from benchmarks import (
+    before,
+    cold,
+    emulator,
+    footprint,
+    handlers,
+    library,
+    peers,
+    picture,
+    revocations,
+    scale,
+    sessions,
+    storms,
+)
 from benchmarks.contestants import Field
 from local.build import ROOT
 from local.command_line import run
@@ -39,6 +52,7 @@ def main() -> None:
         "sessions": sessions.measure,
         "revocations": revocations.measure,
         "scale": scale.measure,
+        "library": library.measure,
     }
     if unknown := set(sys.argv[1:]) - set(sections):
         sys.exit(f"no section {', '.join(sorted(unknown))}; there are: {', '.join(sections)}")

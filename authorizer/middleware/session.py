@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 from authorizer.model import ContextValue
 
-_OF_API_GATEWAY = frozenset(("principalId", "integrationLatency"))  # what it adds to an authorizer's context
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Session:
-    """A session that lives. `claims` is all that docs/backend.md says a backend receives."""
+    """A session that lives. `claims` is all that docs/backend.md says a backend receives, as it came."""
 
     user_id: str
     session_id: str
@@ -32,17 +30,16 @@ def session_of(context: Mapping[str, ContextValue]) -> Session:
 
     `user_id` and `session_id` must be there.
     """
-    claims = {name: value for name, value in context.items() if name not in _OF_API_GATEWAY}
     return Session(
-        user_id=str(claims["user_id"]),
-        session_id=str(claims["session_id"]),
-        email=_text(claims.get("email")),
-        email_verified=claims.get("email_verified") in (True, "true"),
-        username=_text(claims.get("username")),
-        amr=tuple((_text(claims.get("amr")) or "").split()),
-        issued_at=_number(claims.get("issued_at")),
-        expires_at=_number(claims.get("expires_at")),
-        claims=claims,
+        user_id=str(context["user_id"]),
+        session_id=str(context["session_id"]),
+        email=_text(context.get("email")),
+        email_verified=context.get("email_verified") in (True, "true"),
+        username=_text(context.get("username")),
+        amr=tuple((_text(context.get("amr")) or "").split()),
+        issued_at=_number(context.get("issued_at")),
+        expires_at=_number(context.get("expires_at")),
+        claims=context,
     )
 
 
