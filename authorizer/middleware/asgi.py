@@ -18,6 +18,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+# The headers that anybody here looks at; a browser sends twenty. ASGI has the names in lower case.
+_WANTED = frozenset(
+    (
+        *(b"authorization", b"cookie", b"sec-websocket-protocol", b"host", b"origin"),
+        *(b"access-control-request-method", b"x-amzn-request-context"),
+    )
+)
 POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
 
 
@@ -53,7 +60,7 @@ class HankoMiddleware:
 
 def incoming_of(scope: Scope) -> Incoming:
     """The request of a scope. Mangum puts the event of API Gateway beside it."""
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    headers = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"] if name in _WANTED]
     event = scope.get("aws.event")
     context = event.get("requestContext") if isinstance(event, dict) else None
     if scope["type"] == "http":
