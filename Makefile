@@ -100,7 +100,7 @@ deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=de
 	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV) $(if $(YES),--yes)
 
 smoke: $(READY) ## Call the deployed authorizer: no token, a bad one, a good one ## [ENV=dev] [URL=…] [TOKEN=-]
-	@$(PYTHON) -m local.smoke $(ENV) $(if $(URL),--url '$(URL)') $(if $(TOKEN),--token)
+	@$(PYTHON) -m local.smoke $(ENV) $(if $(URL),--url '$(value URL)') $(if $(TOKEN),--token)
 
 status: $(READY) ## Print version, settings, alarms and last errors ## [ENV=dev]
 	@$(PYTHON) -m local.status $(ENV)

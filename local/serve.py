@@ -52,7 +52,7 @@ Then, each says what comes next:
 make init ENV=try API_URL=$HANKO_API_URL AUDIENCE={hanko.audience} YES=1
 make deploy ENV=try
 .venv/bin/sam deploy …                # your own stack, with the authorizer attached: docs/attach.md
-URL=$AWS_ENDPOINT_URL/_aws/execute-api/API_ID/STAGE/PATH    # STAGE of an HTTP API: \\$default
+URL=$AWS_ENDPOINT_URL/_aws/execute-api/API_ID/STAGE/PATH    # an HTTP API: API_ID/\\$default/PATH
 make -s token | make smoke ENV=try URL="$URL" TOKEN=-
 
 The local AWS gives a REST API a new id when its stack changes. AWS does not.

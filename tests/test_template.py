@@ -46,6 +46,13 @@ def resources(monkeypatch: pytest.MonkeyPatch) -> Json:
     return transformed
 
 
+def test_the_console_has_a_group_and_a_label_for_every_parameter() -> None:
+    interface = template()["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(template()["Parameters"])
+    assert sorted(interface["ParameterLabels"]) == sorted(template()["Parameters"])
+
+
 def statements(policy: Json) -> list[Json]:
     """A policy's statements, those that hang on a condition included."""
     return [one["Fn::If"][1] if "Fn::If" in one else one for one in policy["PolicyDocument"]["Statement"]]
