@@ -123,12 +123,12 @@ test: $(READY) ## Run all tests, with the branch coverage of authorizer/
 	$(VENV)/bin/coverage run -m pytest
 	$(VENV)/bin/coverage report
 
-test-docker: $(READY) ## Test sam local in Docker: its own engine (Debian, root), or yours ## [DOCKER_HOST=…]
+test-docker: $(READY) ## Test sam local in Docker: an engine of its own, or yours ## [DOCKER_HOST=…]
 	$(PYTHON) -m pytest -m docker tests/docker
 
 # `sam validate` wants a region, whichever. For check alone: `deploy` takes the one of your AWS settings.
 check: export AWS_DEFAULT_REGION ?= eu-west-1
-check: $(READY) ## Run all that CI runs but test-docker: format, lint, types, templates, tests
+check: $(READY) ## Run what CI runs but test-docker: format, lint, types, tests
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/ruff check $(SOURCES)
 	MYPYPATH=tests $(VENV)/bin/mypy --explicit-package-bases $(SOURCES)
