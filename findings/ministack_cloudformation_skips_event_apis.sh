@@ -63,5 +63,5 @@ appsync.create_api(name="by-hand", eventConfig={
 print("after create_api:", [api["name"] for api in appsync.list_apis()["apis"]])
 sys.exit("CHANGED: CloudFormation makes Event APIs now" if made else 0)
 PYTHON
-"$folder/venv/bin/python" "$folder/see.py" "http://127.0.0.1:$port"
+"$folder/venv/bin/python" "$folder/see.py" "http://127.0.0.1:$port" || exit 1
 echo "as seen: no Event API by CloudFormation, one by create_api"

@@ -69,5 +69,5 @@ print("members of the authorizer's event:", ", ".join(members))
 print("missing:", ", ".join(missing) or "none")
 sys.exit(0 if "version" in missing else "CHANGED: payload 1.0 has its version now")
 PYTHON
-"$folder/venv/bin/python" "$folder/see.py" "http://127.0.0.1:$port"
+"$folder/venv/bin/python" "$folder/see.py" "http://127.0.0.1:$port" || exit 1
 echo "as seen: payload 1.0 comes without its version"

@@ -32,6 +32,7 @@ OTHER_VALUES = {
 BESIDE = {
     "VpcSubnetIds": {"VpcSecurityGroupIds": OTHER_VALUES["VpcSecurityGroupIds"]},
     "VpcSecurityGroupIds": {"VpcSubnetIds": OTHER_VALUES["VpcSubnetIds"]},
+    "EnableRevocationTopic": {"EnableRevocation": "true"},
 }
 # What counts for Lambda as a property of the function and not of its versions.
 NOT_FROZEN = {"ReservedConcurrentExecutions", "CodeSigningConfigArn", "Tags", "Role"}
