@@ -32,7 +32,6 @@ OTHER_VALUES = {
 BESIDE = {
     "VpcSubnetIds": {"VpcSecurityGroupIds": OTHER_VALUES["VpcSecurityGroupIds"]},
     "VpcSecurityGroupIds": {"VpcSubnetIds": OTHER_VALUES["VpcSubnetIds"]},
-    "EnableRevocationTopic": {"EnableRevocation": "true"},
 }
 # What counts for Lambda as a property of the function and not of its versions.
 NOT_FROZEN = {"ReservedConcurrentExecutions", "CodeSigningConfigArn", "Tags", "Role"}
@@ -167,6 +166,7 @@ def test_which_parameters_lambda_does_not_freeze() -> None:
     }
     assert live == {
         *("LogRetentionDays", "LogKmsKeyArn", "AlarmTopicArn"),
+        "EnableRevocationTopic",  # a setting of the receiver, which publishes no versions
         *("ReservedConcurrency", "ReceiverConcurrency", "CodeSigningConfigArn", "PermissionsBoundaryArn"),
     }
 
