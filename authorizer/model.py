@@ -109,9 +109,9 @@ class Grant(NamedTuple):
 class RulesResult(NamedTuple):
     """What the rules say: of the route that was asked for in `reason` and `rule`, of every route in `grant`.
 
-    `told` is for the context: the rules that the caller does not meet, the same whatever route was asked for.
-    `context_bytes` is what the answer has left for the claims. After `seconds_left` it can be another:
-    a login that is young enough now will be too old for a rule. The defaults are what is said where there are no rules.
+    `unmet_rules` is for the context: the rules that the caller does not meet, whatever route was asked for.
+    `context_bytes` is what the answer has left for the claims. After `seconds_left` the answer can be another: a login
+    that is young enough now will be too old for a rule. The defaults count where there are no rules.
     """
 
     reason: Reason = Reason.ALLOWED
