@@ -102,8 +102,8 @@ class DockerEngine(Background):
     def import_image(self) -> None:
         """Make AWS's image of Debian, and give it to the engine."""
         root = self.folder / "root"
-        # 18 s of processor time: apt does the work that debootstrap does in shell and Perl.
-        _run(["mmdebstrap", "--mode=root", "--variant=essential", "--include=python3", "trixie", str(root)])
+        # 18 s of processor time: apt does what debootstrap does in shell and Perl. The runtime client links libstdc++.
+        _run(["mmdebstrap", "--mode=root", "--variant=essential", "--include=python3,libstdc++6", "trixie", str(root)])
         fill(root)
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
             _run(self.docker("import", "-", IMAGE), stdin=tar.stdout)
