@@ -47,4 +47,4 @@ print("seen, function first:", first)
 print("seen, API first:     ", last)
 sys.exit((first, last) != ([], ["/me"]))
 PYTHON
-AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 "$folder/venv/bin/python" "$folder/see.py" "$folder" 2>/dev/null
+AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 "$folder/venv/bin/python" "$folder/see.py" "$folder" 2>/dev/null || exit 1
