@@ -1,4 +1,4 @@
-"""examples/attach/: what each tool makes of it. tests/end_to_end/test_attach.py deploys and calls it."""
+"""examples/attach/: what each tool makes of it. tests/end_to_end/test_attach_deployed.py deploys and calls it."""
 
 import json
 import re
