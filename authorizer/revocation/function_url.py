@@ -15,7 +15,7 @@ _STATUS = {Outcome.RECEIVED: 204, Outcome.UNAUTHENTICATED: 401}
 
 
 def parse_body(event: object, max_body_bytes: int) -> bytes:
-    """The body of a POST, of which Lambda lets 6 MB through. Whoever can reach the URL has sent it.
+    """Return the body of a POST. Anybody who knows the URL can send one, of up to 6 MB.
 
     Raises `Unauthenticated`: `method_not_allowed`, `body_too_large`, or `webhook_malformed` for what is no body.
     """
@@ -39,11 +39,11 @@ def request_id(event: object) -> str:
 
 
 def status_of(reason: Reason) -> int:
-    """The HTTP status. Below 400 Hanko counts a webhook as delivered; 503 says that it may have been good."""
+    """Return the HTTP status. Hanko counts a webhook as delivered below 400. 503: it may have been genuine."""
     return _STATUS_BY_REASON.get(reason) or _STATUS.get(reason.outcome, 503)
 
 
 def render(status: int) -> dict[str, object]:
-    """The answer: no body, so that nobody learns more from it than Hanko needs."""
+    """Return the answer. It has no body: the status is all that Hanko needs."""
     allow = {"Allow": "POST"} if status == _STATUS_BY_REASON[Reason.METHOD_NOT_ALLOWED] else {}
     return {"statusCode": status, "headers": {"Cache-Control": "no-store", **allow}}

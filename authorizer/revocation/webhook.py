@@ -1,7 +1,10 @@
-"""Hanko's webhook → what it revokes, or an error. The mirror of tokens.py: a session's token is refused here.
+"""Verifies a webhook of Hanko, and says what it revokes. A session's token is refused here.
 
-Hanko posts `{"token": "<JWT>", "event": "<name>"}`, once, and all that is to be believed of it is what the JWT says
-(teamhanko/hanko, backend/webhooks). It has the keys and the audience of sessions, but never an issuer.
+`session.delete.*` revokes one session. `user.delete` revokes all sessions of a user, and so does
+`user.update.password.update` if HANKO_REVOKE_ON_PASSWORD_CHANGE is true. Other events revoke nothing.
+
+Hanko posts `{"token": "<JWT>", "event": "<name>"}` once (teamhanko/hanko, backend/webhooks). Only the JWT counts. It
+has the keys and the audience of sessions, and never an issuer.
 """
 
 import math
@@ -20,7 +23,7 @@ MAX_BODY_BYTES = 256 * 1024  # in it are headers of a user's request, and the me
 MARGIN_SECONDS = 3600  # tokens live on for HANKO_CLOCK_SKEW_SECONDS; far more than that costs nothing
 
 _SENDER = "hanko webhooks"
-# And below it .explicit.logout, .explicit.revoke, .admin.revoke, .passive.expire, .passive.limit.
+# Its events: .explicit.logout, .explicit.revoke, .admin.revoke, .passive.expire, .passive.limit.
 _SESSION_ENDED = "session.delete"
 _USER_DELETED = "user.delete"
 _PASSWORD_CHANGED = "user.update.password.update"  # noqa: S105 - an event, not a password
@@ -78,7 +81,7 @@ class WebhookVerifier:
             raise Misconfigured(Reason.WEBHOOK_UNREADABLE) from None
 
     def _read(self, event: str, verified: Payload) -> Webhook:
-        """What it revokes. The data of an event that revokes nothing are not read."""
+        """Return what the webhook revokes. The data of an event that revokes nothing are not read."""
         data, issued_until = verified.claims["data"], math.ceil(verified.issued_at)
         expires_at = self._last_expiry(issued_until)
         if event.startswith(f"{_SESSION_ENDED}.") and not event.endswith("."):
@@ -93,7 +96,7 @@ class WebhookVerifier:
         return Webhook()
 
     def _last_expiry(self, issued_until: int) -> int:
-        """When no token issued up to then lives any more. With no limit to its lifetime, one could until `MAX_TIME`."""
+        """Return when every token issued until then has expired. Without a limit to the lifetime: `MAX_TIME`."""
         if self._max_lifetime_seconds is None:
             return MAX_TIME
         return issued_until + self._max_lifetime_seconds + MARGIN_SECONDS
@@ -124,7 +127,7 @@ def _id_of(data: object) -> str:
 
 
 def _session_expiry(data: object) -> int | None:
-    """When the session's token expires, with a margin; None where it is not said in a way that we can read."""
+    """Return when the session's token expires, with a margin. None if the webhook has no such time that we can read."""
     text = sole_member(data, "expires_at")
     try:
         time = datetime.fromisoformat(text if isinstance(text, str) else "")
