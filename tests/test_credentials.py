@@ -387,3 +387,31 @@ def test_places_that_differ_are_ambiguous(cookie: str, subprotocol: str, query: 
         refused(EventKind.WEBSOCKET, sources._replace(query={"token": [query]}), **EVERYTHING_ON)
         is Reason.TOKEN_AMBIGUOUS
     )
+
+
+# --- AppSync beside another mode: the prefix that keeps Cognito or OIDC from taking the token
+
+APPSYNC_KINDS = [EventKind.APPSYNC, EventKind.APPSYNC_EVENTS]
+
+
+@pytest.mark.parametrize("kind", APPSYNC_KINDS)
+@pytest.mark.parametrize("value", [TOKEN, f"Bearer {TOKEN}", f"Hanko {TOKEN}"])
+def test_appsync_takes_the_token_bare_with_bearer_and_with_hanko(kind: EventKind, value: str) -> None:
+    assert found(kind, CredentialSources(token=value)) == TOKEN
+
+
+@pytest.mark.parametrize("kind", APPSYNC_KINDS)
+@pytest.mark.parametrize("prefix", ["hanko ", "HANKO ", "Hanko  ", "Hanko\t", "Hanko", " Hanko ", "Hanko Bearer "])
+def test_the_prefix_hanko_is_exact(kind: EventKind, prefix: str) -> None:
+    """The token's own characters begin at once behind the prefix; "Hanko" without a blank belongs to the token."""
+    value = f"{prefix}{TOKEN}"
+    if prefix == "Hanko":
+        assert found(kind, CredentialSources(token=value)) == value
+    else:
+        assert refused(kind, CredentialSources(token=value)) is Reason.TOKEN_MALFORMED
+
+
+@pytest.mark.parametrize("kind", [EventKind.REST_TOKEN, EventKind.REST_REQUEST, EventKind.HTTP_API_V2])
+def test_no_other_kind_takes_the_prefix_hanko(kind: EventKind) -> None:
+    sources = headers(Authorization=f"Hanko {TOKEN}")._replace(token=f"Hanko {TOKEN}")
+    assert refused(kind, sources) is Reason.TOKEN_MALFORMED
