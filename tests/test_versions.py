@@ -166,7 +166,7 @@ def test_which_parameters_lambda_does_not_freeze() -> None:
     }
     assert live == {
         *("LogRetentionDays", "LogKmsKeyArn", "AlarmTopicArn"),
-        "EnableRevocationTopic",  # a setting of the receiver, which publishes no versions
+        *("EnableDashboard", "EnableRevocationTopic"),  # none of the authorizer: a dashboard, the receiver
         *("ReservedConcurrency", "ReceiverConcurrency", "CodeSigningConfigArn", "PermissionsBoundaryArn"),
     }
 

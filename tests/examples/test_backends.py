@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from event_loops import current_event_loop
 
 ROOT = Path(__file__).parent.parent.parent
 BACKENDS = ROOT / "examples" / "backends"
@@ -31,7 +32,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    with pytest.MonkeyPatch.context() as patch:
+    with current_event_loop(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("HANKO_BEHIND", "api-gateway")
         spec.loader.exec_module(module)
         yield module

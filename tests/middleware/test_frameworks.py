@@ -17,6 +17,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, JsonResponse
 from django.test.utils import override_settings
 from django.urls import path as django_path
+from event_loops import current_event_loop
 from fastapi import Depends, FastAPI, WebSocket
 from flask import Flask, g
 from mangum import Mangum
@@ -418,8 +419,9 @@ def handlers() -> dict[str, Callable[[Json, Any], Json]]:
 @pytest.mark.parametrize("adapter", ["mangum", "apig-wsgi", "serverless-wsgi", "powertools"])
 def test_the_authorizers_word_is_found_behind_every_adapter(adapter: str, kind: str) -> None:
     """And without it the request does not pass."""
-    handler = handlers()[f"powertools {kind}" if adapter == "powertools" else adapter]
     event, context = EVENTS[kind]
-    answer = handler(event(context), None)
-    assert (answer["statusCode"], answer["body"].strip('"')) == (200, USER)
-    assert handler(event({}), None)["statusCode"] == 500
+    with current_event_loop():
+        handler = handlers()[f"powertools {kind}" if adapter == "powertools" else adapter]
+        answer = handler(event(context), None)
+        assert (answer["statusCode"], answer["body"].strip('"')) == (200, USER)
+        assert handler(event({}), None)["statusCode"] == 500
