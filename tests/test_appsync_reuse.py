@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from aws import Aws
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sandbox import NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
@@ -39,6 +40,14 @@ def test_nothing_is_reused_unless_a_deployer_says_so(shape: str, sandbox: Sandbo
 @every_shape
 def test_the_setting_is_the_limit(shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
     assert ttl(make_sandbox(appsync_ttl_seconds="300"), shape, hanko.mint()) == 300
+
+
+@every_shape
+def test_the_revocation_table_sets_no_limit_of_its_own(
+    shape: str, make_sandbox: MakeSandbox, hanko: StandInHanko, aws: Aws
+) -> None:
+    """A revocation can come at any time: for so long as the setting says, AppSync does not ask again."""
+    assert ttl(make_sandbox(appsync_ttl_seconds="300", aws=aws), shape, hanko.mint()) == 300
 
 
 @every_shape
