@@ -5,10 +5,8 @@ BEFORE names the earlier revision. Its artifact is built from its own sources, w
 
 import json
 import os
-import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -20,8 +18,8 @@ from benchmarks.cold import starts
 from benchmarks.contestants import ISSUER, NODE, Contestant, Field, event_of
 from benchmarks.handlers import SIGNATURE, WARM_UP_ROUNDS, invoker
 from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
-from benchmarks.peers import FOLDER
-from local.build import ROOT, find_interpreter
+from benchmarks.peers import FOLDER, artifact
+from local.build import ROOT
 from local.hanko import StandInHanko
 
 REVISION = os.environ.get("BEFORE", "f449938")
@@ -34,7 +32,6 @@ NEW, OLD, NEW_AGAIN, OLD_AGAIN, EMPTY = (
 )
 WARM_ROUNDS, COLD_ROUNDS, POOL_SIZE = 150, 40, 1000
 LATENCIES_MS = (0, 30)
-LAMBDA = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}  # without it the runtime client works another way
 
 
 def measure(field: Field) -> list[dict[str, object]]:
@@ -55,24 +52,19 @@ def measure(field: Field) -> list[dict[str, object]]:
 
 def _earlier_artifact(revision: str) -> Path:
     """The artifact of that revision, built for the same Python and machine."""
-    sources, artifact = FOLDER / "before-sources", FOLDER / "before"
-    for folder in (sources, artifact):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    sources = FOLDER / "before-sources"
+    shutil.rmtree(sources, ignore_errors=True)
+    sources.mkdir(parents=True)
     archive = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout  # noqa: S603, S607 - their git
     subprocess.run(["tar", "-x"], cwd=sources, input=archive, check=True)  # noqa: S607 - the developer's tar
-    machine = "x86_64" if platform.machine() == "x86_64" else "arm64"
-    own = {**os.environ, "BUILD_TARGET": "host" if find_interpreter() is None else machine}
-    command = [sys.executable, "-m", "local.build", str(artifact)]
-    subprocess.run(command, cwd=sources, check=True, stdout=subprocess.DEVNULL, env=own)  # noqa: S603 - an earlier build of ours
-    return artifact
+    return artifact("before", sources)
 
 
 def _warm(contestants: dict[str, Contestant], hanko: StandInHanko, logs: Path) -> dict[str, object]:
     events = [event_of(hanko.mint(session=False)) for _ in range(POOL_SIZE)]
     with ExitStack() as stack:
         sandboxes = {
-            name: stack.enter_context(one.sandbox(hanko, logs / f"warm-{number}", **LAMBDA))
+            name: stack.enter_context(one.sandbox(hanko, logs / f"warm-{number}"))
             for number, (name, one) in enumerate(contestants.items())
         }
         invokers = {name: invoker(sandbox.invoke, cycle(events)) for name, sandbox in sandboxes.items()}
@@ -99,7 +91,7 @@ def _cold(
     number = iter(range(10_000))
 
     def sandbox(name: str) -> Any:  # noqa: ANN401 - a Sandbox that is not started yet
-        return contestants[name].sandbox(hanko, logs / f"cold-{latency_ms}-{next(number)}", **LAMBDA)
+        return contestants[name].sandbox(hanko, logs / f"cold-{latency_ms}-{next(number)}")
 
     runs = starts(sandbox, contestants, event_of(hanko.mint(session=False)))
     runs = {name.removesuffix(", answered"): run for name, run in runs.items() if name.endswith(", answered")}

@@ -96,14 +96,14 @@ def node() -> Node | None:
     return found
 
 
-def artifact(name: str) -> Path:
-    """The artifact, built for that Python and this machine into a folder of that name."""
+def artifact(name: str, sources: Path = ROOT) -> Path:
+    """The artifact of these sources, built for that Python and this machine into a folder of that name."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     machine = "x86_64" if platform.machine() == "x86_64" else "arm64"
     target = "host" if find_interpreter() is None else machine
-    _run([sys.executable, "-m", "local.build", str(folder)], BUILD_TARGET=target)
+    _run([sys.executable, "-m", "local.build", str(folder)], sources, BUILD_TARGET=target)
     return folder
 
 
