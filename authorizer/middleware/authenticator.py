@@ -75,7 +75,11 @@ class HankoAuthenticator:
 
         Raises `Refused`.
         """
-        pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+        given = headers.items() if isinstance(headers, Mapping) else headers
+        try:
+            pairs = [(name.lower(), value) for name, value in given]
+        except Exception as error:  # noqa: BLE001 - as in `session`
+            raise self._refused(error) from None
         return self.session(Incoming(pairs, method, path, request_context=request_context, cookies=cookies))
 
     def session(self, incoming: Incoming) -> Session:

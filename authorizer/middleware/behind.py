@@ -76,7 +76,7 @@ def _context_in(request_context: object) -> dict[str, ContextValue]:
 
 
 def _sent_by_web_adapter(headers: Sequence[tuple[str, str]]) -> object:
-    values = [value for name, value in headers if name.lower() == WEB_ADAPTER_HEADER]
+    values = [value for name, value in headers if name == WEB_ADAPTER_HEADER]
     try:
         return json.loads(values[0]) if len(values) == 1 else None
     except (ValueError, RecursionError):

@@ -109,14 +109,13 @@ def _open_rules(file: Path | None, clock: Clock) -> HandshakeRules:
 
 def _request(incoming: Incoming) -> Request:
     """The same in the authorizer's words."""
-    found: dict[str, list[str]] = {}
-    for name, value in incoming.headers:
-        lower_case = name.lower()
-        if lower_case in _CREDENTIALS:
-            found.setdefault(lower_case, []).append(value)
+    found = [(name, value) for name, value in incoming.headers if name in _CREDENTIALS]
+    last = dict(found)
+    several: dict[str, list[str]] = {}
+    if len(last) < len(found):  # a name that came more than once
+        several = {name: [value for key, value in found if key == name] for name in last}
     cookies = None if incoming.cookies is None else [f"{name}={value}" for name, value in incoming.cookies.items()]
-    first = {name: values[0] for name, values in found.items()}
-    sources = CredentialSources(headers=first, multi_value_headers=found, cookies=cookies, query=incoming.query)
+    sources = CredentialSources(headers=last, multi_value_headers=several, cookies=cookies, query=incoming.query)
     if incoming.is_websocket:
         return Request(EventKind.WEBSOCKET, sources, "", "", "", CONNECT, "", incoming.path)
     return Request(EventKind.HTTP_API_V1, sources, "", "", "", incoming.method, "", incoming.path)

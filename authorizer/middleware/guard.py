@@ -78,7 +78,7 @@ class Guard:
 
 
 def _header(incoming: Incoming, name: str) -> list[str]:
-    return [value for key, value in incoming.headers if key.lower() == name]
+    return [value for key, value in incoming.headers if key == name]
 
 
 def _host(origin: str) -> list[str] | None:

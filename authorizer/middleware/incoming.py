@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 
 class Incoming(NamedTuple):
-    """A request as a framework knows it. `request_context` is that of API Gateway's event, if there is one."""
+    """A request as a framework knows it.
+
+    The names of `headers` are in lower case. `request_context` is that of API Gateway's event, if there is one.
+    """
 
     headers: Sequence[tuple[str, str]]
     method: str = "GET"

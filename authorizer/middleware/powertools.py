@@ -46,10 +46,10 @@ class HankoMiddleware:
 
 def incoming_of(event: dict[str, Any]) -> Incoming:
     """The request of an event: a REST API's, an HTTP API's, a Function URL's. Source: AWS, the pages of each."""
-    headers = [(name, value) for name, value in (event.get("headers") or {}).items()]
+    headers = [(name.lower(), value) for name, value in (event.get("headers") or {}).items()]
     several = event.get("multiValueHeaders")
     if several:
-        headers = [(name, value) for name, values in several.items() for value in values]
+        headers = [(name.lower(), value) for name, values in several.items() for value in values]
     headers += [("cookie", cookie) for cookie in event.get("cookies") or ()]  # payload 2.0
     context = event.get("requestContext") or {}
     http = context.get("http") or {}
