@@ -1,11 +1,13 @@
 """What a handler is built of. Each optional part has a function named after its setting."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from authorizer.config import SessionMode
 from authorizer.decision import SessionCheck
 from authorizer.errors import Misconfigured
 from authorizer.handler import Authorizer
+from authorizer.hanko.failure import FetchFailed
 from authorizer.hanko.keys import KeyCache, KeySet
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.rules.source import open_rules
@@ -27,6 +29,9 @@ def build_authorizer(started: Startup) -> Authorizer:
     except Misconfigured as error:
         report_not_started(started.function_name, error)
         raise
+    if started.waits_frozen and started.prefetch:
+        with suppress(FetchFailed):  # the first token tries again
+            started.prefetch.result()  # what is under way when Lambda freezes the process is lost
     return Authorizer(
         settings,
         keys,

@@ -3,7 +3,8 @@
 The rest (cryptography, our own checks) is imported by assembly.py while the keys are on their way.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from authorizer.clock import Clock
@@ -15,22 +16,30 @@ if TYPE_CHECKING:
     from authorizer.hanko.fetch import Fetch, HttpsClient
 
 
+INITIALIZATION_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
+
+
 class Startup(NamedTuple):
-    """What a started process has. `prefetch` is None where the sandbox is kept as a snapshot."""
+    """What a started process has. `prefetch` is None in a process that becomes a snapshot.
+
+    A process that `waits_frozen` (provisioned concurrency) is frozen after its start, often for hours.
+    """
 
     function_name: str
     settings: Settings
     clock: Clock
     client: "HttpsClient"
     prefetch: "Fetch | None"
+    waits_frozen: bool = False
 
 
-def start(environ: Mapping[str, str], *, is_receiver: bool = False) -> Startup:
+def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored: bool = False) -> Startup:
     """Read the settings and start to fetch Hanko's keys.
 
     The webhooks' receiver requires more settings, and tries a fetch more often, because Hanko sends a webhook once.
 
-    A snapshot must not hold a connection or keys: restored from one, a process fetches with its first token.
+    A snapshot (SnapStart) must hold neither connection nor keys. So a process that becomes one connects to nothing,
+    and each process that `is_restored` from it starts once more: see `after_restore`.
 
     Raises `Misconfigured(settings_invalid)` after it has written why the function does not start.
     """
@@ -42,7 +51,7 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False) -> Startup:
     except Misconfigured as error:
         report_not_started(function_name, error)
         raise
-    is_snapshot = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+    is_snapshot = becomes_snapshot(environ) and not is_restored
     connects_early = not (is_snapshot or settings.proxy or settings.keys_file)
     early = EarlyConnection(settings.api_url, settings.fetch_timeout_seconds) if connects_early else None
     # ssl takes as long to import as the TCP connection takes to open: 10 % of a cold start.
@@ -50,7 +59,35 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False) -> Startup:
 
     clock = Clock()
     client = HttpsClient(settings, clock, early, RECEIVER_ATTEMPTS if is_receiver else ATTEMPTS)
-    return Startup(function_name, settings, clock, client, None if is_snapshot else client.start(JWKS_PATH))
+    prefetch = None if is_snapshot else client.start(JWKS_PATH)
+    waits_frozen = environ.get(INITIALIZATION_TYPE) == "provisioned-concurrency"
+    return Startup(function_name, settings, clock, client, prefetch, waits_frozen)
+
+
+def becomes_snapshot(environ: Mapping[str, str]) -> bool:
+    """Whether Lambda keeps this process as a snapshot, from which it restores others."""
+    return environ.get(INITIALIZATION_TYPE) == "snap-start"
+
+
+def after_restore(environ: Mapping[str, str], restart: Callable[[], None]) -> None:
+    """Have `restart` called in every process that is restored from a snapshot of this one.
+
+    Its memory can be weeks older than such a process: sockets, credentials, rules, pauses after failures and answers
+    that are remembered are void. So all of that is built anew; the imports are what a snapshot saves. Source: AWS
+    Lambda, "Handling uniqueness with Lambda SnapStart" and "Runtime hooks".
+    """
+    if becomes_snapshot(environ):
+        from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - needed here only; Lambda has it
+
+        register_after_restore(reseed_openssl)
+        register_after_restore(restart)
+
+
+def reseed_openssl() -> None:
+    """OpenSSL's generator is copied with the memory: two processes would agree on the secrets of their TLS sessions."""
+    import ssl  # noqa: PLC0415 - loaded by now, see `start`
+
+    ssl.RAND_add(os.urandom(32), 32)
 
 
 def report_not_started(function_name: str, error: Misconfigured) -> None:

@@ -2,9 +2,9 @@
 
 `sam build` runs it through `make build-AuthorizerFunction` and says nothing but where to build (ARTIFACTS_DIR), so the
 target comes from the environment: BUILD_TARGET=arm64 (default) or x86_64 for AWS, or `host` for this very interpreter,
-which is what the local AWS runs handlers with. RULES names the rules to pack, rules.toml by default. keys.json goes in
-where `make keys` has made one, or the file that KEYS names; BUILD_ENV is the environment of samconfig.toml whose Hanko
-it must be from.
+which is what the local AWS runs handlers with. BUILD_PYTHON=3.14 builds for that Python, 3.13 by default. RULES names
+the rules to pack, rules.toml by default. keys.json goes in where `make keys` has made one, or the file that KEYS names;
+BUILD_ENV is the environment of samconfig.toml whose Hanko it must be from.
 """
 
 import hashlib
@@ -50,7 +50,8 @@ def main() -> None:
     """Build into the folder named by the first argument."""
     match sys.argv[1:]:
         case [artifacts] if not artifacts.startswith("-"):
-            build(Path(artifacts), os.environ.get("BUILD_TARGET") or "arm64")
+            target, python = os.environ.get("BUILD_TARGET") or "arm64", os.environ.get("BUILD_PYTHON") or LAMBDA_PYTHON
+            build(Path(artifacts), target, python)
         case _:
             sys.exit(__doc__)
 
@@ -63,10 +64,10 @@ def parameters_of(environment: str) -> dict[str, str]:
     return read_environment(environment).values
 
 
-def build(artifacts: Path, target: str) -> None:
-    """Fill the folder `artifacts` for `target`: arm64, x86_64 or host."""
+def build(artifacts: Path, target: str, python: str = LAMBDA_PYTHON) -> None:
+    """Fill the folder `artifacts` for `target`: arm64, x86_64 or host, which is of this very Python."""
     artifacts = artifacts.resolve()
-    install_wheels(artifacts, target)
+    install_wheels(artifacts, target, python)
     copy_sources(artifacts)
     copy_rules(artifacts, ROOT / (os.environ.get("RULES") or "rules.toml"))
     environment = os.environ.get("BUILD_ENV", "")
@@ -77,12 +78,12 @@ def build(artifacts: Path, target: str) -> None:
         parameters_of(environment) if environment else {},
     )
     remove_unused(artifacts)
-    compile_bytecode(artifacts, target)
+    compile_bytecode(artifacts, target, python)
     normalise(artifacts)
-    report(artifacts, target)
+    report(artifacts, target, platform.python_version() if target == "host" else python)
 
 
-def install_wheels(artifacts: Path, target: str) -> None:
+def install_wheels(artifacts: Path, target: str, python: str) -> None:
     """Install requirements.txt: exactly these wheels, hashes checked, nothing compiled or resolved here."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
     command += ["--no-deps", "--only-binary=:all:", "--no-compile", "--target", str(artifacts)]
@@ -90,7 +91,7 @@ def install_wheels(artifacts: Path, target: str) -> None:
         machine = {"arm64": "aarch64", "x86_64": "x86_64"}[target]
         for tag in ("manylinux_2_28", "manylinux_2_17", "manylinux2014"):
             command += ["--platform", f"{tag}_{machine}"]
-        command += ["--implementation", "cp", "--python-version", LAMBDA_PYTHON]
+        command += ["--implementation", "cp", "--python-version", python]
     subprocess.run([*command, "-r", str(ROOT / "requirements.txt")], check=True)
 
 
@@ -139,15 +140,15 @@ def remove_unused(artifacts: Path) -> None:
                 path.unlink()
 
 
-def compile_bytecode(artifacts: Path, target: str) -> None:
+def compile_bytecode(artifacts: Path, target: str, python: str) -> None:
     """Compile with an interpreter of the target's version; bytecode of another version would be ignored there.
 
     unchecked-hash: Python trusts the bytecode without a look at the source, whose time stamp differs in AWS. Without
     any bytecode every cold start takes twice as long, so its absence is said aloud.
     """
-    interpreter = sys.executable if target == "host" else find_interpreter()
+    interpreter = sys.executable if target == "host" else find_interpreter(python)
     if interpreter is None:
-        print(f"\n*** WARNING: no python{LAMBDA_PYTHON} on PATH or in ~/.pyenv/versions: the artifact has NO BYTECODE,")
+        print(f"\n*** WARNING: no python{python} on PATH or in ~/.pyenv/versions: the artifact has NO BYTECODE,")
         print("*** and every cold start will take about twice as long. Install it and build again.\n", flush=True)
         return
     command = [interpreter, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
@@ -155,10 +156,10 @@ def compile_bytecode(artifacts: Path, target: str) -> None:
     subprocess.run(command, check=True, env={"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"})
 
 
-def find_interpreter() -> str | None:
-    """A Python of the Lambda runtime's minor version, if this machine has one; pyenv's may not be on PATH."""
-    pyenv = sorted(Path.home().glob(f".pyenv/versions/{LAMBDA_PYTHON}*/bin/python{LAMBDA_PYTHON}"), reverse=True)
-    for candidate in (shutil.which(f"python{LAMBDA_PYTHON}"), *map(str, pyenv)):
+def find_interpreter(python: str = LAMBDA_PYTHON) -> str | None:
+    """A Python of this minor version, if this machine has one; pyenv's may not be on PATH."""
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/{python}*/bin/python{python}"), reverse=True)
+    for candidate in (shutil.which(f"python{python}"), *map(str, pyenv)):
         # A pyenv shim is on PATH even where its version is not switched on; then it fails.
         if candidate and subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
             return candidate
@@ -172,10 +173,9 @@ def normalise(artifacts: Path) -> None:
         os.utime(path, (SOURCE_EPOCH_SECONDS, SOURCE_EPOCH_SECONDS))
 
 
-def report(artifacts: Path, target: str) -> None:
+def report(artifacts: Path, target: str, python: str) -> None:
     """Print size and digest of the artifact as a zip file; stop if it is too large."""
     packed = packed_artifact(artifacts)
-    python = platform.python_version() if target == "host" else LAMBDA_PYTHON
     print(f"artifact for {target}, Python {python}: {len(packed) / 1e6:.2f} MB zipped, sha256 ", end="")
     print(hashlib.sha256(packed).hexdigest()[:16])
     if len(packed) > MAX_ZIP_BYTES:

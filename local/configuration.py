@@ -84,6 +84,17 @@ class Parameter:
         return None
 
 
+def _unfit(values: Mapping[str, str]) -> Iterator[str]:
+    """What the template's rules and Lambda refuse: values that are right by themselves, and not together."""
+    if bool(values["VpcSubnetIds"]) != bool(values["VpcSecurityGroupIds"]):
+        yield "VpcSubnetIds and VpcSecurityGroupIds are needed together"
+    provisioned, reserved = values["ProvisionedConcurrency"], values["ReservedConcurrency"]
+    if provisioned and values["EnableSnapStart"] == "true":
+        yield "Lambda takes EnableSnapStart or ProvisionedConcurrency, not both"
+    if provisioned.isdecimal() and reserved.isdecimal() and int(provisioned) > int(reserved):
+        yield "ProvisionedConcurrency is larger than ReservedConcurrency, of which it is a part"
+
+
 def _is_number(value: str) -> bool:
     return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", value, re.ASCII) is not None
 
@@ -144,8 +155,7 @@ class Environment:
         values = {name: value for name, value in self.values.items() if name in self.parameters}
         wrong = {name: mistake for name, value in values.items() if (mistake := self.parameters[name].mistake(value))}
         yield from (f"{name} is wrong: {mistake}" for name, mistake in wrong.items())
-        if bool(values["VpcSubnetIds"]) != bool(values["VpcSecurityGroupIds"]):  # a rule of the template
-            yield "VpcSubnetIds and VpcSecurityGroupIds are needed together"
+        yield from _unfit(values)
         if not wrong and not set(self._missing()):
             yield from self._refused_by_the_function()
 

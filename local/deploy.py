@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -177,25 +178,31 @@ def handed_over(environment: Environment) -> dict[str, str]:
 
 def build(environment: Environment, target: str) -> None:
     """`sam build`, for this environment's rules and keys. Raises `CommandFailed`."""
-    architecture = environment.values["Architecture"]
+    architecture, runtime = environment.values["Architecture"], environment.values["Runtime"]
+    overrides, python = (f"Architecture={architecture}", f"Runtime={runtime}"), runtime.removeprefix("python")
     say(f"Building for {target}.")
     status = run_program(
-        [str(SAM), "build", *_which(environment), "--parameter-overrides", f"Architecture={architecture}"],
+        [str(SAM), "build", *_which(environment), "--parameter-overrides", *overrides],
         ROOT,
-        {**os.environ, "BUILD_TARGET": target, "BUILD_ENV": environment.name},
+        {**os.environ, "BUILD_TARGET": target, "BUILD_PYTHON": python, "BUILD_ENV": environment.name},
     )
     if status:
         raise CommandFailed("sam build failed: see above")
-    found = machine_of(BUILT / "AuthorizerFunction")
-    wanted = platform.machine() if target == "host" else MACHINES[target]
+    found, wanted = made_for(BUILT / "AuthorizerFunction"), made_for_this(target, python)
     if found != wanted:
         raise CommandFailed(f"the artifact was built for {found}, not for {wanted}")
 
 
-def machine_of(artifact: Path) -> str:
-    """The processor that a built artifact is for, by the name of its one compiled module of cffi."""
-    names = [path.name for path in artifact.glob("_cffi_backend.*.so")]
-    return next((machine for machine in MACHINES.values() if any(machine in name for name in names)), "no processor")
+def made_for(artifact: Path) -> str:
+    """Python and processor of a built artifact, by the name of its one module that is bound to both, that of cffi."""
+    found = (re.match(r"_cffi_backend\.cpython-3(\d+)-(\w+)-", path.name) for path in artifact.glob("_cffi_backend.*"))
+    return next((f"Python 3.{one[1]} on {one[2]}" for one in found if one), "no Python")
+
+
+def made_for_this(target: str, python: str) -> str:
+    if target == "host":
+        return f"Python {sys.version_info.major}.{sys.version_info.minor} on {platform.machine()}"
+    return f"Python {python} on {MACHINES[target]}"
 
 
 def deploy(environment: Environment, template: Path = BUILT / "template.yaml", *, yes: bool = False) -> None:

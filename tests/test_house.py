@@ -23,6 +23,7 @@ IMPORTS: dict[str, set[str]] = {
         "errors",
         "handler",
         "hanko.bundled",
+        "hanko.failure",
         "hanko.keys",
         "hanko.sessions",
         "hanko.tokens",

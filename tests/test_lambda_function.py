@@ -15,8 +15,10 @@ from typing import Any
 import boto3
 import pytest
 from aws import TABLE, Aws
+from awslambdaric.lambda_runtime_hooks_runner import run_after_restore
 from moto import mock_aws
 from sandbox import Json
+from snapshot_restore_py import get_after_restore
 
 from authorizer.errors import Misconfigured
 from authorizer.gateway.raised import Unauthorized
@@ -53,6 +55,7 @@ def start(hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch) -> Iterator[Star
 
     with at_the_end:
         yield run
+    get_after_restore().clear()
 
 
 def record_of(capsys: pytest.CaptureFixture[str]) -> Json:
@@ -92,17 +95,32 @@ def test_what_is_built_once_serves_every_event(start: Start, hanko: StandInHanko
 
 
 def test_a_snapshot_holds_no_keys(start: Start, hanko: StandInHanko) -> None:
+    """test_snapshot.py has the processes that are restored from one."""
     handler = start(AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
     with pytest.raises(Unauthorized):
         handler(event_with("rest_request", ""), CONTEXT)
     assert hanko.jwks_requests == 0
+    run_after_restore()
     assert handler(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
     assert hanko.jwks_requests == 1
 
 
-def test_a_hanko_that_is_down_does_not_stop_the_function(start: Start, hanko: StandInHanko) -> None:
+def test_a_process_that_waits_frozen_has_its_keys_before(start: Start, hanko: StandInHanko) -> None:
+    """Lambda freezes it after its start. What is under way then is lost, and Hanko may be down when it is needed."""
+    hanko.behave("slow", delay_seconds=0.5)
+    handler = start(AWS_LAMBDA_INITIALIZATION_TYPE="provisioned-concurrency")
+    assert handler.__globals__["_started"].prefetch.done
     hanko.behave("down")
-    handler = start()
+    assert handler(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
+    assert hanko.jwks_requests == 1
+
+
+@pytest.mark.parametrize("initialization", ["on-demand", "provisioned-concurrency"])
+def test_a_hanko_that_is_down_does_not_stop_the_function(
+    start: Start, hanko: StandInHanko, initialization: str
+) -> None:
+    hanko.behave("down")
+    handler = start(AWS_LAMBDA_INITIALIZATION_TYPE=initialization)
     assert handler(event_with("http_v2", ""), CONTEXT)["isAuthorized"] is False
 
 
@@ -188,6 +206,7 @@ def test_bundled_keys_in_a_snapshot_are_replaced_by_a_fetch_of_the_restored_sand
     hanko.behave("slow", delay_seconds=0.2)  # so that the first token is there before the answer
     handler = start(AWS_LAMBDA_INITIALIZATION_TYPE="snap-start", HANKO_KEYS_FILE=str(keys_file.relative_to(ROOT)))
     assert hanko.jwks_requests == 0
+    run_after_restore()
     token, deadline = hanko.mint(key=old), time.monotonic() + HANG_GUARD_SECONDS
     assert handler(event_with("http_v2", token), CONTEXT)["isAuthorized"] is True
     while handler(event_with("http_v2", token), CONTEXT)["isAuthorized"]:

@@ -318,6 +318,7 @@ def test_an_invocation_that_leaves_no_record_raises_an_alarm(resources: Json) ->
         ("HankoLogHashKey", ["", "sixteen-letters!"], ["short", "with spaces in it"]),
         ("ReceiverConcurrency", ["", "1", "1000"], ["0", "-1", "many"]),
         ("ReservedConcurrency", ["", "1", "1000"], ["0", "-1", "many"]),
+        ("ProvisionedConcurrency", ["", "1", "1000"], ["0", "-1", "many"]),
     ],
 )
 def test_patterns_tell_good_values_from_bad_ones(parameter: str, good: list[str], bad: list[str]) -> None:

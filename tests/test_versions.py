@@ -168,6 +168,7 @@ def test_which_parameters_lambda_does_not_freeze() -> None:
         *("LogRetentionDays", "LogKmsKeyArn", "AlarmTopicArn"),
         *("EnableDashboard", "EnableRevocationTopic"),  # none of the authorizer: a dashboard, the receiver
         *("ReservedConcurrency", "ReceiverConcurrency", "CodeSigningConfigArn", "PermissionsBoundaryArn"),
+        "ProvisionedConcurrency",  # the alias has it
     }
 
 

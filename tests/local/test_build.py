@@ -13,7 +13,7 @@ from types import CodeType
 import pytest
 
 from authorizer.clock import Clock
-from local import build
+from local import build, deploy
 from local.hanko import StandInHanko
 from local.keys_file import fetch_keys
 from local.runtime import LambdaRuntime
@@ -117,6 +117,22 @@ def test_two_builds_from_two_places_are_the_same_bytes(copied_checkout: Path, tm
     assert files_below(copied_checkout) - bytecode == before
 
 
+@pytest.mark.parametrize(("target", "python"), [("x86_64", "3.13"), ("arm64", "3.14")])
+def test_a_build_is_for_one_python_and_says_which(target: str, python: str, tmp_path: Path) -> None:
+    """The wheel of cffi is bound to a version of Python, that of cryptography is not (abi3)."""
+    said = run_build(build.ROOT, tmp_path / "artifact", target, 0o022, BUILD_PYTHON=python)
+    assert f"artifact for {target}, Python {python}" in said
+    machine = deploy.MACHINES[target]
+    assert (
+        deploy.made_for(tmp_path / "artifact")
+        == deploy.made_for_this(target, python)
+        == f"Python {python} on {machine}"
+    )
+    magic = {path.suffixes[0] for path in tmp_path.rglob("*.pyc")}
+    assert magic == ({f".cpython-{python.replace('.', '')}"} if build.find_interpreter(python) else set())
+    assert ("NO BYTECODE" in said) == (build.find_interpreter(python) is None)
+
+
 def test_rules_are_packed_and_wrong_ones_stop_the_build(artifact: Path, tmp_path: Path) -> None:
     assert (artifact / "rules.toml").read_bytes() == (build.ROOT / "rules.toml").read_bytes()
     rules = tmp_path / "rules.toml"
@@ -218,7 +234,7 @@ def test_without_an_interpreter_of_the_runtime_the_missing_bytecode_is_said_alou
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "module.py").write_text("")
-    build.compile_bytecode(tmp_path, "arm64")
+    build.compile_bytecode(tmp_path, "arm64", build.LAMBDA_PYTHON)
     assert "NO BYTECODE" in capsys.readouterr().out
     assert files_below(tmp_path) == {"module.py"}
 

@@ -53,6 +53,15 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "an example's audience": (overrides("").replace('"localhost"', '"example.com"'), "is still the example's"),
     "a claim without a name": (overrides('HankoContextClaims = "a b"'), "HankoContextClaims"),
     "a short secret": (overrides('HankoLogHashKey = "hush"'), "HankoLogHashKey is wrong: it must"),
+    "another Python": (overrides('Runtime = "python3.12"'), "it must be python3.13 or python3.14"),
+    "two ways to start sooner": (
+        overrides('EnableSnapStart = "true"\nProvisionedConcurrency = "2"'),
+        "EnableSnapStart or ProvisionedConcurrency, not both",
+    ),
+    "more provisioned than reserved": (
+        overrides('ReservedConcurrency = "9"\nProvisionedConcurrency = "10"'),
+        "ProvisionedConcurrency is larger than ReservedConcurrency",
+    ),
     "one half of a VPC": (overrides('VpcSubnetIds = "subnet-12345678"'), "VpcSecurityGroupIds are needed together"),
     "nothing that is required": (HEAD, "HankoApiUrl is missing"),
     "an unclosed table": ("version = 0.1\n[mine.deploy.parameters\n", "samconfig.toml:2: "),
