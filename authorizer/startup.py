@@ -1,6 +1,7 @@
 """The start of a process: settings, early connection, key fetch. All that is imported before the first byte to Hanko.
 
-The rest (cryptography, our own checks) is imported by assembly.py while the keys are on their way.
+The rest (cryptography, our own checks) is imported by assembly.py while the keys are on their way. A process that does
+not begin with a fetch imports nothing for it: TCP and TLS take 12 ms.
 """
 
 import os
@@ -8,19 +9,20 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from authorizer.clock import Clock
-from authorizer.config import Settings
+from authorizer.config import SessionMode, Settings
 from authorizer.errors import Misconfigured
-from authorizer.hanko.tcp import EarlyConnection
+from authorizer.hanko.client import ATTEMPTS, JWKS_PATH, RECEIVER_ATTEMPTS, HttpsClient
 
 if TYPE_CHECKING:
-    from authorizer.hanko.fetch import Fetch, HttpsClient
+    from authorizer.hanko.fetch import Fetch
+    from authorizer.hanko.tcp import EarlyConnection
 
 
 INITIALIZATION_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
 
 
 class Startup(NamedTuple):
-    """What a started process has. `prefetch` is None in a process that becomes a snapshot.
+    """What a started process has. `prefetch` is None where it does not begin with a fetch: see `start`.
 
     A process that `waits_frozen` (provisioned concurrency) is frozen after its start, often for hours.
     """
@@ -28,7 +30,7 @@ class Startup(NamedTuple):
     function_name: str
     settings: Settings
     clock: Clock
-    client: "HttpsClient"
+    client: HttpsClient
     prefetch: "Fetch | None"
     waits_frozen: bool = False
 
@@ -39,7 +41,8 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored:
     The webhooks' receiver requires more settings, and tries a fetch more often, because Hanko sends a webhook once.
 
     A snapshot (SnapStart) must hold neither connection nor keys. So a process that becomes one connects to nothing,
-    and each process that `is_restored` from it starts once more: see `after_restore`.
+    and each process that `is_restored` from it starts once more: see `after_restore`. A process with bundled keys
+    whose start a request waits for connects to nothing either: it fetches with its second token.
 
     Raises `Misconfigured(settings_invalid)` after it has written why the function does not start.
     """
@@ -52,16 +55,21 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored:
         report_not_started(function_name, error)
         raise
     is_snapshot = becomes_snapshot(environ) and not is_restored
-    connects_early = not (is_snapshot or settings.proxy or settings.keys_file)
-    early = EarlyConnection(settings.api_url, settings.fetch_timeout_seconds) if connects_early else None
-    # ssl takes as long to import as the TCP connection takes to open: 10 % of a cold start.
-    from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, RECEIVER_ATTEMPTS, HttpsClient  # noqa: PLC0415 - see above
+    initialization = environ.get(INITIALIZATION_TYPE)
+    has_bundled = settings.keys_file is not None and settings.session_check is SessionMode.OFF and not is_receiver
+    fetches = not is_snapshot and not (has_bundled and initialization == "on-demand")
+    clock, attempts = Clock(), RECEIVER_ATTEMPTS if is_receiver else ATTEMPTS
+    early = _connect_early(settings) if fetches and not settings.proxy else None
+    client = HttpsClient(settings, clock, early, attempts)
+    prefetch = client.start(JWKS_PATH) if fetches else None
+    return Startup(function_name, settings, clock, client, prefetch, initialization == "provisioned-concurrency")
 
-    clock = Clock()
-    client = HttpsClient(settings, clock, early, RECEIVER_ATTEMPTS if is_receiver else ATTEMPTS)
-    prefetch = None if is_snapshot else client.start(JWKS_PATH)
-    waits_frozen = environ.get(INITIALIZATION_TYPE) == "provisioned-concurrency"
-    return Startup(function_name, settings, clock, client, prefetch, waits_frozen)
+
+def _connect_early(settings: Settings) -> "EarlyConnection":
+    """Open the connection before ssl is imported, which takes as long as that: 10 % of a cold start."""
+    from authorizer.hanko.tcp import EarlyConnection  # noqa: PLC0415 - see above
+
+    return EarlyConnection(settings.api_url, settings.fetch_timeout_seconds)
 
 
 def becomes_snapshot(environ: Mapping[str, str]) -> bool:
@@ -77,6 +85,7 @@ def after_restore(environ: Mapping[str, str], restart: Callable[[], None]) -> No
     Lambda, "Handling uniqueness with Lambda SnapStart" and "Runtime hooks".
     """
     if becomes_snapshot(environ):
+        import authorizer.hanko.fetch  # noqa: F401, PLC0415 - a part of what the snapshot saves
         from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - needed here only; Lambda has it
 
         register_after_restore(reseed_openssl)
@@ -85,7 +94,7 @@ def after_restore(environ: Mapping[str, str], restart: Callable[[], None]) -> No
 
 def reseed_openssl() -> None:
     """OpenSSL's generator is copied with the memory: two processes would agree on the secrets of their TLS sessions."""
-    import ssl  # noqa: PLC0415 - loaded by now, see `start`
+    import ssl  # noqa: PLC0415 - loaded by now, see above
 
     ssl.RAND_add(os.urandom(32), 32)
 

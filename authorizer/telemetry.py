@@ -9,7 +9,6 @@ import os
 import time
 import traceback
 from collections.abc import Sequence
-from pathlib import PurePath
 
 from authorizer.config import Settings
 from authorizer.emf import Members, Metrics, counted, write_line
@@ -36,8 +35,8 @@ class Record:
 
     def trace(self, error: Exception) -> None:
         """Keep where an unforeseen error came from, without its text."""
-        frames = traceback.walk_tb(error.__traceback__)
-        places = [f"{PurePath(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}" for frame, line in frames]
+        frames = ((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
+        places = [f"{os.path.basename(code.co_filename)}:{line} {code.co_name}" for code, line in frames]
         self.stack = [*places[-MAX_STACK_PLACES:], type(error).__name__]
 
     def common(self, keys: KeyReport) -> tuple[Members, Metrics]:

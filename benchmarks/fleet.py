@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import AuthorizerError
+from authorizer.hanko.client import HttpsClient
 from authorizer.hanko.cooldown import MAX_BACK_OFF_SECONDS
-from authorizer.hanko.fetch import HttpsClient
 from authorizer.hanko.keys import KeyCache
 from local.hanko import StandInHanko
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
-from authorizer.hanko.fetch import HttpsClient
+from authorizer.hanko.client import HttpsClient
 from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.tokens import TokenVerifier
 from benchmarks.paired import ratio, report, take_turns

@@ -21,8 +21,8 @@ from authorizer.config import SessionMode, Settings
 from authorizer.errors import AuthorizerError, Outcome, Reason
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.handler import Authorizer
+from authorizer.hanko.client import JWKS_PATH, HttpsClient
 from authorizer.hanko.failure import FetchFailed
-from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 from authorizer.hanko.keys import KeyCache, KeyReport
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.model import CheckReport, Claims, Decision, EventKind, Request

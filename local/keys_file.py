@@ -13,8 +13,8 @@ from pathlib import Path
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
+from authorizer.hanko.client import JWKS_PATH, HttpsClient
 from authorizer.hanko.failure import FetchFailed, FetchFailure
-from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 from authorizer.hanko.jwk import parse_keys
 from local.build import KEYS_FILE
 from local.command_line import CommandFailed, run

@@ -11,7 +11,7 @@ from aws import TABLE, Aws
 from sandbox import Json, Time
 
 from authorizer.config import Settings
-from authorizer.hanko.fetch import HttpsClient
+from authorizer.hanko.client import HttpsClient
 from authorizer.hanko.keys import KeyCache
 from authorizer.revocation.receiver import Receiver
 from authorizer.revocation.topic import RevocationTopic

@@ -14,9 +14,10 @@ import pytest
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
+from authorizer.hanko.client import JWKS_PATH, HttpsClient
 from authorizer.hanko.connection import HttpResponse
 from authorizer.hanko.failure import FetchFailed, FetchFailure
-from authorizer.hanko.fetch import JWKS_PATH, Fetch, HttpsClient
+from authorizer.hanko.fetch import Fetch
 
 HANG_GUARD_SECONDS = 15  # far above any deadline: only what hangs for ever gets here
 

@@ -3,6 +3,9 @@
 import json
 import runpy
 import socket
+import subprocess
+import sys
+import sysconfig
 import tempfile
 import time
 import uuid
@@ -211,6 +214,43 @@ def test_bundled_keys_in_a_snapshot_are_replaced_by_a_fetch_of_the_restored_sand
     assert handler(event_with("http_v2", token), CONTEXT)["isAuthorized"] is True
     while handler(event_with("http_v2", token), CONTEXT)["isAuthorized"]:
         assert time.monotonic() < deadline
+
+
+FIRST_ANSWER = """
+import json, sys
+from types import SimpleNamespace
+from authorizer.lambda_function import lambda_handler
+answer = lambda_handler(json.loads(sys.argv[1]), SimpleNamespace(aws_request_id="1"))
+print(json.dumps([answer["isAuthorized"], sorted({"ssl", "socket", "pathlib", "urllib.parse"} & sys.modules.keys())]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("initialization", "check", "imported"),
+    [
+        ("on-demand", "off", []),
+        ("on-demand", "strict", ["socket", "ssl"]),
+        ("provisioned-concurrency", "off", ["socket", "ssl"]),
+    ],
+)
+def test_with_bundled_keys_the_first_answer_imports_what_it_needs(
+    keys_file: Path, hanko: StandInHanko, initialization: str, check: str, imported: list[str]
+) -> None:
+    """In a process of its own, whose Python has imported nothing yet."""
+    environment = {
+        "HANKO_API_URL": hanko.url,
+        "HANKO_AUDIENCE": "localhost",
+        "HANKO_KEYS_FILE": str(keys_file.relative_to(ROOT)),
+        "HANKO_SESSION_CHECK": check,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": initialization,
+    }
+    command = [sys.executable, "-S", "-c", FIRST_ANSWER, json.dumps(event_with("http_v2", hanko.mint()))]
+    packages = sysconfig.get_path("purelib")
+    done = subprocess.run(  # noqa: S603 - ourselves
+        command, env={**environment, "PYTHONPATH": f"{ROOT}:{packages}"}, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == [True, imported]
+    assert hanko.jwks_requests == 0 or imported
 
 
 @pytest.mark.parametrize("content", [None, "{}"])

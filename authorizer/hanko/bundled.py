@@ -6,7 +6,7 @@ as the code. Its age counts from the start of its fetch, a time that the fetchin
 artifact have one fixed time.
 """
 
-from pathlib import Path
+import os
 
 from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
@@ -16,13 +16,14 @@ from authorizer.hanko.keys import KeySet
 from authorizer.hanko.strict_json import parse_object
 
 
-def read_bundled(settings: Settings, clock: Clock, file: Path) -> KeySet:
+def read_bundled(settings: Settings, clock: Clock, file: str | os.PathLike[str]) -> KeySet:
     """The key set of `file`: a JWK set with two more members, `fetched_at` (seconds since 1970) and `hanko_api_url`.
 
     Raises `Misconfigured(settings_invalid)` with a text that names the setting and the mistake.
     """
     try:
-        data = file.read_bytes()
+        with open(file, "rb") as opened:
+            data = opened.read()
     except OSError:
         raise _wrong("names a file that cannot be read") from None
     try:

@@ -6,12 +6,12 @@ import select
 import socket
 import ssl
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from authorizer.config import Settings
 from authorizer.hanko.failure import CERTIFICATE_FAILURES, FetchFailed, FetchFailure
 from authorizer.hanko.http1 import AnswerReader, TooLarge, request_bytes
 from authorizer.hanko.tcp import EarlyConnection, connect, seconds_until
+from authorizer.setting_values import split_url
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DIGITS = 10  # of seconds in a header; more than RFC 9111, section 1.2.2, asks a cache to count to
@@ -40,10 +40,9 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is opened or read here; the TLS context is made by the first fetch, in its thread."""
-        url = urlsplit(settings.api_url)
+        url = split_url(settings.api_url)
         self._tls = url.scheme == "https"
-        self.netloc, self.path, self.host = url.netloc, url.path, url.hostname or ""
-        self._port = url.port or (443 if self._tls else 80)
+        self.netloc, self.path, self.host, self._port = url.netloc, url.path, url.host, url.port
         self.proxy = settings.proxy if self._tls and not _bypasses_proxy(url.netloc, settings.no_proxy) else None
         self._context: ssl.SSLContext | None = None
 
@@ -92,7 +91,7 @@ class Connection:
         if context is not None:
             secure = context.wrap_socket(
                 plain,
-                server_hostname=server.host,
+                server_hostname=server.host.encode("ascii"),  # as in tcp.connect
                 do_handshake_on_connect=False,
                 suppress_ragged_eofs=False,  # only TLS says whether an answer without a length is whole
             )

@@ -1,7 +1,7 @@
-"""The one HTTPS client: one deadline over everything, no redirects, a size limit, every failure a `FetchFailed`.
+"""Fetches over HTTPS: the connections to Hanko, and one fetch, with as many attempts as its deadline has room for.
 
-docs/decisions/own-https-client.md says why. A name's look-up has no timeout. So each new connection is opened and used
-in a thread of its own; the caller waits for it until the deadline and no longer.
+A name's look-up has no timeout. So each new connection is opened and used in a thread of its own; the caller waits for
+it until the deadline and no longer.
 
 Where sessions are checked, the connection is kept for the next fetch. A sandbox is frozen between invocations, so a
 kept connection is often dead: it is not used when it has been idle for long or has something to read (its end, or an
@@ -13,48 +13,30 @@ import threading
 import time
 from collections.abc import Mapping
 
-from authorizer import __version__
 from authorizer.clock import Clock, Instant
-from authorizer.config import SessionMode, Settings
 from authorizer.hanko.connection import Connection, HttpResponse, Server, failed_because
 from authorizer.hanko.failure import FetchFailed, FetchFailure
 from authorizer.hanko.http1 import TooLarge, request_bytes
 from authorizer.hanko.tcp import EarlyConnection
 
-JWKS_PATH = "/.well-known/jwks.json"
 MAX_IDLE_SECONDS = 30  # half of what the usual load balancer waits: ELB 60 s, nginx 75 s
-ATTEMPTS = 3  # of one fetch, whose failure may pass by itself
-RECEIVER_ATTEMPTS = 5  # as many as its 3 s have room for
 FIRST_PAUSE_SECONDS = 0.1  # before the second attempt; twice as long before each further one
 
 
-class HttpsClient:
-    """Sends requests below `HANKO_API_URL`. Plain http is for the loopback hosts that the settings allow, only."""
+class Connections:
+    """The connections to one server: new ones, and at most one that is kept."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, early: EarlyConnection | None = None, attempts: int = ATTEMPTS
+        self, server: Server, clock: Clock, early: EarlyConnection | None, attempts: int, *, keeps: bool
     ) -> None:
-        """The first fetch goes over the `early` connection; behind a proxy there must be none."""
-        self.clock, self.attempts, self.server = clock, attempts, Server(settings)
-        self._timeout_seconds = settings.fetch_timeout_seconds
-        self._keeps = settings.session_check is not SessionMode.OFF
+        """The first new connection is the `early` one. `attempts` is how many each fetch may take."""
+        self.clock, self.attempts, self.server = clock, attempts, server
+        self._early, self._keeps = early, keeps
         self._kept: tuple[Connection, Instant] | None = None
-        self._early = early
 
-    def start(
-        self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> "Fetch":
-        """Begin to ask for `path` (with its leading slash) in the background."""
-        deadline = time.monotonic() + self._timeout_seconds
-        all_headers = {
-            "Host": self.server.netloc,
-            "Accept": "application/json",
-            "Cache-Control": "no-cache",  # a set that some cache kept would lack the key that is looked for
-            "Accept-Encoding": "identity",  # what is compressed could be of any size
-            "User-Agent": f"hanko-authorizer/{__version__}",  # Cloudflare turns Python's own away
-            "Connection": "keep-alive" if self._keeps else "close",
-            **(headers or {}),
-        }
+    def fetch(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, deadline: float) -> "Fetch":
+        """Begin to ask for `path` below the server's own."""
+        all_headers = {"Host": self.server.netloc, **headers}
         return Fetch(self, request_bytes(method, self.server.path + path, all_headers, body), deadline)
 
     def take_kept(self) -> Connection | None:
@@ -65,8 +47,8 @@ class HttpsClient:
             kept.close()
         return None
 
-    def connection(self) -> Connection:
-        """A new connection, unopened; the first one is the early one."""
+    def new(self) -> Connection:
+        """A new connection, unopened."""
         early, self._early = self._early, None
         return Connection(self.server, early)
 
@@ -81,6 +63,7 @@ class HttpsClient:
         self._kept = connection, used_at
 
     def close(self) -> None:
+        """Close the kept one."""
         if self._kept is not None:
             (kept, _), self._kept = self._kept, None
             kept.close()
@@ -93,16 +76,16 @@ class Fetch:
     a token, so a fetch is no tuple, which would show it.
     """
 
-    def __init__(self, client: HttpsClient, request: bytes, deadline: float) -> None:
-        self.began = client.clock.now()
-        self._client, self._request, self._deadline = client, request, deadline
+    def __init__(self, connections: Connections, request: bytes, deadline: float) -> None:
+        self.began = connections.clock.now()
+        self._connections, self._request, self._deadline = connections, request, deadline
         self._outcome: HttpResponse | FetchFailed | None = None
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
-        kept = client.take_kept()
+        kept = connections.take_kept()
         self.on_kept = kept is not None
-        self._connection = kept or client.connection()
-        self._pauses = [FIRST_PAUSE_SECONDS * 2**number for number in range(client.attempts - 1)]
+        self._connection = kept or connections.new()
+        self._pauses = [FIRST_PAUSE_SECONDS * 2**number for number in range(connections.attempts - 1)]
         if self.on_kept:
             self._pauses.insert(0, 0.0)
             with contextlib.suppress(OSError):  # a dead connection is noticed by `result`
@@ -132,14 +115,14 @@ class Fetch:
             raise FetchFailed(FetchFailure.TIMEOUT)
         if isinstance(self._outcome, FetchFailed):
             raise self._outcome
-        if self._client.may_keep(self._connection):
-            self._client.keep(self._connection, self.began)
+        if self._connections.may_keep(self._connection):
+            self._connections.keep(self._connection, self.began)
         return self._outcome
 
     def again(self) -> "Fetch":
         """Ask the same once more, on a new connection, until the same deadline."""
-        self._client.close()
-        return Fetch(self._client, self._request, self._deadline)
+        self._connections.close()
+        return Fetch(self._connections, self._request, self._deadline)
 
     def cancel(self) -> None:
         """Wait for it no longer. A thread ends when its connection does."""
@@ -156,7 +139,7 @@ class Fetch:
     def _run(self) -> None:
         outcome = self._outcome or self._try()
         while self._pauses_for_another(outcome):
-            self._connection = Connection(self._client.server)
+            self._connection = Connection(self._connections.server)
             outcome = self._try()
         self._outcome = outcome
 
@@ -178,6 +161,6 @@ class Fetch:
         except (FetchFailed, TooLarge, OSError, ValueError) as error:
             self._connection.close()
             return failed_because(error)
-        if not self._client.may_keep(self._connection):
+        if not self._connections.may_keep(self._connection):
             self._connection.close()
         return response

@@ -9,18 +9,21 @@ fetch failed, or a shared cache sent an older set, the answer is `key_unchecked`
 """
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
-from authorizer.hanko.connection import HttpResponse
+from authorizer.hanko.client import JWKS_PATH, HttpsClient
 from authorizer.hanko.cooldown import CircuitBreaker, CoolDown
 from authorizer.hanko.failure import FetchFailed, FetchFailure
-from authorizer.hanko.fetch import JWKS_PATH, Fetch, HttpsClient
 from authorizer.hanko.jwk import parse_keys
+
+if TYPE_CHECKING:
+    from authorizer.hanko.connection import HttpResponse
+    from authorizer.hanko.fetch import Fetch
 
 MIN_MAX_AGE_SECONDS = 60  # no-cache must not mean a fetch for every request
 
@@ -63,7 +66,7 @@ class KeyCache:
         settings: Settings,
         client: HttpsClient,
         clock: Clock,
-        prefetch: Fetch | None = None,
+        prefetch: "Fetch | None" = None,
         bundled: KeySet | None = None,
     ) -> None:
         """Fetch nothing yet. A `prefetch` under way is joined when a key is needed that the `bundled` set lacks."""
@@ -114,11 +117,11 @@ class RemoteKeySet:
     """Hanko's key set as this process has it: the last good answer, and the way to the next one."""
 
     def __init__(
-        self, settings: Settings, client: HttpsClient, clock: Clock, prefetch: Fetch | None, bundled: KeySet | None
+        self, settings: Settings, client: HttpsClient, clock: Clock, prefetch: "Fetch | None", bundled: KeySet | None
     ) -> None:
         self._settings, self._client, self._clock = settings, client, clock
         self.key_set = self._bundled = bundled
-        self._prefetch = prefetch
+        self._prefetch, self._bundled_since = prefetch, prefetch.began if prefetch else None
         self.breaker = CircuitBreaker(clock, failure_threshold=1)
         self._report = _NOTHING_YET
 
@@ -137,18 +140,26 @@ class RemoteKeySet:
         return KeyReport(age_seconds) if report is _NOTHING_YET else report._replace(age_seconds=age_seconds)
 
     def bundled_key(self, kid: str) -> RSAPublicKey | None:
-        """The key in the bundled set, as long as the first fetch is under way and can still succeed."""
-        if self._bundled is None:
+        """The key in the bundled set, as long as the first fetch is under way and can still succeed.
+
+        A process that did not start with that fetch begins it with its second token: TLS would delay the first answer.
+        """
+        if self._bundled is None or kid not in self._bundled.keys or self._is_too_old(self._bundled):
             return None
-        if self._prefetch is None:  # restored from a snapshot
+        if self._bundled_since is None:
+            self._bundled_since = self._clock.now()
+        elif not self._is_recent(self._bundled_since):
+            return None
+        elif self._prefetch is None:
             self._prefetch = self._client.start(JWKS_PATH)
-        if self._prefetch.done or not self._is_recent(self._prefetch) or self._is_too_old(self._bundled):
+        if self._prefetch is not None and self._prefetch.done:
             return None
-        self._report = self._report._replace(stale=kid in self._bundled.keys)
-        return self._bundled.keys.get(kid)
+        self._report = self._report._replace(stale=True)
+        return self._bundled.keys[kid]
 
     def refresh(self) -> bool:
         """Take the result of the prefetch, and fetch if the set is overdue; whether a set came after a wait."""
+        self._bundled = None  # from here on it is a set as any other: it serves while no fetch brings a newer one
         has_come = self._prefetch is not None and self._take_prefetch(self._prefetch)
         if (self.key_set is None or self._overdue_seconds(self.key_set) > 0) and not self.breaker.is_open:
             has_come = self.reload()
@@ -172,20 +183,20 @@ class RemoteKeySet:
     def _is_too_old(self, key_set: KeySet) -> bool:
         return self._overdue_seconds(key_set) > key_set.max_stale_seconds
 
-    def _take_prefetch(self, fetch: Fetch) -> bool:
-        self._prefetch = self._bundled = None
+    def _take_prefetch(self, fetch: "Fetch") -> bool:
+        self._prefetch = None
         had_to_wait = not fetch.done
-        is_recent = self._is_recent(fetch)
+        is_recent = self._is_recent(fetch.began)
         if had_to_wait and not is_recent:
             fetch.cancel()
             return False
         return self._replace_from(fetch, failure_counts=is_recent) and had_to_wait
 
-    def _is_recent(self, fetch: Fetch) -> bool:
-        """False if the sandbox was frozen during the fetch: its failure is too old to count, its rest will not come."""
-        return self._clock.seconds_since(fetch.began) <= self._settings.fetch_timeout_seconds
+    def _is_recent(self, began: Instant) -> bool:
+        """False if the sandbox was frozen during a fetch: its failure is too old to count, its rest will not come."""
+        return self._clock.seconds_since(began) <= self._settings.fetch_timeout_seconds
 
-    def _replace_from(self, fetch: Fetch, *, failure_counts: bool) -> bool:
+    def _replace_from(self, fetch: "Fetch", *, failure_counts: bool) -> bool:
         """Replace the set by the result of `fetch`. A failure leaves the old set as it is."""
         self._report = self._report._replace(fetches=self._report.fetches + 1)
         try:
@@ -203,7 +214,7 @@ class RemoteKeySet:
         self.key_set = KeySet(keys, sent_at, self._max_age_seconds(answer), self._settings.keys_max_stale_seconds)
         return True
 
-    def _max_age_seconds(self, answer: HttpResponse) -> int:
+    def _max_age_seconds(self, answer: "HttpResponse") -> int:
         """Our setting, or less if Cache-Control says less (RFC 9111 section 5.2.2).
 
         A set is kept for `MIN_MAX_AGE_SECONDS` at least, whatever its header says and however old it came.

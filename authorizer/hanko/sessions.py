@@ -11,10 +11,11 @@ from typing import NamedTuple
 from authorizer.clock import Instant
 from authorizer.config import SessionMode, Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
+from authorizer.hanko.client import HttpsClient
 from authorizer.hanko.connection import HttpResponse
 from authorizer.hanko.cooldown import CircuitBreaker
 from authorizer.hanko.failure import FetchFailed, FetchFailure
-from authorizer.hanko.fetch import Fetch, HttpsClient
+from authorizer.hanko.fetch import Fetch
 from authorizer.hanko.strict_json import parse_object
 from authorizer.model import CheckReport, Claims
 from authorizer.verdicts import Verdicts

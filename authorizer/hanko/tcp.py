@@ -12,7 +12,8 @@ import time
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
-from urllib.parse import urlsplit
+
+from authorizer.setting_values import split_url
 
 NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, section 8: Connection Attempt Delay
 
@@ -31,9 +32,10 @@ def connect(host: str, port: int, deadline: float) -> socket.socket:
     """Open a connection to the address that answers first.
 
     `getaddrinfo` has no timeout: where that matters, call this in a thread of its own. Raises `OSError` (the failure of
-    the last address, or `TimeoutError`), or `UnicodeError` for a host that cannot be a name.
+    the last address, or `TimeoutError`).
     """
-    addresses = interleave_families(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    name = host.encode("ascii")  # as text it would import encodings.idna, 1 ms of a cold start, for names in ASCII
+    addresses = interleave_families(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
     attempts: dict[int, socket.socket] = {}
     failure = OSError()
     try:
@@ -90,18 +92,18 @@ class EarlyConnection:
     """One connection, under way at once in a thread of its own."""
 
     def __init__(self, api_url: str, timeout_seconds: float) -> None:
-        url = urlsplit(api_url)
-        self._address = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+        url = split_url(api_url)
+        self._address = url.host, url.port
         self._deadline = time.monotonic() + timeout_seconds
         self._socket: socket.socket | None = None
-        self._failure: OSError | ValueError = TimeoutError()
+        self._failure: OSError = TimeoutError()
         self._thread = threading.Thread(target=self._open, daemon=True)
         self._thread.start()
 
     def _open(self) -> None:
         try:
             self._socket = connect(*self._address, self._deadline)
-        except (OSError, ValueError) as failure:  # a name that cannot be one is a UnicodeError
+        except OSError as failure:
             self._failure = failure
 
     def wait(self, deadline: float) -> socket.socket:

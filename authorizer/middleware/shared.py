@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from authorizer.clock import Clock
 from authorizer.config import SessionMode, Settings
 from authorizer.errors import Reason, Unauthenticated
-from authorizer.hanko.fetch import HttpsClient
+from authorizer.hanko.client import HttpsClient
 from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.sessions import Asked, HankoSessions
 from authorizer.model import CheckReport, Claims

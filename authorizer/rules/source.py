@@ -4,9 +4,9 @@ Without rules neither their modules nor the TOML parser are imported: they take 
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from authorizer.clock import Clock, Instant
@@ -45,7 +45,7 @@ class RulesProvider:
         return _NO_RULES if rules is None else rules.evaluate(request, claims, self._clock.wall())
 
 
-def open_rules(settings: Settings, clock: Clock, file: Path) -> RulesProvider:
+def open_rules(settings: Settings, clock: Clock, file: str | os.PathLike[str]) -> RulesProvider:
     """The parameter that the settings name, else the file, which the build puts there, with rules or without.
 
     Raises `Misconfigured(rules_invalid)`. A parameter that cannot be read now is read with a later request.
@@ -56,11 +56,13 @@ def open_rules(settings: Settings, clock: Clock, file: Path) -> RulesProvider:
     return RulesProvider(lambda: rules, clock)
 
 
-def _text_of(file: Path) -> str:
+def _text_of(file: str | os.PathLike[str]) -> str:
     try:
-        return file.read_text("utf-8")
+        with open(file, encoding="utf-8") as opened:
+            return opened.read()
     except (OSError, ValueError):
-        raise Misconfigured(Reason.RULES_INVALID, f"Wrong rules:\n{file.name} is missing, or no UTF-8") from None
+        mistake = f"Wrong rules:\n{os.path.basename(file)} is missing, or no UTF-8"
+        raise Misconfigured(Reason.RULES_INVALID, mistake) from None
 
 
 def rules_of(text: str) -> "Rules | None":

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from authorizer.clock import Clock
 from authorizer.config import SessionMode, Settings
+from authorizer.hanko.client import JWKS_PATH, HttpsClient
 from authorizer.hanko.failure import FetchFailed
-from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 from authorizer.hanko.jwk import parse_keys
 from authorizer.hanko.keys import MIN_MAX_AGE_SECONDS
 from authorizer.hanko.sessions import VALIDATE_PATH

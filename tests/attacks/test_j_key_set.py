@@ -21,8 +21,8 @@ from sandbox import CONTEXT, NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Tim
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
+from authorizer.hanko.client import ATTEMPTS, JWKS_PATH
 from authorizer.hanko.cooldown import BURST
-from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH
 from local.hanko import StandInHanko
 from local.hanko.keys import b64, jwk, unb64
 from local.sign import event_with

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sandbox import CONTEXT, NOW, Json, Sandbox
 
-from authorizer.hanko.fetch import JWKS_PATH
+from authorizer.hanko.client import JWKS_PATH
 from local.hanko import StandInHanko
 from local.hanko.keys import b64, jwk, pool_key, unb64
 

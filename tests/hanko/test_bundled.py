@@ -13,9 +13,10 @@ from sandbox import MakeSettings, Time
 
 from authorizer.errors import AuthorizerError, Misconfigured, Reason
 from authorizer.hanko.bundled import read_bundled
+from authorizer.hanko.client import JWKS_PATH, HttpsClient
 from authorizer.hanko.cooldown import BURST
 from authorizer.hanko.failure import FetchFailure
-from authorizer.hanko.fetch import JWKS_PATH, Fetch, HttpsClient
+from authorizer.hanko.fetch import Fetch
 from authorizer.hanko.keys import KeyCache, KeyReport
 from local.hanko import StandInHanko, pool_key
 
@@ -48,21 +49,21 @@ def write_file(hanko: StandInHanko, time_: Time, tmp_path: Path) -> WriteFile:
 
 @pytest.fixture
 def start(make_settings: MakeSettings, hanko: StandInHanko, time_: Time, write_file: WriteFile) -> Start:
-    """A sandbox with a file that is `age_seconds` old, and its prefetch; as a snapshot it has none."""
+    """A sandbox with a file that is `age_seconds` old, and its prefetch, unless it starts without one."""
 
     def make(
         age_seconds: int = ONE_HOUR,
         *,
-        snapshot: bool = False,
+        prefetch: bool = True,
         published: dict[str, Any] | None = None,
         **variables: str,
     ) -> tuple[KeyCache, Fetch | None]:
         file = write_file(fetched_at=int(time_.wall) - age_seconds, **(published or hanko.jwks))
         settings = make_settings(**variables)
         client = HttpsClient(settings, time_.clock)
-        prefetch = None if snapshot else client.start(JWKS_PATH)
+        first = client.start(JWKS_PATH) if prefetch else None
         bundled = read_bundled(settings, time_.clock, file)
-        return KeyCache(settings, client, time_.clock, prefetch, bundled), prefetch
+        return KeyCache(settings, client, time_.clock, first, bundled), first
 
     return make
 
@@ -251,24 +252,41 @@ def test_a_file_from_a_clock_that_is_ahead_is_not_fresh_either(start: Start, han
     assert keys.take_report() == KeyReport(age_seconds=1, fetches=1, failure=FetchFailure.STATUS, stale=True)
 
 
-def test_a_restored_snapshot_begins_to_fetch_with_its_first_token_and_does_not_wait(
+def test_a_process_without_a_prefetch_fetches_with_its_second_token_and_waits_for_neither(
     start: Start, hanko: StandInHanko
 ) -> None:
     hanko.behave("continue_forever")
-    keys, _ = start(snapshot=True)
+    keys, _ = start(prefetch=False)
+    assert keys.find(hanko.kids[0]) == public_key(0)
+    assert keys.take_report() == KeyReport(age_seconds=ONE_HOUR, stale=True)
     assert hanko.jwks_requests == 0
     assert keys.find(hanko.kids[0]) == public_key(0)
-    assert keys.take_report() == KeyReport(age_seconds=ONE_HOUR, stale=True)  # no fetch has come to its end
     wait_for(lambda: hanko.jwks_requests == 1)
     assert keys.find(hanko.kids[0]) == public_key(0)
+    assert keys.take_report() == KeyReport(age_seconds=ONE_HOUR, stale=True)  # no fetch has come to its end
     assert hanko.jwks_requests == 1
 
 
-def test_a_restored_snapshot_waits_for_a_key_that_is_not_in_the_file(start: Start, hanko: StandInHanko) -> None:
-    keys, _ = start(snapshot=True)
-    new = hanko.rotate()
+def test_the_fetch_of_the_second_token_replaces_the_file(start: Start, hanko: StandInHanko) -> None:
+    keys, _ = start(prefetch=False)
+    keys.find(hanko.kids[0])
+    wait_for(lambda: keys.find(hanko.kids[0]) == public_key(0) and not keys.take_report().stale)
+    assert hanko.jwks_requests == 1
+
+
+@pytest.mark.parametrize("tokens_before", [0, 1])
+def test_a_process_without_a_prefetch_waits_for_a_key_that_is_not_in_the_file(
+    start: Start, hanko: StandInHanko, tokens_before: int
+) -> None:
+    published = hanko.jwks
+    old, new = hanko.kids[0], hanko.rotate()
+    hanko.withdraw(old)
+    keys, _ = start(prefetch=False, published=published)
+    for _ in range(tokens_before):
+        assert keys.find(old) == public_key(0)
     assert keys.find(new) == public_key(1)
-    assert hanko.jwks_requests == 1
+    assert refusal(keys, old) is Reason.KEY_UNKNOWN  # the answer replaced the file
+    assert hanko.jwks_requests == 1 + 1  # an unknown key id causes one of its own
 
 
 # --- Hanko is down
@@ -354,14 +372,26 @@ def test_j9_a_sandbox_frozen_in_its_first_fetch_does_not_go_on_with_the_file(
     wait_for(lambda: prefetch.done)
 
 
-@pytest.mark.parametrize("snapshot", [False, True])
-def test_j8_an_expired_file_is_as_good_as_none(start: Start, hanko: StandInHanko, *, snapshot: bool) -> None:
+def test_j9_rare_tokens_do_not_go_on_with_the_file(start: Start, hanko: StandInHanko, time_: Time) -> None:
+    """A process that begins without a fetch, frozen after its first answer: the second token waits for Hanko."""
+    keys, _ = start(prefetch=False, fetch_timeout_seconds="5")
+    old = hanko.kids[0]
+    assert keys.find(old) == public_key(0)
+    hanko.rotate()
+    hanko.withdraw(old)
+    time_.wall += 5.5  # the monotonic clock stood still
+    assert refusal(keys, old) is Reason.KEY_UNKNOWN
+    assert hanko.jwks_requests == 1
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_j8_an_expired_file_is_as_good_as_none(start: Start, hanko: StandInHanko, *, prefetch: bool) -> None:
     """Not even for the moment of the first fetch."""
     hanko.behave("slow", delay_seconds=0.2)
     old, published = hanko.kids[0], hanko.jwks
     hanko.rotate()
     hanko.withdraw(old)
-    keys, _ = start(age_seconds=ONE_DAY + 1, snapshot=snapshot, published=published)
+    keys, _ = start(age_seconds=ONE_DAY + 1, prefetch=prefetch, published=published)
     assert refusal(keys, old) is Reason.KEY_UNKNOWN
     assert hanko.jwks_requests == 1
 
@@ -372,7 +402,7 @@ def test_j15_one_clock_is_enough_for_a_file_to_be_too_old(
 ) -> None:
     """A snapshot restored a day later, a sandbox whose wall clock was put back."""
     hanko.behave("down")
-    keys, _ = start(snapshot=True)
+    keys, _ = start(prefetch=False)
     time_.wall += wall
     time_.monotonic += monotonic
     assert refusal(keys, hanko.kids[0]) is Reason.KEYS_UNAVAILABLE

@@ -42,9 +42,9 @@ from servers import (
 from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.config import Settings
+from authorizer.hanko.client import ATTEMPTS, JWKS_PATH, HttpsClient
 from authorizer.hanko.connection import MAX_BODY_BYTES, HttpResponse
 from authorizer.hanko.failure import FetchFailed, FetchFailure
-from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, HttpsClient
 from authorizer.hanko.tcp import EarlyConnection
 from local.hanko import StandInHanko
 from local.hanko.certificates import write_certificates
@@ -251,8 +251,8 @@ def test_a_name_that_nobody_knows_is_a_failure_of_the_connection(monkeypatch: py
     assert failure_of("https://tenant.example.com") is FetchFailure.CONNECTION
 
 
-def test_a_name_that_is_none_is_not_even_looked_up() -> None:
-    assert failure_of("https://a..example.com") is FetchFailure.PROTOCOL
+def test_a_name_that_is_none_is_one_that_nobody_knows() -> None:
+    assert failure_of("https://a..example.com") is FetchFailure.CONNECTION
 
 
 @pytest.mark.parametrize(
@@ -646,7 +646,7 @@ def test_a_connection_that_does_not_come_holds_nobody_up_beyond_the_deadline() -
 
 
 def test_a_name_that_cannot_be_one_is_a_failure_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    assert failure(early("https://a..b.example").start(JWKS_PATH)) is FetchFailure.PROTOCOL
+    assert failure(early("https://a..b.example").start(JWKS_PATH)) is FetchFailure.CONNECTION
     assert capfd.readouterr() == ("", "")
 
 

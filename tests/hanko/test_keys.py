@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from sandbox import MakeSettings, Time
 
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
+from authorizer.hanko.client import ATTEMPTS, JWKS_PATH, HttpsClient
 from authorizer.hanko.connection import MAX_BODY_BYTES
 from authorizer.hanko.cooldown import BURST
 from authorizer.hanko.failure import FetchFailure
-from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, Fetch, HttpsClient
+from authorizer.hanko.fetch import Fetch
 from authorizer.hanko.jwk import parse_keys
 from authorizer.hanko.keys import KeyCache, KeyReport
 from local.hanko import StandInHanko, pool_key

@@ -12,8 +12,8 @@ from servers import HANG_GUARD_SECONDS, Script, becomes, client_of, failure, res
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
+from authorizer.hanko.client import ATTEMPTS, JWKS_PATH, HttpsClient
 from authorizer.hanko.failure import FetchFailure
-from authorizer.hanko.fetch import ATTEMPTS, JWKS_PATH, HttpsClient
 from authorizer.hanko.tcp import EarlyConnection, connect, interleave_families
 
 Address = tuple[str, int]

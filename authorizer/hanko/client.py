@@ -1,0 +1,65 @@
+"""The one HTTPS client: one deadline over everything, no redirects, a size limit, every failure a `FetchFailed`.
+
+docs/decisions/own-https-client.md says why. Importing this imports no TLS: the first fetch does, in fetch.py.
+"""
+
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from authorizer import __version__
+from authorizer.clock import Clock
+from authorizer.config import SessionMode, Settings
+
+if TYPE_CHECKING:
+    from authorizer.hanko.connection import Server
+    from authorizer.hanko.fetch import Connections, Fetch
+    from authorizer.hanko.tcp import EarlyConnection
+
+JWKS_PATH = "/.well-known/jwks.json"
+ATTEMPTS = 3  # of one fetch, whose failure may pass by itself
+RECEIVER_ATTEMPTS = 5  # as many as its 3 s have room for
+
+
+class HttpsClient:
+    """Sends requests below `HANKO_API_URL`. Plain http is for the loopback hosts that the settings allow, only."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, early: "EarlyConnection | None" = None, attempts: int = ATTEMPTS
+    ) -> None:
+        """The first fetch goes over the `early` connection; behind a proxy there must be none."""
+        self.clock, self._settings, self._early, self._attempts = clock, settings, early, attempts
+        self._keeps = settings.session_check is not SessionMode.OFF
+
+    @cached_property
+    def server(self) -> "Server":
+        """Where Hanko is, and the TLS context of all connections."""
+        from authorizer.hanko.connection import Server  # noqa: PLC0415 - see above
+
+        return Server(self._settings)
+
+    @cached_property
+    def _connections(self) -> "Connections":
+        from authorizer.hanko.fetch import Connections  # noqa: PLC0415 - see above
+
+        return Connections(self.server, self.clock, self._early, self._attempts, keeps=self._keeps)
+
+    def start(
+        self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> "Fetch":
+        """Begin to ask for `path` (with its leading slash) in the background."""
+        deadline = time.monotonic() + self._settings.fetch_timeout_seconds
+        all_headers = {
+            "Accept": "application/json",
+            "Cache-Control": "no-cache",  # a set that some cache kept would lack the key that is looked for
+            "Accept-Encoding": "identity",  # what is compressed could be of any size
+            "User-Agent": f"hanko-authorizer/{__version__}",  # Cloudflare turns Python's own away
+            "Connection": "keep-alive" if self._keeps else "close",
+            **(headers or {}),
+        }
+        return self._connections.fetch(method, path, all_headers, body, deadline)
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        self._connections.close()
