@@ -13,8 +13,9 @@ from sandbox import SESSION, USER, Json, MakeSettings, Time
 
 from authorizer.clock import Clock
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
-from authorizer.hanko.client import MAX_IDLE_SECONDS, HttpsClient
+from authorizer.hanko.client import HttpsClient
 from authorizer.hanko.connection import HttpResponse
+from authorizer.hanko.fetch import MAX_IDLE_SECONDS
 from authorizer.hanko.sessions import REFUSED_USERS, HankoSessions, read_verdict
 from authorizer.model import CheckReport, Claims
 from local.hanko import StandInHanko
