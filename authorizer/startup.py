@@ -85,8 +85,9 @@ def after_restore(environ: Mapping[str, str], restart: Callable[[], None]) -> No
     Lambda, "Handling uniqueness with Lambda SnapStart" and "Runtime hooks".
     """
     if becomes_snapshot(environ):
-        import authorizer.hanko.fetch  # noqa: F401, PLC0415 - a part of what the snapshot saves
         from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - needed here only; Lambda has it
+
+        import authorizer.hanko.fetch  # noqa: F401, PLC0415 - a part of what the snapshot saves
 
         register_after_restore(reseed_openssl)
         register_after_restore(restart)
