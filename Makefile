@@ -21,7 +21,7 @@ TEMPLATES := template.yaml $(wildcard examples/*.yaml examples/attach/sam-*.yaml
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
-.PHONY: dist sam test-docker explain check-token init smoke status logs rollback destroy
+.PHONY: dist sam test-docker test-live explain check-token init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction
 
 ##@ Try
@@ -125,6 +125,10 @@ test: $(READY) ## Run all tests, with the branch coverage of authorizer/
 
 test-docker: $(READY) ## Test sam local in Docker: an engine of its own, or yours ## [DOCKER_HOST=…]
 	$(PYTHON) -m pytest -m docker tests/docker
+
+# A Hanko that you run: docs/frontend.md. Variables of the command line reach the tests.
+test-live: $(READY) ## Test against a real Hanko ## HANKO_API_URL=… HANKO_AUDIENCE=… [WITHOUT=…]
+	$(PYTHON) -m pytest -m live tests/live
 
 # `sam validate` wants a region, whichever. For check alone: `deploy` takes the one of your AWS settings.
 check: export AWS_DEFAULT_REGION ?= eu-west-1
