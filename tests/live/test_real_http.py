@@ -13,7 +13,7 @@ from live.conftest import variable
 from live.real_hanko import RealHanko, bearer, call, claims_of
 from servers import client_of
 
-from authorizer.hanko.fetch import JWKS_PATH
+from authorizer.hanko.client import JWKS_PATH
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("admin")]
 ROOT = Path(__file__).parents[2]
