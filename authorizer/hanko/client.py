@@ -46,10 +46,16 @@ class HttpsClient:
         return Connections(self.server, self.clock, self._early, self._attempts, keeps=self._keeps)
 
     def start(
-        self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        path: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        deadline: float | None = None,
     ) -> "Fetch":
-        """Begin to ask for `path` (with its leading slash) in the background."""
-        deadline = time.monotonic() + self._settings.fetch_timeout_seconds
+        """Begin to ask for `path` (with its leading slash) in the background; `deadline` is an earlier fetch's."""
+        if deadline is None:
+            deadline = time.monotonic() + self._settings.fetch_timeout_seconds
         all_headers = {
             "Accept": "application/json",
             "Cache-Control": "no-cache",  # a set that some cache kept would lack the key that is looked for

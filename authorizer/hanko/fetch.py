@@ -78,7 +78,7 @@ class Fetch:
 
     def __init__(self, connections: Connections, request: bytes, deadline: float) -> None:
         self.began = connections.clock.now()
-        self._connections, self._request, self._deadline = connections, request, deadline
+        self._connections, self._request, self.deadline = connections, request, deadline
         self._outcome: HttpResponse | FetchFailed | None = None
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
@@ -89,7 +89,7 @@ class Fetch:
         if self.on_kept:
             self._pauses.insert(0, 0.0)
             with contextlib.suppress(OSError):  # a dead connection is noticed by `result`
-                self._connection.send(self._request, self._deadline)
+                self._connection.send(self._request, self.deadline)
         else:
             self._start_thread()
 
@@ -109,7 +109,7 @@ class Fetch:
             if isinstance(self._outcome, FetchFailed) and self._outcome.is_transient:
                 self._start_thread()
         if self._thread is not None:
-            self._thread.join(max(0.0, self._deadline - time.monotonic()))
+            self._thread.join(max(0.0, self.deadline - time.monotonic()))
         if not self.done or self._outcome is None:
             self.cancel()
             raise FetchFailed(FetchFailure.TIMEOUT)
@@ -122,7 +122,7 @@ class Fetch:
     def again(self) -> "Fetch":
         """Ask the same once more, on a new connection, until the same deadline."""
         self._connections.close()
-        return Fetch(self._connections, self._request, self._deadline)
+        return Fetch(self._connections, self._request, self.deadline)
 
     def cancel(self) -> None:
         """Wait for it no longer. A thread ends when its connection does."""
@@ -148,16 +148,16 @@ class Fetch:
         if isinstance(outcome, HttpResponse) or not outcome.is_transient or not self._pauses:
             return False
         pause_seconds = max(self._pauses.pop(0), outcome.retry_after_seconds)
-        if time.monotonic() + pause_seconds >= self._deadline:
+        if time.monotonic() + pause_seconds >= self.deadline:
             return False
         return not self._cancelled.wait(pause_seconds)
 
     def _try(self, *, is_sent: bool = False) -> HttpResponse | FetchFailed:
         try:
             if not is_sent:
-                self._connection.open(self._deadline)
-                self._connection.send(self._request, self._deadline)
-            response = self._connection.receive(self._deadline)
+                self._connection.open(self.deadline)
+                self._connection.send(self._request, self.deadline)
+            response = self._connection.receive(self.deadline)
         except (FetchFailed, TooLarge, OSError, ValueError) as error:
             self._connection.close()
             return failed_because(error)

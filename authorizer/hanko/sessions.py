@@ -1,8 +1,9 @@
 """Asks Hanko whether the session lives: for every request (`strict`), or when the last answer is too old (`hybrid`).
 
 Only an answer about this very session and user counts. "Not valid" names no session. So it counts only on a new
-connection: on a kept one it may be the answer to an earlier question. An answer from a shared cache does not count.
-While Hanko fails it is left alone, and requests fail at once.
+connection: on a kept one it may be the answer to an earlier question. And it counts only if Hanko serves its keys:
+without its database Hanko says "not valid" of every session. An answer from a shared cache does not count. While Hanko
+fails it is left alone, and requests fail at once.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from authorizer.clock import Instant
 from authorizer.config import SessionMode, Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
-from authorizer.hanko.client import HttpsClient
+from authorizer.hanko.client import JWKS_PATH, HttpsClient
 from authorizer.hanko.connection import HttpResponse
 from authorizer.hanko.cooldown import CircuitBreaker
 from authorizer.hanko.failure import FetchFailed, FetchFailure
@@ -84,9 +85,11 @@ class HankoSessions:
         fetch, checks = self._start(client, token), 1
         try:
             lives = read_verdict(fetch.result(), claims)
-            if not lives and fetch.on_kept:
-                fetch, checks = fetch.again(), 2
-                lives = read_verdict(fetch.result(), claims)
+            if not lives:
+                client.start(JWKS_PATH, deadline=fetch.deadline).result()
+                if fetch.on_kept:
+                    fetch, checks = fetch.again(), 2
+                    lives = read_verdict(fetch.result(), claims)
         except (FetchFailed, ValueError) as error:
             client.close()  # the next answer on it may belong to this question
             failed = error if isinstance(error, FetchFailed) else FetchFailed(FetchFailure.CONTENT)

@@ -114,7 +114,10 @@ class Handler(BaseHTTPRequestHandler):
             case "GET", "/.well-known/jwks.json":
                 hanko = self.server.hanko
                 hanko.count_jwks_request(dict(self.headers.items()))
-                self._answer_in_mode("keys", hanko.jwks)
+                if not hanko.has_database:
+                    self._reply(500, _error(500, "Internal Server Error"), keep_alive=True)
+                else:
+                    self._answer_in_mode("keys", hanko.jwks)
             case "GET", "/sessions/validate":
                 self._answer_validate(200, self.server.hanko.validate(self._credentials(), renew=False))
             case "POST", "/sessions/validate":

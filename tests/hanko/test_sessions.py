@@ -507,6 +507,28 @@ def test_retry_after_lengthens_the_pause_up_to_30_seconds(
     strict.ask(token)
 
 
+@pytest.mark.parametrize("touch", ["false", "true"])
+@pytest.mark.parametrize("connection", ["new", "kept"])
+def test_not_valid_of_a_hanko_without_its_database_ends_no_session(
+    touch: str, connection: str, make_checks: MakeChecks, hanko: StandInHanko, time_: Time
+) -> None:
+    """It says so of every session, with a 200, because it finds no key to verify with; its key set is a 500 then.
+
+    Seen with Hanko v3.0.4: tests/live. A process of Hanko's that cannot decrypt a key in the database does the same.
+    """
+    checks, token = make_checks(session_touch=touch), hanko.mint(claims={"iat": int(time_.wall) - 3600})
+    if connection == "kept":
+        checks.ask(token)
+        checks.sessions.take_report()
+    hanko.has_database = False
+    assert [checks.failure(token) for _ in range(4)] == [*["status"] * 3, "circuit_open"]
+    hanko.has_database = True
+    time_.advance(1)
+    checks.ask(token)
+    hanko.end_session(claims_of(token).session_id)
+    assert checks.refusal(token) is Reason.SESSION_ENDED
+
+
 # --- the kept connection
 
 
