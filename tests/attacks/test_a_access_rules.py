@@ -4,11 +4,11 @@ The attacker has a genuine session of their own and is no admin. What is cached 
 harmless request that there is.
 """
 
-import re
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+from api_gateway import asked, lets
 from sandbox import NOW, SESSION, USER, Json, MakeSandbox, Sandbox, Time
 
 from authorizer.model import METHODS
@@ -30,7 +30,6 @@ require = { amr = ["passkey"], email_verified = true }
 max_age_seconds = 300
 """
 POLICIES = ("rest_token", "rest_request", "http_v1", "http_v2")
-ARN = {"rest_token": "methodArn", "rest_request": "methodArn", "http_v1": "methodArn", "http_v2": "routeArn"}
 
 
 @pytest.fixture
@@ -45,25 +44,6 @@ def simple(make_sandbox: MakeSandbox) -> Sandbox:
 
 def session(hanko: StandInHanko, **claims: Any) -> str:  # noqa: ANN401 - any JSON
     return hanko.mint(claims={"sub": USER, "session_id": SESSION, **claims})
-
-
-def asked(shape: str, token: str, method: str, path: str) -> tuple[Json, str]:
-    """The event of a request for this route, and the route's ARN."""
-    event = event_with(shape, token)
-    stage_arn = "/".join(event[ARN[shape]].split("/")[:2])
-    event[ARN[shape]] = f"{stage_arn}/{method}{path}"
-    return event, event[ARN[shape]]
-
-
-def lets(answer: Any, arn: str) -> bool:  # noqa: ANN401 - whatever came back
-    """What API Gateway makes of a policy, cached or not, for this ARN."""
-    matched = set()
-    for statement in answer["policyDocument"]["Statement"]:
-        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-        for resource in resources:
-            if re.fullmatch(re.escape(resource).replace(r"\*", ".*").replace(r"\?", "."), arn, re.DOTALL):
-                matched.add(statement["Effect"])
-    return matched == {"Allow"}
 
 
 @pytest.mark.parametrize("shape", POLICIES)

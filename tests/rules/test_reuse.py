@@ -1,10 +1,9 @@
 """HTTP APIs with simple responses: API Gateway reuses a verdict for every request with the same identity sources.
 
 Random rules, APIs, callers and requests against an oracle: a gateway with a cache, and the rules as docs/rules.md
-states them. Both are written without a look at the product. REUSE_EXAMPLES=20000 runs the full number.
+states them (written_rules.py). Both are written without a look at the product. `make soak` runs the full number.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +12,8 @@ from random import Random
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 import pytest
+from sizes import REUSED
+from written_rules import METHODS, Caller, OneRule, RuleSet
 
 from authorizer.config import HttpApiResponse
 from authorizer.errors import Reason
@@ -21,10 +22,8 @@ from authorizer.model import Claims
 from authorizer.rules.evaluation import Rules
 from authorizer.rules.parser import parse_rules
 
-EXAMPLES = int(os.environ.get("REUSE_EXAMPLES", "2000"))
 REQUESTS = 12  # of one API
 NOW = 1_800_000_000.0
-METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 PATHS = ["/", "/me", "/a", "/a/", "/a/1", "/a/b/c", "/a+b", "/a+b/1", "/admin", "/admin/x", "/a/admin", "/b/1"]
 UNUSUAL = ["/a/%61", "/a/../admin", "/a//b", "/a/b;c", "/a/.", "/%61dmin/x", "/a/b\\c"]
 ROUTE_KEYS = [
@@ -42,70 +41,6 @@ ENCODERS: list[Coder] = [
 ]
 DECODERS: list[Coder] = [str, unquote, unquote_plus, lambda text: unquote_plus(unquote(text))]
 SOURCES = [*(["header.x-tenant", "query.tenant", "header.cookie"] * 3), "stage.name", "context.method"]
-
-
-# --- the rules, as docs/rules.md states them
-
-
-@dataclass
-class OneRule:
-    """A rule as its author writes it."""
-
-    routes: list[str]
-    role: str | None
-    guard_head: bool
-
-    def text(self, number: int) -> str:
-        require = f'require = {{ role = "{self.role}" }}\n' if self.role else ""
-        head = "" if self.guard_head else "guard_head = false\n"
-        return f'[[rule]]\nname = "{number}"\nroutes = {self.routes}\n{head}{require}'
-
-    def guards(self, method: str, path: str) -> bool:
-        for route in self.routes:
-            name, pattern = route.split(" ")
-            same_method = name in ("*", method) or (self.guard_head and (name, method) == ("GET", "HEAD"))
-            if pattern.endswith("*"):
-                same_path = path.startswith(pattern[:-1])
-            else:
-                same_path = path.rstrip("/") == pattern.rstrip("/")
-            if same_method and same_path:
-                return True
-        return False
-
-    def grants(self, method: str, path: str) -> bool:
-        for route in self.routes:
-            name, pattern = route.split(" ")
-            same_path = path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
-            if name in ("*", method) and same_path:
-                return True
-        return False
-
-
-@dataclass
-class RuleSet:
-    """All of rules.toml."""
-
-    rules: list[OneRule]
-    default: str
-    allow_unusual: bool
-
-    def text(self) -> str:
-        unusual = "allow_unusual_paths = true\n" if self.allow_unusual else ""
-        return f'default = "{self.default}"\n{unusual}' + "".join(r.text(n) for n, r in enumerate(self.rules))
-
-    def allow(self, role: str, method: str, path: str, *, unusual_is_fine: bool = False) -> bool:
-        """What a request must get that is asked about alone."""
-        odd = is_unusual(path) and not self.allow_unusual and not unusual_is_fine
-        unmet = [rule for rule in self.rules if rule.role not in (None, role)]
-        if any(odd or rule.guards(method, path) for rule in unmet):
-            return False
-        if self.default == "allow":
-            return True
-        return not odd and any(rule.grants(method, path) for rule in self.rules if rule not in unmet)
-
-
-def is_unusual(path: str) -> bool:
-    return bool(re.search(r"%|//|;|\\|/\.\.?(/|$)", path))
 
 
 # --- API Gateway, with its cache
@@ -192,7 +127,11 @@ def rule_set(random: Random) -> RuleSet:
     default = random.choice(["allow", "allow", "deny"])
     roles = ["admin", "editor"] if default == "allow" else ["admin", "editor", None]
     rules = [
-        OneRule([route() for _ in range(random.randint(1, 3))], random.choice(roles), random.random() < 0.8)
+        OneRule(
+            [route() for _ in range(random.randint(1, 3))],
+            {"role": [role]} if (role := random.choice(roles)) else {},
+            guard_head=random.random() < 0.8,
+        )
         for _ in range(random.randint(1, 3))
     ]
     return RuleSet(rules, default, random.random() < 0.4)
@@ -246,7 +185,7 @@ def play(seed: int, counted: Counter[str]) -> None:
         shares = reused and "{" in key and "+}" not in key
         counted[f"{'allowed' if allowed else 'refused'}{', reused' if reused else ''}"] += 1
         if allowed:
-            assert ruled.allow(sent.role, sent.method, sent.path, unusual_is_fine=shares), (
+            assert ruled.allow(Caller({"role": sent.role}), sent.method, sent.path, unusual_is_fine=shares), (
                 seed,
                 sent,
                 api,
@@ -256,11 +195,11 @@ def play(seed: int, counted: Counter[str]) -> None:
 
 def test_no_verdict_is_reused_beyond_its_scope() -> None:
     counted: Counter[str] = Counter()
-    for seed in range(EXAMPLES):
+    for seed in range(REUSED):
         play(seed, counted)
-    print(EXAMPLES, dict(counted))  # noqa: T201 - what REUSE_EXAMPLES is run for, shown by pytest -s
+    print(REUSED, dict(counted))  # noqa: T201 - what `make soak` is run for
     assert len(counted) == 4
-    assert min(counted.values()) > EXAMPLES / 10  # nobody would learn anything from answers that are all the same
+    assert min(counted.values()) > REUSED / 10  # nobody would learn anything from answers that are all the same
 
 
 @pytest.mark.parametrize("key", ROUTE_KEYS)

@@ -1,0 +1,59 @@
+"""One process for a very long time: it needs no more than after its first tenth. `make soak` runs a million."""
+
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from sizes import INVOCATIONS
+
+from local.hanko import StandInHanko
+from local.runtime import HANDLER, lambda_environment
+from local.sign import EVENTS, SHAPES, event_with, token_with
+
+ROOT = Path(__file__).parent.parent
+SESSIONS = max(20, min(INVOCATIONS // 200, 5_000))  # with 5,000 what is remembered of them is full, and forgotten again
+BAD = ["expired", "wrong_audience", "webhook", "tampered", "alg_none", "missing", "no_session_id"]
+MORE_BYTES = 2 * 1024 * 1024  # than after the first tenth: two bytes for each of a million invocations
+
+
+def events(hanko: StandInHanko) -> dict[str, Any]:
+    shapes = [shape for shape in SHAPES if not shape.startswith(("console", "websocket_"))]
+    tokens = [hanko.mint() for _ in range(SESSIONS)]
+    ended = str(uuid.uuid4())
+    refused = [hanko.mint(claims={"session_id": ended}), *(token_with(defect, hanko) for defect in BAD)]
+    hanko.end_session(ended)
+    return {
+        "good": [event_with(shapes[number % len(shapes)], token) for number, token in enumerate(tokens)],
+        "bad": [event_with(shape, token) for token in refused for shape in shapes],
+        "empty": [json.loads((EVENTS / f"{shape}.json").read_text()) for shape in shapes],
+        "invocations": INVOCATIONS,
+    }
+
+
+def test_a_process_needs_no_more_than_after_its_first_tenth(tmp_path: Path) -> None:
+    """Keys come and go stale, sessions are asked about, strangers send what was never seen."""
+    with StandInHanko() as hanko:
+        environment = {
+            **lambda_environment(HANDLER, ROOT),
+            "PYTHONPATH": str(ROOT),
+            "HANKO_API_URL": hanko.url,
+            "HANKO_AUDIENCE": "localhost",
+            "HANKO_KEYS_MAX_AGE_SECONDS": "60",
+            "HANKO_KEYS_COOLDOWN_SECONDS": "1",
+            "HANKO_SESSION_CHECK": "hybrid",
+        }
+        run = subprocess.run(  # noqa: S603 - our own interpreter
+            [sys.executable, str(ROOT / "tests" / "invocations.py"), str(tmp_path / "needs")],
+            input=json.dumps(events(hanko)), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, check=False,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+    first, *rest = [json.loads(line) for line in (tmp_path / "needs").read_text().splitlines()]
+    print(*[first, *rest], hanko.state, sep="\n")  # noqa: T201 - what `make soak` is run for
+    assert len(rest) == 9
+    assert rest[-1]["wrong"] == 0
+    assert {(one["descriptors"], one["threads"]) for one in rest} == {(first["descriptors"], first["threads"])}
+    assert max(one["memory"] for one in rest) <= first["memory"] + MORE_BYTES
