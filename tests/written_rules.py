@@ -64,7 +64,7 @@ class OneRule:
             if pattern.endswith("*"):
                 same_path = path.startswith(pattern[:-1])
             else:
-                same_path = path.rstrip("/") == pattern.rstrip("/")
+                same_path = path in (pattern, f"{pattern}/", pattern.removesuffix("/"))
             if same_method and same_path:
                 return True
         return False
