@@ -54,6 +54,8 @@ def test_a_process_needs_no_more_than_after_its_first_tenth(tmp_path: Path) -> N
     first, *rest = [json.loads(line) for line in (tmp_path / "needs").read_text().splitlines()]
     print(*[first, *rest], hanko.state, sep="\n")  # noqa: T201 - what `make soak` is run for
     assert len(rest) == 9
-    assert rest[-1]["wrong"] == 0
+    last = rest[-1]
+    assert not last.keys() & {"good: False", "bad: True", "unknown: True"}
+    assert last.get("good: None", 0) <= INVOCATIONS / 1000  # Hanko answers too late where the machine stands still
     assert {(one["descriptors"], one["threads"]) for one in rest} == {(first["descriptors"], first["threads"])}
     assert max(one["memory"] for one in rest) <= first["memory"] + MORE_BYTES
