@@ -21,7 +21,7 @@ TEMPLATES := template.yaml $(wildcard examples/*.yaml examples/attach/sam-*.yaml
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
-.PHONY: dist sam test-docker test-live explain check-token init smoke status logs rollback destroy
+.PHONY: dist sam soak test-docker test-live explain check-token init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction
 
 ##@ Try
@@ -122,6 +122,16 @@ replay: $(READY) ## Write the revocations that wait in the dead-letter queue ## 
 test: $(READY) ## Run all tests, with the branch coverage of authorizer/
 	$(VENV)/bin/coverage run -m pytest
 	$(VENV)/bin/coverage report
+
+# Hours on two cores, so it leaves them to others. ONLY is an expression of pytest's -k.
+soak: export VERDICTS ?= 1000000
+soak: export REUSED ?= 20000
+soak: export STEPS ?= 100000
+soak: export INVOCATIONS ?= 1000000
+soak: export WEBHOOKS ?= 10000
+soak: $(READY) ## Run the long tests at full length ## [ONLY=oracle] [STEPS=…] [WEBHOOKS=…]
+	nice -n 19 $(PYTHON) -m pytest -s $(if $(ONLY),-k '$(ONLY)') tests/rules/test_oracle.py tests/rules/test_reuse.py \
+	tests/test_life.py tests/test_soak.py tests/revocation/test_faulty_aws.py
 
 test-docker: $(READY) ## Test sam local in Docker: an engine of its own, or yours ## [DOCKER_HOST=…]
 	$(PYTHON) -m pytest -m docker tests/docker

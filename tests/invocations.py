@@ -1,8 +1,8 @@
 """One process of the real handler, invoked again and again. `test_soak.py` starts it.
 
 Standard input holds the events, in groups by what must become of them, and the number of invocations. What the process
-needs (memory, descriptors, threads) goes into the file that the first argument names, a line for each tenth of the
-invocations.
+needs (memory, descriptors, threads) goes into the file that the first argument names, a line for each
+hundredth of the invocations.
 """
 
 import gc
@@ -22,7 +22,8 @@ from authorizer.lambda_function import lambda_handler
 from local.hanko.keys import b64
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:authorizer:live"
-PARTS = 10
+PLACE = "a-place-for-a-token"
+PARTS = 100
 SETTLE_SECONDS = 10  # for the thread of a fetch that has just ended
 
 
@@ -36,15 +37,15 @@ def passes(event: object, number: int) -> bool | None:
     except AuthorizerUnavailable:
         return None
     if "policyDocument" in answer:
-        return answer["policyDocument"]["Statement"][0]["Effect"] == "Allow"
-    return answer["isAuthorized"] is True
+        return bool(answer["policyDocument"]["Statement"][0]["Effect"] == "Allow")
+    return bool(answer["isAuthorized"])
 
 
 def of_a_stranger(event: Any, dice: random.Random) -> object:  # noqa: ANN401 - any event
     """The same event with a token that was never seen: a key id of its own, or plain junk."""
     header = b64(json.dumps({"alg": "RS256", "kid": str(uuid.UUID(int=dice.getrandbits(128))), "typ": "JWT"}).encode())
     token = f"{header}.{b64(b'{}')}.{b64(b'x' * 512)}" if dice.random() < 0.5 else dice.randbytes(30).hex()
-    return json.loads(json.dumps(event).replace("TOKEN", token))
+    return json.loads(json.dumps(event).replace(PLACE, token))
 
 
 def needs() -> dict[str, int]:

@@ -11,9 +11,10 @@ from sizes import INVOCATIONS
 
 from local.hanko import StandInHanko
 from local.runtime import HANDLER, lambda_environment
-from local.sign import EVENTS, SHAPES, event_with, token_with
+from local.sign import SHAPES, event_with, token_with
 
 ROOT = Path(__file__).parent.parent
+PLACE = "a-place-for-a-token"  # invocations.py puts a stranger's there
 SESSIONS = max(20, min(INVOCATIONS // 200, 5_000))  # with 5,000 what is remembered of them is full, and forgotten again
 BAD = ["expired", "wrong_audience", "webhook", "tampered", "alg_none", "missing", "no_session_id"]
 MORE_BYTES = 2 * 1024 * 1024  # than after the first tenth: two bytes for each of a million invocations
@@ -28,7 +29,7 @@ def events(hanko: StandInHanko) -> dict[str, Any]:
     return {
         "good": [event_with(shapes[number % len(shapes)], token) for number, token in enumerate(tokens)],
         "bad": [event_with(shape, token) for token in refused for shape in shapes],
-        "empty": [json.loads((EVENTS / f"{shape}.json").read_text()) for shape in shapes],
+        "empty": [event_with(shape, PLACE) for shape in shapes],
         "invocations": INVOCATIONS,
     }
 
@@ -51,11 +52,13 @@ def test_a_process_needs_no_more_than_after_its_first_tenth(tmp_path: Path) -> N
             text=True, check=False,
         )  # fmt: skip
         assert run.returncode == 0, run.stderr
-    first, *rest = [json.loads(line) for line in (tmp_path / "needs").read_text().splitlines()]
-    print(*[first, *rest], hanko.state, sep="\n")  # noqa: T201 - what `make soak` is run for
-    assert len(rest) == 9
+    every = [json.loads(line) for line in (tmp_path / "needs").read_text().splitlines()]
+    first, *rest = every[9:]  # from the first tenth on
+    print(*[first, *rest[9::10]], hanko.state, sep="\n")  # noqa: T201 - what `make soak` is run for
+    assert len(rest) == 90
     last = rest[-1]
     assert not last.keys() & {"good: False", "bad: True", "unknown: True"}
-    assert last.get("good: None", 0) <= INVOCATIONS / 1000  # Hanko answers too late where the machine stands still
+    # Hanko answers too late where the machine stands still.
+    assert last.get("good: None", 0) + last.get("unknown: None", 0) <= INVOCATIONS / 1000
     assert {(one["descriptors"], one["threads"]) for one in rest} == {(first["descriptors"], first["threads"])}
     assert max(one["memory"] for one in rest) <= first["memory"] + MORE_BYTES
