@@ -32,8 +32,8 @@ from authorizer.clock import Clock
 from authorizer.config import SessionMode, Settings
 from authorizer.gateway.raised import AuthorizerUnavailable, Unauthorized
 from authorizer.handler import Authorizer
+from authorizer.hanko.client import JWKS_PATH, HttpsClient
 from authorizer.hanko.failure import FetchFailed
-from authorizer.hanko.fetch import JWKS_PATH, HttpsClient
 from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.sessions import HankoSessions
 from authorizer.hanko.tokens import TokenVerifier
