@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from authorizer.config import SessionMode
 from authorizer.decision import SessionCheck
@@ -13,6 +14,9 @@ from authorizer.hanko.tokens import TokenVerifier
 from authorizer.rules.source import open_rules
 from authorizer.startup import Startup, report_not_started
 from authorizer.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from authorizer.revocation.table import BotocoreReader
 
 ARTIFACT = os.path.dirname(os.path.dirname(__file__))  # pathlib would take 4 ms of a cold start
 
@@ -57,10 +61,19 @@ def revocation_table(started: Startup) -> list[SessionCheck]:
     name = started.settings.revocation_table
     if name is None:
         return []
-    from authorizer.revocation.check import RevocationCheck  # noqa: PLC0415 - imports botocore: see revocation/table.py
-    from authorizer.revocation.table import connect  # noqa: PLC0415 - the same
+    from authorizer.revocation.check import RevocationCheck  # noqa: PLC0415 - imported only when the setting asks for it
+    from authorizer.revocation.signed import open_signed  # noqa: PLC0415 - the same
 
-    return [RevocationCheck(started.settings, name, connect("dynamodb"), started.clock)]
+    reader = open_signed(started.environ, started.settings, name, started.client, started.clock) or _botocore_reader(
+        name
+    )
+    return [RevocationCheck(started.settings, reader, started.clock)]
+
+
+def _botocore_reader(table: str) -> "BotocoreReader":
+    from authorizer.revocation.table import BotocoreReader, connect  # noqa: PLC0415 - imports botocore: 150 ms
+
+    return BotocoreReader(connect("dynamodb"), table)
 
 
 def session_check(started: Startup) -> list[SessionCheck]:

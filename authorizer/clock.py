@@ -1,7 +1,7 @@
 """Time, injected. A frozen sandbox stops one clock, a restored snapshot jumps the other: ages ask both."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 
@@ -24,3 +24,17 @@ class Clock(NamedTuple):
     def seconds_since(self, then: Instant) -> float:
         """The age of `then`: whatever the two clocks say, the larger, since too old is the safe mistake."""
         return max(self.wall() - then.wall, self.monotonic() - then.monotonic)
+
+
+def attempts(
+    clock: Clock, pauses_seconds: Iterable[float], until: float, pause: Callable[[float], None] = time.sleep
+) -> Iterator[None]:
+    """One turn per attempt, after its pause. The first always happens, the others must begin before `until`.
+
+    `until` is a time of the monotonic clock; `pause` waits for that many seconds.
+    """
+    for number, pause_seconds in enumerate(pauses_seconds):
+        if number and clock.monotonic() + pause_seconds > until:
+            return
+        pause(pause_seconds)
+        yield

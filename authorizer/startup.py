@@ -32,7 +32,11 @@ class Startup(NamedTuple):
     clock: Clock
     client: HttpsClient
     prefetch: "Fetch | None"
+    environ: Mapping[str, str]
     waits_frozen: bool = False
+
+    def __repr__(self) -> str:
+        return "Startup(...)"  # the environment has credentials
 
 
 def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored: bool = False) -> Startup:
@@ -62,7 +66,9 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored:
     early = _connect_early(settings) if fetches and not settings.proxy else None
     client = HttpsClient(settings, clock, early, attempts)
     prefetch = client.start(JWKS_PATH) if fetches else None
-    return Startup(function_name, settings, clock, client, prefetch, initialization == "provisioned-concurrency")
+    return Startup(
+        function_name, settings, clock, client, prefetch, environ, initialization == "provisioned-concurrency"
+    )
 
 
 def _connect_early(settings: Settings) -> "EarlyConnection":

@@ -52,12 +52,17 @@ def measure(field: Field) -> list[dict[str, object]]:
 
 def _earlier_artifact(revision: str) -> Path:
     """The artifact of that revision, built for the same Python and machine."""
+    return artifact("before", earlier_sources(revision))
+
+
+def earlier_sources(revision: str = REVISION) -> Path:
+    """A folder with the sources of that revision."""
     sources = FOLDER / "before-sources"
     shutil.rmtree(sources, ignore_errors=True)
     sources.mkdir(parents=True)
     archive = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout  # noqa: S603, S607 - their git
     subprocess.run(["tar", "-x"], cwd=sources, input=archive, check=True)  # noqa: S607 - the developer's tar
-    return artifact("before", sources)
+    return sources
 
 
 def _warm(contestants: dict[str, Contestant], hanko: StandInHanko, logs: Path) -> dict[str, object]:

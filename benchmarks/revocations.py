@@ -1,6 +1,7 @@
 """The cost of the revocation table: for a warm invocation, with and without a cached answer, and for a cold start.
 
-DynamoDB is MiniStack's, over loopback, so the cost of a question is a ratio to that of a bare one.
+DynamoDB is MiniStack's, over loopback, so the cost of a question is a ratio to that of a bare one, and what the table
+adds to a cold start is a ratio to what it adds to that of an earlier build (see before.py).
 """
 
 import statistics
@@ -12,6 +13,7 @@ from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
+from benchmarks.before import earlier_sources
 from benchmarks.cold import UNTIL, starts
 from benchmarks.contestants import FROM_SOURCE, environment_for, event_of
 from benchmarks.handlers import CALLS_PER_ROUND, invoker
@@ -25,6 +27,7 @@ TABLE = "revoked"
 POOL_SIZE = 20  # sessions: each is asked about anew once a minute, and remembered in between
 WARM_UP_ROUNDS, ROUNDS, COLD_ROUNDS = 10, 150, 25
 BAR = 1.05  # of the whole handler
+BEFORE = "before: "
 ON = {"HANKO_REVOCATION_TABLE": TABLE}
 MODES: dict[str, dict[str, str]] = {
     "off": {},
@@ -43,9 +46,13 @@ def measure() -> list[dict[str, object]]:
         events = [event_of(token) for token in tokens]
         numbers = count()
 
+        earlier = earlier_sources()
+
         def sandbox(mode: str) -> Sandbox:
-            environment = {**environment_for(hanko), **aws.environment, **MODES[mode]}
-            return Sandbox((sys.executable, *FROM_SOURCE), ROOT, environment, logs / str(next(numbers)))
+            sources = earlier if mode.startswith(BEFORE) else ROOT
+            environment = {**environment_for(hanko), **aws.environment, **MODES[mode.removeprefix(BEFORE)]}
+            environment["PYTHONPATH"] = str(sources)
+            return Sandbox((sys.executable, *FROM_SOURCE), sources, environment, logs / str(next(numbers)))
 
         client = _client_with_table(aws)
         contestants = {mode: invoker(stack.enter_context(sandbox(mode)).invoke, cycle(events)) for mode in MODES}
@@ -53,7 +60,9 @@ def measure() -> list[dict[str, object]]:
         contestants["bare BatchGetItem"] = lambda: statistics.median(_ask(client) for _ in range(CALLS_PER_ROUND))
         take_turns(contestants, WARM_UP_ROUNDS)
         warm = _warm(take_turns(contestants, ROUNDS))
-        return [warm, _cold(take_turns(starts(sandbox, ("off", "asked"), events[0]), COLD_ROUNDS))]
+        starting = starts(sandbox, ("off", "asked", f"{BEFORE}off", f"{BEFORE}asked"), events[0])
+        take_turns(starting, 1)  # so that all bytecode is written
+        return [warm, _cold(take_turns(starting, COLD_ROUNDS))]
 
 
 def _warm(samples: Samples) -> dict[str, object]:
@@ -67,7 +76,12 @@ def _warm(samples: Samples) -> dict[str, object]:
 
 
 def _cold(samples: Samples) -> dict[str, object]:
+    for build in ("", BEFORE):
+        asked, off = samples[f"{build}asked, answered"], samples[f"{build}off, answered"]
+        samples[f"{build}the table"] = [one - other for one, other in zip(asked, off, strict=True)]
     ratios = [ratio(samples, f"asked, {until}", f"off, {until}") for until in UNTIL]
+    added = statistics.median(samples["the table"]) / statistics.median(samples[f"{BEFORE}the table"])
+    print(f"  the table adds ÷ what it added before: {added:.3f} (medians)")
     return report("Revocation table, a cold start: until ready, until the first answer", samples, ratios)
 
 

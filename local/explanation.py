@@ -155,7 +155,7 @@ def explain(event: object, settings: Settings, rules_file: Path, *, full: bool =
     """
     clock = Clock()
     client = HttpsClient(settings, clock)
-    started = Startup("explain", settings, clock, client, None)
+    started = Startup("explain", settings, clock, client, None, {})
     keys = KeyCache(settings, client, clock, None, keys_file(started))
     verifier, telemetry = _NotingVerifier(settings, keys, clock), _NotingTelemetry(settings, "explain")
     rules = open_rules(settings, clock, rules_file)

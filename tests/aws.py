@@ -1,14 +1,21 @@
 """DynamoDB and SQS in process (moto), with the clients that run in AWS, and with injected faults."""
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
+from authorizer.clock import Clock
+from authorizer.config import Settings
+from authorizer.hanko.client import HttpsClient
 from authorizer.revocation.entry import Revocation
+from authorizer.revocation.signed import SignedReader, open_signed
 from authorizer.revocation.table import connect_all
 
 Json = dict[str, Any]
@@ -60,6 +67,7 @@ class Aws:
         self.dynamodb, self.sqs, self.sns = connect_all("dynamodb", "sqs", "sns")
         self._faults: dict[str, Fault] = {}
         self.requests: list[str] = []
+        self.connections = 0  # over HTTP
         for client in (self.dynamodb, self.sqs, self.sns):
             client.meta.events.register("before-call", self._before)
 
@@ -107,3 +115,69 @@ class Aws:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         numbers = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
         return sum(map(int, numbers.values()))
+
+    @contextmanager
+    def over_http(self) -> Iterator[str]:
+        """The address of a DynamoDB that answers BatchGetItem as this one does, faults included."""
+        aws = self
+
+        class Handler(DynamoDbHandler):
+            dynamodb = self.dynamodb
+
+            def setup(self) -> None:
+                aws.connections += 1
+                super().setup()
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            server.daemon_threads = True
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{server.server_address[1]}"
+            finally:
+                server.shutdown()
+                thread.join()
+
+
+class DynamoDbHandler(BaseHTTPRequestHandler):
+    """DynamoDB's protocol in front of a botocore client. A client that cannot connect closes the connection."""
+
+    protocol_version = "HTTP/1.1"
+    dynamodb: Any
+
+    def do_POST(self) -> None:
+        """Answer BatchGetItem."""
+        assert self.headers["X-Amz-Target"] == "DynamoDB_20120810.BatchGetItem"
+        assert self.headers["Content-Type"] == "application/x-amz-json-1.0"
+        parameters = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        try:
+            answer, status = self.dynamodb.batch_get_item(**parameters), 200
+        except ClientError as error:
+            kind = f"com.amazonaws.dynamodb.v20120810#{error.response['Error']['Code']}"
+            answer, status = {"__type": kind}, error.response["ResponseMetadata"]["HTTPStatusCode"]
+        except BotoCoreError:
+            self.close_connection = True
+            return
+        answer.pop("ResponseMetadata", None)
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Silence."""
+
+
+def signed_reader(url: str, settings: Settings, clock: Clock) -> SignedReader:
+    """Our own reader, for the DynamoDB at that address."""
+    environ = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL_DYNAMODB": url,
+        "AWS_CONFIG_FILE": "/nowhere",
+    }
+    reader = open_signed(environ, settings, TABLE, HttpsClient(settings, clock), clock)
+    assert reader is not None
+    return reader

@@ -20,6 +20,7 @@ from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.sessions import HankoSessions
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.revocation.check import RevocationCheck
+from authorizer.revocation.table import BotocoreReader
 from authorizer.rules.source import RulesProvider, rules_of
 from authorizer.telemetry import Telemetry
 
@@ -82,7 +83,7 @@ class Sandbox:
         self.rules = RulesProvider(lambda: parsed, clock)
         off = settings.session_check is SessionMode.OFF
         self.session_checks = [] if off else [HankoSessions(settings, client)]
-        self.revocations = [RevocationCheck(settings, TABLE, aws.dynamodb, clock, pause)] if aws else []
+        self.revocations = [RevocationCheck(settings, BotocoreReader(aws.dynamodb, TABLE), clock, pause)] if aws else []
         self._capture = capture
         self.read_records = 0
 

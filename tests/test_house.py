@@ -28,6 +28,7 @@ IMPORTS: dict[str, set[str]] = {
         "hanko.sessions",
         "hanko.tokens",
         "revocation.check",
+        "revocation.signed",
         "revocation.table",
         "rules.source",
         "startup",
@@ -225,10 +226,9 @@ IMPORTS: dict[str, set[str]] = {
         "clock",
         "config",
         "errors",
-        "hanko.strict_json",
         "model",
-        "revocation.entry",
-        "revocation.table",
+        "revocation.reader",
+        "revocation.subject",
         "verdicts",
     },
     "authorizer.revocation.entry": {"hanko.strict_json"},
@@ -247,8 +247,24 @@ IMPORTS: dict[str, set[str]] = {
         "startup",
         "telemetry",
     },
-    "authorizer.revocation.table": {"clock"},
-    "authorizer.revocation.topic": {"clock", "revocation.entry", "revocation.table"},
+    "authorizer.revocation.reader": set(),
+    "authorizer.revocation.signed": {
+        "",
+        "clock",
+        "config",
+        "hanko.client",
+        "hanko.connection",
+        "hanko.failure",
+        "hanko.fetch",
+        "hanko.strict_json",
+        "revocation.reader",
+        "revocation.sigv4",
+        "setting_values",
+    },
+    "authorizer.revocation.sigv4": set(),
+    "authorizer.revocation.subject": set(),
+    "authorizer.revocation.table": {"hanko.strict_json", "revocation.reader"},
+    "authorizer.revocation.topic": {"clock", "revocation.entry", "revocation.reader", "revocation.table"},
     "authorizer.revocation.webhook": {
         "clock",
         "config",
@@ -257,8 +273,9 @@ IMPORTS: dict[str, set[str]] = {
         "hanko.strict_json",
         "revocation.entry",
         "revocation.outline",
+        "revocation.subject",
     },
-    "authorizer.revocation.writer": {"clock", "errors", "revocation.entry", "revocation.table"},
+    "authorizer.revocation.writer": {"clock", "errors", "revocation.entry", "revocation.reader", "revocation.table"},
     "authorizer.rules": set(),
     "authorizer.rules.channels": set(),
     "authorizer.rules.evaluation": {"errors", "model", "rules.channels", "rules.routes"},
@@ -372,7 +389,6 @@ def test_who_knows_botocore_and_that_nobody_knows_boto3() -> None:
         module_name(path): re.findall(r"^\s*(?:from|import) (boto\w+)", path.read_text(), re.M) for path in SOURCES
     }
     assert {name: set(found) for name, found in imports.items() if found} == {
-        "authorizer.revocation.check": {"botocore"},
         "authorizer.revocation.table": {"botocore"},
         "authorizer.revocation.writer": {"botocore"},
         "authorizer.rules.source": {"botocore"},
@@ -407,13 +423,23 @@ def test_what_is_switched_off_is_not_even_loaded() -> None:
     assert "import authorizer.hanko.sessions" not in source
 
 
-@pytest.mark.parametrize("module", ["authorizer.lambda_function", "authorizer.webhook_function"])
-def test_a_cold_start_with_a_table_loads_botocore_and_never_boto3(module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "credentials", "botocore"),
+    [
+        ("authorizer.lambda_function", {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}, False),
+        ("authorizer.lambda_function", {}, True),
+        ("authorizer.webhook_function", {}, True),
+    ],
+)
+def test_a_cold_start_with_a_table_loads_botocore_only_where_it_must_and_never_boto3(
+    module: str, credentials: dict[str, str], *, botocore: bool
+) -> None:
     queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"
-    table = {"HANKO_REVOCATION_TABLE": "revoked-sessions", "HANKO_REVOCATION_QUEUE_URL": queue}
-    loaded = loaded_by(module, AWS_DEFAULT_REGION="eu-west-1", **table)
-    assert "botocore.session" in loaded
+    table = {"HANKO_REVOCATION_TABLE": "revoked-sessions", "HANKO_REVOCATION_QUEUE_URL": queue, "HOME": "/nowhere"}
+    loaded = loaded_by(module, AWS_DEFAULT_REGION="eu-west-1", **table, **credentials)
+    assert ("botocore" in loaded) is botocore
     assert "boto3" not in loaded
+    assert "dataclasses" not in loaded or botocore
 
 
 def test_functions_fit_on_a_screen() -> None:

@@ -35,9 +35,9 @@ class HttpsClient:
     @cached_property
     def server(self) -> "Server":
         """Where Hanko is, and the TLS context of all connections."""
-        from authorizer.hanko.connection import Server  # noqa: PLC0415 - see above
+        from authorizer.hanko.connection import hanko_server  # noqa: PLC0415 - see above
 
-        return Server(self._settings)
+        return hanko_server(self._settings)
 
     @cached_property
     def _connections(self) -> "Connections":

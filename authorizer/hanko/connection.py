@@ -5,13 +5,14 @@ import contextlib
 import select
 import socket
 import ssl
+from functools import cached_property
 from typing import NamedTuple
 
 from authorizer.config import Settings
 from authorizer.hanko.failure import CERTIFICATE_FAILURES, FetchFailed, FetchFailure
 from authorizer.hanko.http1 import AnswerReader, TooLarge, request_bytes
 from authorizer.hanko.tcp import EarlyConnection, connect, seconds_until
-from authorizer.setting_values import split_url
+from authorizer.setting_values import Proxy, ServerUrl, split_url
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DIGITS = 10  # of seconds in a header; more than RFC 9111, section 1.2.2, asks a cache to count to
@@ -22,7 +23,7 @@ _OVERLOADED = frozenset((502, 503, 504))
 
 
 class HttpResponse(NamedTuple):
-    """A complete 200 answer: its body, at most `MAX_BODY_BYTES`, and its Cache-Control header or "".
+    """A complete answer: its body, at most `MAX_BODY_BYTES`, and its Cache-Control header or "".
 
     `age_seconds` is how long a shared cache has kept it (RFC 9111, section 5.1); 0 for an answer of Hanko's own.
     """
@@ -30,37 +31,43 @@ class HttpResponse(NamedTuple):
     body: bytes
     cache_control: str
     age_seconds: int = 0
+    status: int = _OK
 
     def __repr__(self) -> str:
         return "HttpResponse(...)"
 
 
-class Server:
-    """Where Hanko is, how TLS verifies it, and the proxy on the way, if there is one."""
+class Tls:
+    """How servers are verified. The context is made by the first fetch, in its thread: that reads all certificates."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Nothing is opened or read here; the TLS context is made by the first fetch, in its thread."""
-        url = split_url(settings.api_url)
-        self._tls = url.scheme == "https"
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        """Certificate and host verified, TLS 1.2 or later.
+
+        Python 3.13, the runtime's, is as strict by default. A laptop with an older one shall fail where AWS would.
+        """
+        context = ssl.create_default_context()  # honours SSL_CERT_FILE
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+
+class Server:
+    """Where a server is, how TLS verifies it, and the proxy on the way, if there is one."""
+
+    def __init__(self, url: ServerUrl, tls: Tls, proxy: Proxy | None = None, *, any_status: bool = False) -> None:
+        """Nothing is opened or read here. `any_status`: an answer that is no 200 is one all the same."""
+        self._is_https, self.tls, self.any_status = url.scheme == "https", tls, any_status
         self.netloc, self.path, self.host, self._port = url.netloc, url.path, url.host, url.port
-        self.proxy = settings.proxy if self._tls and not _bypasses_proxy(url.netloc, settings.no_proxy) else None
-        self._context: ssl.SSLContext | None = None
+        self.proxy = proxy if self._is_https else None
 
     @property
     def address(self) -> tuple[str, int]:
         return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self._port)
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """Certificate and host verified, TLS 1.2 or later; None for loopback http.
-
-        Python 3.13, the runtime's, is as strict by default. A laptop with an older one shall fail where AWS would.
-        """
-        if self._tls and self._context is None:
-            context = ssl.create_default_context()  # honours SSL_CERT_FILE
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-            self._context = context
-        return self._context
+        """None for http."""
+        return self.tls.context if self._is_https else None
 
     def tunnel_request(self) -> bytes:
         target = f"[{self.host}]:{self._port}" if ":" in self.host else f"{self.host}:{self._port}"
@@ -69,6 +76,13 @@ class Server:
             credentials = self.proxy.credentials.reveal().encode()
             headers["Proxy-Authorization"] = "Basic " + base64.b64encode(credentials).decode()
         return request_bytes("CONNECT", target, headers)
+
+
+def hanko_server(settings: Settings) -> Server:
+    """Hanko, through the proxy of the settings unless NO_PROXY names it."""
+    url = split_url(settings.api_url)
+    bypasses = settings.proxy is None or _bypasses_proxy(url.netloc, settings.no_proxy)
+    return Server(url, Tls(), None if bypasses else settings.proxy)
 
 
 class Connection:
@@ -107,7 +121,7 @@ class Connection:
     def receive(self, deadline: float) -> HttpResponse:
         reader = self._reader(deadline)
         head = reader.head()
-        if head.status != _OK:  # so no redirect is followed, and 206 is not a whole
+        if head.status != _OK and not self._server.any_status:  # no redirect is followed, and 206 is not a whole
             is_transient = head.status in _OVERLOADED
             retry_after_seconds = _seconds(head.headers.get("retry-after", ""))
             raise FetchFailed(FetchFailure.STATUS, head.status, retry_after_seconds, is_transient=is_transient)
@@ -115,7 +129,8 @@ class Connection:
             raise FetchFailed(FetchFailure.PROTOCOL)
         body = reader.body(head, MAX_BODY_BYTES)
         self.keep_alive = head.keep_alive and reader.is_empty
-        return HttpResponse(body, head.headers.get("cache-control", ""), _seconds(head.headers.get("age", "")))
+        headers = head.headers
+        return HttpResponse(body, headers.get("cache-control", ""), _seconds(headers.get("age", "")), head.status)
 
     def cancel(self) -> None:
         """End what another thread is doing with it."""

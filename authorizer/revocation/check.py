@@ -3,22 +3,16 @@
 import math
 import time
 from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
-
-from authorizer.clock import Clock
+from authorizer.clock import Clock, attempts
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
-from authorizer.hanko.strict_json import parse_object
 from authorizer.model import CheckReport, Claims
-from authorizer.revocation.entry import session_subject, user_subject
-from authorizer.revocation.table import FAILURES, MALFORMED, Client, attempts
+from authorizer.revocation.reader import MALFORMED, PAUSES_SECONDS, ReadFailed, TableReader
+from authorizer.revocation.subject import session_subject, user_subject
 from authorizer.verdicts import Verdicts
 
 READ_UNTIL_SECONDS = 1  # no attempt begins later; each takes 1 s at most, or more with several silent addresses
-_THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded")
 _TRANSIENT = ("throttled", "unavailable", "connection")
 
 
@@ -26,12 +20,15 @@ class RevocationCheck:
     """Looks up a session and its user before each decision. Not thread-safe: a process handles one at a time."""
 
     def __init__(
-        self, settings: Settings, table: str, client: Client, clock: Clock, pause: Callable[[float], None] = time.sleep
+        self,
+        settings: Settings,
+        reader: TableReader,
+        clock: Clock,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._table, self._client, self._clock, self._pause = table, client, clock, pause
+        self._reader, self._clock, self._pause = reader, clock, pause
         self._verdicts = Verdicts(clock, settings.revocation_cache_seconds)
         self._checks, self._failure = 0, ""
-        client.meta.events.register("before-parse.dynamodb.BatchGetItem", _check_tables)
 
     def check(self, claims: Claims, token: str) -> None:  # noqa: ARG002 - the table knows no tokens
         """Return if the table does not revoke the session.
@@ -57,16 +54,13 @@ class RevocationCheck:
         return report
 
     def _is_revoked(self, claims: Claims) -> bool:
-        """Consistent read: sees every entry written before its webhook was acknowledged."""
         subjects = (session_subject(claims.session_id), user_subject(claims.user_id))
-        keys = [{"subject": {"S": subject}} for subject in subjects]
-        for _ in attempts(self._clock, self._clock.monotonic() + READ_UNTIL_SECONDS, self._pause):
+        for _ in attempts(self._clock, PAUSES_SECONDS, self._clock.monotonic() + READ_UNTIL_SECONDS, self._pause):
             self._checks += 1
             try:
-                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
-                verdict = _verdict(answer, self._table, claims.issued_at)
-            except FAILURES as error:
-                self._failure = _failure(error)
+                verdict = _verdict(self._reader.read(subjects), self._reader.table, claims.issued_at)
+            except ReadFailed as error:
+                self._failure = error.failure
             except MALFORMED:
                 self._failure = "malformed"
             else:
@@ -96,27 +90,3 @@ def _verdict(answer: object, table: str, issued_at: float) -> bool | None:
     if any(issued_at <= int(item["issued_until"]["N"]) for item in whole_first):
         return True
     return None if unread else False
-
-
-def _check_tables(response_dict: dict[str, Any], **_: object) -> None:
-    """Refuse `{}` and `""`, which botocore takes for an empty list: the table would seem to revoke nothing.
-
-    Raises ValueError or TypeError.
-    """
-    if response_dict["status_code"] == HTTPStatus.OK:
-        match parse_object(response_dict["body"]):
-            case {"Responses": {**tables}} if all(isinstance(items, list) for items in tables.values()):
-                return
-        raise ValueError("not an answer to BatchGetItem")
-
-
-def _failure(error: BotoCoreError | ClientError) -> str:
-    """What went wrong, for the operator: one of a closed set of words."""
-    if not isinstance(error, ClientError):
-        return "credentials" if isinstance(error, NoCredentialsError | CredentialRetrievalError) else "connection"
-    code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
-    if code in _THROTTLED:
-        return "throttled"
-    if code == "AccessDeniedException":
-        return "denied"
-    return "unavailable" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"

@@ -17,14 +17,6 @@ class Revocation:
     expires_at: int
 
 
-def session_subject(session_id: str) -> str:
-    return f"session#{session_id}"
-
-
-def user_subject(user_id: str) -> str:
-    return f"user#{user_id}"
-
-
 def parse_revocation(body: str) -> Revocation:
     """Parse a body that `DeadLetterQueue.put` has queued. Raises ValueError for any other."""
     match parse_object(body.encode()):

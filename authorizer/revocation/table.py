@@ -5,40 +5,24 @@ disorder change nothing. They are written together. If one is already larger tha
 raised alone, `expires_at` first: DynamoDB removes items some time after it, and must not do so between the two. An item
 that is still there is right, and an item that is gone concerned no living token.
 
-Importing this imports botocore, which the Lambda runtime has: do so only if there is a table. Import and first client
-add to the function's start (measured on Python 3.11, two shared cores): boto3 245 ms, botocore.session 195 ms. SigV4
-from botocore.auth alone takes 95 ms, without DynamoDB's protocol and errors, partitions and SnapStart's credentials.
+Importing this imports botocore, which the Lambda runtime has. The authorizer does so only where signed.py cannot read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 
-from authorizer.clock import Clock
+from authorizer.hanko.strict_json import parse_object
+from authorizer.revocation.reader import ReadFailed, failure_of, request_items
 
 CONNECT_SECONDS = READ_SECONDS = 0.5  # DynamoDB and SQS answer within tens of milliseconds, or are asked again
-# Before each attempt. The first two follow at once: a connection kept while the sandbox was frozen may be dead.
-PAUSES_SECONDS = (0, 0, 0.1, 0.2, 0.4, 0.8, 1, 1, 1, 1)
 
 Client = Any  # botocore makes its clients' methods at run time
-# What a client raises: errors of its own, and those of its parsers for a body that is no answer of the service.
-FAILURES = (BotoCoreError, ClientError)
-MALFORMED = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
-
-
-def attempts(clock: Clock, until: float, pause: Callable[[float], None]) -> Iterator[None]:
-    """One turn per attempt, after its pause. The first always happens, the others must begin before `until`.
-
-    `until` is a time of the monotonic clock; `pause` waits for that many seconds.
-    """
-    for number, pause_seconds in enumerate(PAUSES_SECONDS):
-        if number and clock.monotonic() + pause_seconds > until:
-            return
-        pause(pause_seconds)
-        yield
+FAILURES = (BotoCoreError, ClientError)  # what a client raises by itself; its parsers raise one of `MALFORMED`
 
 
 def connect_all(*services: str) -> list[Client]:
@@ -48,7 +32,41 @@ def connect_all(*services: str) -> list[Client]:
 
 
 def connect(service: str, session: botocore.session.Session | None = None) -> Client:
-    """A client of one service without botocore's retries; `attempts` has ours."""
+    """A client of one service without botocore's retries; clock.attempts has ours."""
     retries = {"total_max_attempts": 1}
     config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)  # type: ignore[arg-type]  # botocore's stubs know retries as a type of their own
     return (session or botocore.session.Session()).create_client(service, config=config)
+
+
+class BotocoreReader:
+    """Reads items with botocore's client."""
+
+    def __init__(self, client: Client, table: str) -> None:
+        self._client, self.table = client, table
+        client.meta.events.register("before-parse.dynamodb.BatchGetItem", _check_tables)
+
+    def read(self, subjects: Sequence[str]) -> object:
+        """As `TableReader.read`."""
+        try:
+            answer: object = self._client.batch_get_item(RequestItems=request_items(self.table, subjects))
+        except FAILURES as error:
+            raise ReadFailed(_failure(error)) from None
+        return answer
+
+
+def _check_tables(response_dict: dict[str, Any], **_: object) -> None:
+    """Refuse `{}` and `""`, which botocore takes for an empty list: the table would seem to revoke nothing.
+
+    Raises ValueError or TypeError.
+    """
+    if response_dict["status_code"] == HTTPStatus.OK:
+        match parse_object(response_dict["body"]):
+            case {"Responses": {**tables}} if all(isinstance(items, list) for items in tables.values()):
+                return
+        raise ValueError("not an answer to BatchGetItem")
+
+
+def _failure(error: BotoCoreError | ClientError) -> str:
+    if not isinstance(error, ClientError):
+        return "credentials" if isinstance(error, NoCredentialsError | CredentialRetrievalError) else "connection"
+    return failure_of(error.response["Error"]["Code"], error.response["ResponseMetadata"].get("HTTPStatusCode", 0))

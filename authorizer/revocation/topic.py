@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from authorizer.clock import Clock
+from authorizer.clock import Clock, attempts
 from authorizer.revocation.entry import Revocation
-from authorizer.revocation.table import FAILURES, MALFORMED, Client, attempts
+from authorizer.revocation.reader import MALFORMED, PAUSES_SECONDS
+from authorizer.revocation.table import FAILURES, Client
 
 VERSION = 1
 PUBLISH_AGAIN_SECONDS = 0.3  # a dead connection fails at once; a silent one takes 1 s, and Hanko waits 10 s for it all
@@ -29,7 +30,7 @@ class RevocationTopic:
         times = {"issued_until": revocation.issued_until, "expires_at": revocation.expires_at}
         message = json.dumps({"version": VERSION, "kind": kind, "id": identifier, **times})
         attributes = {"kind": {"DataType": "String", "StringValue": kind}}
-        for _ in attempts(self._clock, self._clock.monotonic() + PUBLISH_AGAIN_SECONDS, self._pause):
+        for _ in attempts(self._clock, PAUSES_SECONDS, self._clock.monotonic() + PUBLISH_AGAIN_SECONDS, self._pause):
             with suppress(*FAILURES, *MALFORMED):
                 answer = self._client.publish(TopicArn=self._arn, Message=message, MessageAttributes=attributes)
                 if answer["MessageId"]:

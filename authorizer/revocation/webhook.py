@@ -16,8 +16,9 @@ from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason, Unauthenticated
 from authorizer.hanko.jws import MAX_TIME, KeySource, Payload, SignatureVerifier, is_uuid
 from authorizer.hanko.strict_json import decode_unchecked, parse_object
-from authorizer.revocation.entry import Revocation, session_subject, user_subject
+from authorizer.revocation.entry import Revocation
 from authorizer.revocation.outline import parse_outline, sole_member
+from authorizer.revocation.subject import session_subject, user_subject
 
 MAX_BODY_BYTES = 256 * 1024  # in it are headers of a user's request, and the metadata that they write themselves
 MARGIN_SECONDS = 3600  # tokens live on for HANKO_CLOCK_SKEW_SECONDS; far more than that costs nothing

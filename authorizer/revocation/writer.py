@@ -11,10 +11,11 @@ from dataclasses import asdict
 
 from botocore.exceptions import ClientError
 
-from authorizer.clock import Clock
+from authorizer.clock import Clock, attempts
 from authorizer.errors import Reason, Unavailable
 from authorizer.revocation.entry import Revocation
-from authorizer.revocation.table import FAILURES, MALFORMED, Client, attempts
+from authorizer.revocation.reader import MALFORMED, PAUSES_SECONDS
+from authorizer.revocation.table import FAILURES, Client
 
 # Seconds after a webhook came in. No attempt begins later; each takes 1 s at most, that of a write up to 3.
 WRITE_UNTIL_SECONDS, QUEUE_UNTIL_SECONDS = 5, 7.5
@@ -34,7 +35,7 @@ class RevocationWriter:
         Raises `Unavailable(revocation_unwritten)` if no attempt succeeded.
         """
         began = self._clock.monotonic() if came_at is None else came_at
-        for _ in attempts(self._clock, began + WRITE_UNTIL_SECONDS, self._pause):
+        for _ in attempts(self._clock, PAUSES_SECONDS, began + WRITE_UNTIL_SECONDS, self._pause):
             with suppress(*FAILURES, *MALFORMED):
                 self._raise(revocation)
                 return
@@ -85,7 +86,7 @@ class DeadLetterQueue:
         Raises `Unavailable(revocation_unwritten)` if no attempt succeeded.
         """
         began, body = self._clock.monotonic() if came_at is None else came_at, json.dumps(asdict(revocation))
-        for _ in attempts(self._clock, began + QUEUE_UNTIL_SECONDS, self._pause):
+        for _ in attempts(self._clock, PAUSES_SECONDS, began + QUEUE_UNTIL_SECONDS, self._pause):
             with suppress(*FAILURES, *MALFORMED):
                 answer = self._client.send_message(QueueUrl=self._url, MessageBody=body)
                 if isinstance(answer["MessageId"], str) and answer["MessageId"]:

@@ -5,11 +5,10 @@ Without rules neither their modules nor the TOML parser are imported: they take 
 
 import contextlib
 import os
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from authorizer.clock import Clock, Instant
+from authorizer.clock import Clock, Instant, attempts
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured, Reason, Unavailable
 from authorizer.model import Claims, Request, RulesResult
@@ -128,11 +127,8 @@ def read_parameter(name: str) -> Callable[[], str]:
     provider = SSMProvider(boto_config=once)
 
     def read() -> str:
-        deadline = time.monotonic() + CALL_AGAIN_SECONDS
-        for pause_seconds in PAUSES_SECONDS:
-            if time.monotonic() + pause_seconds > deadline:
-                break
-            time.sleep(pause_seconds)
+        clock = Clock()
+        for _ in attempts(clock, PAUSES_SECONDS, clock.monotonic() + CALL_AGAIN_SECONDS):
             with contextlib.suppress(GetParameterError):
                 return str(provider.get(name, force_fetch=True))
         raise Unavailable(Reason.RULES_UNAVAILABLE)

@@ -19,7 +19,9 @@ from authorizer.emf import METRICS_NAMESPACE
 from authorizer.errors import Misconfigured
 from authorizer.hanko.jws import MAX_TIME
 from authorizer.revocation.check import RevocationCheck
-from authorizer.revocation.entry import Revocation, session_subject, user_subject
+from authorizer.revocation.entry import Revocation
+from authorizer.revocation.subject import session_subject, user_subject
+from authorizer.revocation.table import BotocoreReader
 from authorizer.revocation.webhook import MARGIN_SECONDS
 from local.hanko import StandInHanko
 from local.sign import event_with
@@ -214,7 +216,7 @@ def test_from_the_answer_to_the_webhook_on_the_session_is_refused(
     make_sandbox: MakeSandbox, receiving: Receiving, hanko: StandInHanko, aws: Aws, time_: Time
 ) -> None:
     sandbox = make_sandbox()
-    check = RevocationCheck(sandbox.settings, TABLE, aws.dynamodb, time_.clock, time_.advance)
+    check = RevocationCheck(sandbox.settings, BotocoreReader(aws.dynamodb, TABLE), time_.clock, time_.advance)
     token = hanko.mint()
     claims = sandbox.verifier.verify(token)
     check.check(claims, token)

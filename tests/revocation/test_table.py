@@ -7,37 +7,47 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from aws import FAULTS, TABLE, Aws, Fault, answers, every
+from aws import FAULTS, TABLE, Aws, Fault, answers, every, signed_reader
 from sandbox import NOW, SESSION, USER, Json, MakeSettings, Time
 
 from authorizer.clock import Clock
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.model import CheckReport, Claims
 from authorizer.revocation.check import READ_UNTIL_SECONDS, RevocationCheck
-from authorizer.revocation.entry import Revocation, parse_revocation, session_subject, user_subject
-from authorizer.revocation.table import CONNECT_SECONDS, PAUSES_SECONDS, READ_SECONDS, connect
+from authorizer.revocation.entry import Revocation, parse_revocation
+from authorizer.revocation.reader import PAUSES_SECONDS, TableReader
+from authorizer.revocation.subject import session_subject, user_subject
+from authorizer.revocation.table import CONNECT_SECONDS, READ_SECONDS, BotocoreReader, connect
 from authorizer.revocation.writer import QUEUE_UNTIL_SECONDS, WRITE_UNTIL_SECONDS, DeadLetterQueue, RevocationWriter
 
 CLAIMS = Claims(USER, SESSION, NOW, NOW + 43_200, {})
 ITEM = Revocation(session_subject(SESSION), NOW + 1, NOW + 43_200)
 
 
-@pytest.fixture
-def check(aws: Aws, make_settings: MakeSettings, time_: Time) -> RevocationCheck:
-    return RevocationCheck(make_settings(), TABLE, aws.dynamodb, time_.clock, time_.advance)
+@pytest.fixture(params=["signed", "botocore"])
+def reader(request: pytest.FixtureRequest, aws: Aws, make_settings: MakeSettings, time_: Time) -> Iterator[TableReader]:
+    """Ours over real HTTP, with moto behind it; botocore's with moto in it."""
+    if request.param == "botocore":
+        yield BotocoreReader(aws.dynamodb, TABLE)
+        return
+    with aws.over_http() as url, closing(signed_reader(url, make_settings(), time_.clock)) as reader:
+        yield reader
 
 
 @pytest.fixture
-def caching(aws: Aws, make_settings: MakeSettings, time_: Time) -> RevocationCheck:
-    return RevocationCheck(
-        make_settings(revocation_cache_seconds="30"), TABLE, aws.dynamodb, time_.clock, time_.advance
-    )
+def check(reader: TableReader, make_settings: MakeSettings, time_: Time) -> RevocationCheck:
+    return RevocationCheck(make_settings(), reader, time_.clock, time_.advance)
+
+
+@pytest.fixture
+def caching(reader: TableReader, make_settings: MakeSettings, time_: Time) -> RevocationCheck:
+    return RevocationCheck(make_settings(revocation_cache_seconds="30"), reader, time_.clock, time_.advance)
 
 
 @pytest.fixture
@@ -406,7 +416,7 @@ def test_without_credentials_there_is_no_answer(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    check = RevocationCheck(make_settings(), TABLE, connect("dynamodb"), time_.clock)
+    check = RevocationCheck(make_settings(), BotocoreReader(connect("dynamodb"), TABLE), time_.clock)
     with pytest.raises(Unavailable):
         check.check(CLAIMS, "token")
     assert check.take_report() == CheckReport("revocation", 1, "credentials")
@@ -551,12 +561,27 @@ def connected_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Any]:
     return make
 
 
+@pytest.fixture(params=["signed", "botocore"])
+def reader_of(
+    request: pytest.FixtureRequest, make_settings: MakeSettings, connected_to: Callable[[str, str], Any]
+) -> Iterator[Callable[..., TableReader]]:
+    """Both kinds of reader, for the DynamoDB at an address."""
+    with ExitStack() as stack:
+
+        def make(url: str, clock: Clock) -> TableReader:
+            if request.param == "botocore":
+                return BotocoreReader(connected_to("dynamodb", url), TABLE)
+            return stack.enter_context(closing(signed_reader(url, make_settings(), clock)))
+
+        yield make
+
+
 @pytest.mark.parametrize("kind", ["silent", "closed"])
 def test_a_real_connection_that_does_not_serve_ends_in_time(
-    kind: str, silent: str, make_settings: MakeSettings, connected_to: Callable[[str, str], Any]
+    kind: str, silent: str, make_settings: MakeSettings, reader_of: Callable[..., TableReader]
 ) -> None:
-    client = connected_to("dynamodb", silent if kind == "silent" else "http://127.0.0.1:9")
-    check = RevocationCheck(make_settings(), TABLE, client, Clock())
+    reader = reader_of(silent if kind == "silent" else "http://127.0.0.1:9", Clock())
+    check = RevocationCheck(make_settings(), reader, Clock())
     began = time.monotonic()
     with pytest.raises(Unavailable):
         check.check(CLAIMS, "token")
@@ -564,7 +589,7 @@ def test_a_real_connection_that_does_not_serve_ends_in_time(
     assert check.take_report().failure == "connection"
 
 
-# --- answers over real HTTP, through botocore's own parsers
+# --- answers over real HTTP, through botocore's own parsers and ours
 
 
 @contextmanager
@@ -633,10 +658,10 @@ NO_ANSWERS = [
 @pytest.mark.parametrize("body", NO_ANSWERS, ids=lambda body: repr(body[:50]))
 @pytest.mark.parametrize("status", [200, 400])
 def test_what_is_no_answer_of_dynamodb_is_no_verdict(
-    status: int, body: bytes, make_settings: MakeSettings, time_: Time, connected_to: Callable[[str, str], Any]
+    status: int, body: bytes, make_settings: MakeSettings, time_: Time, reader_of: Callable[..., TableReader]
 ) -> None:
     with serving(body, status=status) as url:
-        check = RevocationCheck(make_settings(), TABLE, connected_to("dynamodb", url), time_.clock, time_.advance)
+        check = RevocationCheck(make_settings(), reader_of(url, time_.clock), time_.clock, time_.advance)
         with pytest.raises(Unavailable) as caught:
             check.check(CLAIMS, "token")
     assert caught.value.reason is Reason.REVOCATION_UNCHECKED
@@ -644,10 +669,10 @@ def test_what_is_no_answer_of_dynamodb_is_no_verdict(
 
 
 def test_a_first_connection_that_is_reset_is_made_good(
-    make_settings: MakeSettings, time_: Time, connected_to: Callable[[str, str], Any]
+    make_settings: MakeSettings, time_: Time, reader_of: Callable[..., TableReader]
 ) -> None:
     with serving(RESET, RESET, NOT_REVOKED) as url:
-        check = RevocationCheck(make_settings(), TABLE, connected_to("dynamodb", url), time_.clock, time_.advance)
+        check = RevocationCheck(make_settings(), reader_of(url, time_.clock), time_.clock, time_.advance)
         assert passes(check)
     assert check.take_report().checks == 3
 
