@@ -9,7 +9,7 @@ from live.real_hanko import PASSWORD, Mails, RealHanko, Webhooks, bearer, call, 
 from sandbox import MakeSandbox
 from servers import becomes
 
-from authorizer.revocation.entry import session_subject, user_subject
+from authorizer.revocation.subject import session_subject, user_subject
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("admin", "webhooks")]
 
