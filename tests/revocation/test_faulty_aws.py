@@ -27,7 +27,7 @@ from sizes import WEBHOOKS
 
 from authorizer.clock import Clock
 from authorizer.hanko.jws import MAX_TIME
-from authorizer.revocation.entry import session_subject, user_subject
+from authorizer.revocation.subject import session_subject, user_subject
 from authorizer.revocation.webhook import MARGIN_SECONDS
 from authorizer.revocation.writer import RevocationWriter
 from local.aws import LocalAws
