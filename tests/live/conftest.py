@@ -1,6 +1,6 @@
 """A real Hanko that somebody runs: where it is, and our product in front of it.
 
-`make test-live` says what each variable is. What this Hanko cannot do is named in WITHOUT, or its tests fail.
+docs/real-hanko.md says what each variable is. What this Hanko cannot do is named in WITHOUT, or its tests fail.
 """
 
 import os
@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from aws import Aws
@@ -20,7 +21,7 @@ from authorizer.config import Settings
 from local.sign import event_with
 
 WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
-KINDS = ("admin", "mail", "webhooks", "idle", "rotation", "browser")
+KINDS = ("admin", "mail", "webhooks", "idle", "template", "rotation", "database")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +38,7 @@ def variable(name: str, default: str | None = None) -> str:
     """From the environment. Fails if it is not there."""
     value = os.environ.get(name) or default
     if value is None:
-        pytest.fail(f"{name} is not set: see `make test-live` in docs/frontend.md", pytrace=False)
+        pytest.fail(f"{name} is not set: see docs/real-hanko.md", pytrace=False)
     return value
 
 
@@ -61,7 +62,7 @@ def time_() -> Time:
 @pytest.fixture(scope="session")
 def hanko() -> RealHanko:
     url = variable("HANKO_API_URL").rstrip("/")
-    admin_url = "" if "admin" in WITHOUT else variable("HANKO_ADMIN_URL").rstrip("/")
+    admin_url = "" if "admin" in WITHOUT else variable("ADMIN_URL").rstrip("/")
     return RealHanko(url, admin_url, variable("HANKO_AUDIENCE"))
 
 
@@ -111,8 +112,27 @@ def table(make_receiving: MakeReceiving, aws: Aws, receive: list[Callable[[bytes
 @pytest.fixture
 def rotate() -> Callable[[], object]:
     """Run ROTATE, the command that gives this Hanko another key and returns when it is up again."""
-    command = shlex.split(variable("ROTATE"))
-    return lambda: subprocess.run(command, check=True, timeout=120)  # noqa: S603 - a command of who runs this
+    return lambda: run("ROTATE")
+
+
+@pytest.fixture
+def no_database() -> Callable[[], AbstractContextManager[None]]:
+    """Run DATABASE_DOWN, and at the end DATABASE_UP, the commands that stop and start this Hanko's database."""
+
+    @contextmanager
+    def without() -> Iterator[None]:
+        run("DATABASE_DOWN")
+        try:
+            yield
+        finally:
+            run("DATABASE_UP")
+
+    return without
+
+
+def run(name: str) -> None:
+    """The command in that variable."""
+    subprocess.run(shlex.split(variable(name)), check=True, timeout=120, stdout=subprocess.DEVNULL)  # noqa: S603 - of who runs this
 
 
 def answer(sandbox: Sandbox, token: str) -> str:

@@ -2,11 +2,14 @@
 
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from live.conftest import answer, reason
 from live.real_hanko import RealHanko, Webhooks, bearer, call, claims_of
 from sandbox import MakeSandbox
+from servers import becomes
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("admin")]
 
@@ -108,6 +111,32 @@ def test_an_idle_session_ends_and_only_use_keeps_it(
     webhooks.wait("session.delete.passive.expire", claims_of(idle)["session_id"])
     assert hanko.validate(kept).json["idle_expires_at"] > said["idle_expires_at"]
     assert call(f"{hanko.url}/me", headers=bearer(idle)).status == 401
+
+
+@pytest.mark.needs("database")
+def test_without_its_database_it_calls_every_session_over(
+    hanko: RealHanko, make_sandbox: MakeSandbox, no_database: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """A 200, "not valid", both ways, and a 401 of /me: it found no key to verify with. Its key set is a 500.
+
+    For us that is an outage. Sessions that nobody asks about go on.
+    """
+    unchecked, sandbox, token = (
+        make_sandbox(),
+        make_sandbox(session_check="strict"),
+        hanko.new_session(hanko.new_user()),
+    )
+    assert [answer(one, token) for one in (unchecked, sandbox)] == ["Allow"] * 2
+    with no_database():
+        assert [ask(token)[::2] for ask in (hanko.validate, hanko.touch)] == [(200, b'{"is_valid":false}\n')] * 2
+        assert call(f"{hanko.url}/me", headers=bearer(token)).status == 401
+        assert hanko.key_set.status == 500
+        assert answer(sandbox, token) == "Authorizer unavailable"
+        assert reason(sandbox) == "session_unchecked"
+        assert answer(unchecked, token) == "Allow"
+    assert becomes(lambda: hanko.key_set.status == 200)
+    time.sleep(1)
+    assert answer(sandbox, token) == "Allow"
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", ""], ids=["no-jwt", "three-parts", "none"])

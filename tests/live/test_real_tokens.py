@@ -94,10 +94,11 @@ def test_the_audience_decides(hanko: RealHanko, make_sandbox: MakeSandbox) -> No
     assert reason(sandbox) == "audience_not_allowed"
 
 
+@pytest.mark.needs("template")
 def test_a_user_whose_metadata_were_never_set_has_no_such_claims(hanko: RealHanko) -> None:
     """A template that reads them fails for that user, and Hanko leaves the claim out. Afterwards it is there.
 
-    Needs the `jwt_template` of docs/frontend.md. A text that says true is a boolean, and `{…}` an object: what users
+    Needs the `jwt_template` of docs/real-hanko.md. A text that says true is a boolean, and `{…}` an object: what users
     write into their unsafe metadata has the type that they choose. A member that is not there is an empty text.
     """
     user = hanko.new_user()
