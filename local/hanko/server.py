@@ -2,83 +2,37 @@
 
 import json
 import re
-import socket
 import ssl
-import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.hanko import admin, behaviour
+from local.hanko import admin, behaviour, browser
 from local.hanko.service import Service
+from local.loopback import LoopbackServer
 
 Reply = tuple[int, Any]  # status and JSON; None for no content
 MAX_BODY_BYTES = 1024 * 1024
 
 
-class Server(ThreadingHTTPServer):
-    """Serves one stand-in on loopback. Closing it ends the open connections too."""
-
-    daemon_threads = True
-    request_queue_size = 128  # tests open many connections at once
+class Server(LoopbackServer):
+    """Serves one stand-in on loopback."""
 
     def __init__(self, port: int, hanko: Service, tls: ssl.SSLContext | None) -> None:
         self.hanko = hanko
         self.stopped = threading.Event()
-        self.closing = threading.Event()
-        self._tls = tls
-        self._open: set[socket.socket] = set()
-        self._idle = threading.Condition()
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(port, Handler, tls)
 
-    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the types of the base class
-        """Runs in the connection's own thread, so a client that never finishes its handshake does not block others."""
-        connection = request
-        if self._tls:
-            connection = self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+    def admits(self) -> bool:
+        """After the delay of a Hanko that is far away."""
         self.hanko.count_connection()
-        with self._idle:
-            self._open.add(connection)
-        try:
-            if self.closing.wait(self.hanko.accept_delay_seconds):
-                return
-            if self._tls:
-                connection.do_handshake()
-            super().finish_request(connection, client_address)
-        finally:
-            if connection is not request:
-                connection.close()
-            with self._idle:
-                self._open.discard(connection)
-                self._idle.notify_all()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the types of the base class
-        """Prints everything but an OSError: a client that goes away is expected here."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
+        return not self.closing.wait(self.hanko.accept_delay_seconds)
 
     def stop_listening(self) -> None:
-        """Refuse new connections from here on, answer the open requests, then end their connections."""
         self.stopped.set()
-        self.shutdown()
-        self.server_close()
-        self._end_connections(socket.SHUT_RD)
-
-    def close(self) -> None:
-        """End every open connection, and wait until their threads have ended."""
-        self.closing.set()
-        self._end_connections(socket.SHUT_RDWR)
-        with self._idle:
-            self._idle.wait_for(lambda: not self._open, timeout=5)
-
-    def _end_connections(self, how: int) -> None:
-        with self._idle:
-            for connection in self._open:
-                try:
-                    socket.socket.shutdown(connection, how)
-                except OSError:
-                    continue  # it closed by itself meanwhile
+        super().stop_listening()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -92,6 +46,9 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_POST(self) -> None:
+        self._answer()
+
+    def do_OPTIONS(self) -> None:
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
@@ -124,6 +81,12 @@ class Handler(BaseHTTPRequestHandler):
                 self._answer_validate(*self._validate_body(content))
             case "POST", "/logout":
                 self._reply(*self._logout())
+            case "GET", "/me":
+                self._reply(*self._me())
+            case "OPTIONS", _:
+                self._reply(204, None)
+            case (("GET" | "POST"), "/sign-in") if self.server.hanko.allow_origins:
+                self._sign_in(content)
             case _:
                 self._reply(404, _error(404, "Not Found"))
 
@@ -158,12 +121,30 @@ class Handler(BaseHTTPRequestHandler):
         return 200, self.server.hanko.validate([token], renew=True)
 
     def _logout(self) -> Reply:
-        for token in self._credentials():
-            verdict = self.server.hanko.validate([token], renew=False, count=False)
-            if verdict["is_valid"]:
-                self.server.hanko.end_session(verdict["claims"]["session_id"], "explicit.logout")
-                return 204, None
-        return 401, _error(401, "Unauthorized")
+        verdict = self.server.hanko.validate(self._credentials(), renew=False, count=False)
+        if not verdict["is_valid"]:
+            return 401, _error(401, "Unauthorized")
+        self.server.hanko.end_session(verdict["claims"]["session_id"], "explicit.logout")
+        return 204, None
+
+    def _me(self) -> Reply:
+        verdict = self.server.hanko.validate(self._credentials(), renew=False, count=False)
+        if not verdict["is_valid"]:
+            return 401, _error(401, "Unauthorized")
+        return 200, browser.me(self.server.hanko, verdict["claims"])
+
+    def _sign_in(self, content: bytes) -> None:
+        hanko = self.server.hanko
+        if self.command == "GET":
+            policy = f"frame-ancestors {' '.join(hanko.allow_origins)}"
+            self._send(200, browser.page(), {"Content-Type": "text/html", "Content-Security-Policy": policy})
+            return
+        try:
+            answer, headers = browser.sign_in(hanko, content)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            self._reply(400, _error(400, "Bad Request"))
+        else:
+            self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json", **headers})
 
     def _admin(self, path: str, content: bytes) -> Reply:
         host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
@@ -172,13 +153,17 @@ class Handler(BaseHTTPRequestHandler):
         return admin.answer(self.server.hanko, self.command, path, content)
 
     def _reply(self, status: int, payload: Any, *, keep_alive: bool = False) -> None:  # noqa: ANN401 - any JSON
+        headers = {} if payload is None else {"Content-Type": "application/json"}
         content = b"" if payload is None else json.dumps(payload).encode()
+        self._send(status, content, headers if keep_alive else {**headers, "Connection": "close"})
+
+    def _send(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+        asked = self.headers.get("Access-Control-Request-Headers")
         self.send_response(status)
-        if payload is not None:
-            self.send_header("Content-Type", "application/json")
+        for name, value in {**headers, **browser.cors(self.server.hanko, self.headers.get("Origin"), asked)}.items():
+            self.send_header(name, value)
+        if content:
             self.send_header("Content-Length", str(len(content)))
-        if not keep_alive:
-            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
 

@@ -32,6 +32,7 @@ class Service:
     audience: str | Sequence[str] = "localhost"
     issuer: str | None = None
     tenant: str | None = None  # with one, every public route is below `/<tenant>`
+    allow_origins: Sequence[str] = ()  # cors.allow_origins; pages there may also sign people in (browser.py)
     idle_timeout_seconds: float = 0  # 0: none
     session_limit: int = 5  # per user
     now: Callable[[], float] = time.time

@@ -56,8 +56,8 @@ class StandInHanko(Service):
         with self._lock:
             if self._server is None and not self._closed.is_set():
                 self._server = Server(self.port, self, self._tls_context)
-                self.port = self._server.server_address[1]
-                threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+                self.port = self._server.port
+                self._server.serve()
 
     def _stop_listening(self, *, close: bool) -> None:
         with self._lock:
