@@ -29,8 +29,8 @@ SOURCES := authorizer examples local tests $(wildcard benchmarks)
 demo: $(READY) ## Deploy into a local AWS, send real requests, print the answers ## [RULES=file]
 	@$(PYTHON) -m local.demo $(OWN_RULES)
 
-local: $(READY) ## Keep a local AWS with everything deployed until Ctrl-C ## [EMPTY=1] [RULES=file]
-	@$(PYTHON) -m local.serve $(OWN_RULES) $(if $(EMPTY),--empty)
+local: $(READY) ## Keep a local AWS with everything deployed until Ctrl-C ## [EMPTY=1] [RULES=file] [PAGE_PORT=…]
+	@$(PYTHON) -m local.serve $(OWN_RULES) $(if $(EMPTY),--empty) $(if $(PAGE_PORT),--page-port $(PAGE_PORT))
 
 hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700] [TLS=1]
 	@$(PYTHON) -m local.hanko --port $(PORT) $(if $(TLS),--tls)

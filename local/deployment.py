@@ -6,7 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+
 from local.aws import EXAMPLE_RULES, LocalAws
+from local.build import ROOT
 from local.calls import Headers, Seen, call_graphql, call_http, call_websocket
 from local.event_api import EventApi
 from local.hanko import StandInHanko
@@ -54,16 +57,25 @@ class Deployment:
     """A context manager. `progress` is called with each step."""
 
     def __init__(
-        self, progress: Callable[[str], None], *, rules: str = EXAMPLE_RULES, tls: bool = False, **settings: str
+        self,
+        progress: Callable[[str], None],
+        *,
+        rules: str = EXAMPLE_RULES,
+        tls: bool = False,
+        origin: str = "https://app.example.com",
+        **settings: str,
     ) -> None:
-        """`rules` is the file to deploy, `tls` gives Hanko https, `settings` are parameters of template.yaml."""
+        """`rules` is the file to deploy, `tls` gives Hanko https, `settings` are parameters of template.yaml.
+
+        Pages of `origin` may call the APIs.
+        """
         self._progress, self.rules, self._settings, self._stack = progress, rules, settings, ExitStack()
-        self._tls = tls
+        self._tls, self.origin = tls, origin
 
     def __enter__(self) -> Self:
         """Start and deploy. If something fails, everything is stopped again."""
         with ExitStack() as stack:
-            self.hanko = stack.enter_context(StandInHanko(tls=self._tls))
+            self.hanko = stack.enter_context(StandInHanko(tls=self._tls, allow_origins=[self.origin]))
             self._progress("Starting the local AWS")
             self.aws = stack.enter_context(LocalAws(self.rules, self.hanko.ca_file))
             self._progress(f"The authorizer, with {self.rules}: sam build, sam deploy")
@@ -106,21 +118,30 @@ class Deployment:
 
     def deploy_http_api(self, name: str, authorizer: Mapping[str, str], **parameters: str) -> Api:
         """examples/http-api.yaml in front of that authorizer."""
-        given = {ALIAS: authorizer[ALIAS], ROLE: authorizer[ROLE], **parameters}
+        given = {ALIAS: authorizer[ALIAS], ROLE: authorizer[ROLE], "AllowedOrigin": self.origin, **parameters}
         stack = name.lower().replace(" ", "-").replace(".", "-")
         outputs = self.aws.deploy("examples/http-api.yaml", stack, given)
+        self._configure_cors(outputs["ApiId"])
         return http_api(name, self.aws.http_url(outputs["ApiId"]))
+
+    def _configure_cors(self, api_id: str) -> None:
+        """MiniStack's CloudFormation stores CorsConfiguration under names that its HTTP APIs never read."""
+        template = yaml_parse((ROOT / "examples" / "http-api.yaml").read_text())
+        settings = template["Resources"]["Api"]["Properties"]["CorsConfiguration"]
+        origins = [self.origin if one == {"Ref": "AllowedOrigin"} else one for one in settings["AllowOrigins"]]
+        cors = {**settings, "AllowOrigins": origins}
+        self.aws.client("apigatewayv2").update_api(ApiId=api_id, CorsConfiguration=cors)
 
     def _example(self, name: str, **parameters: str) -> dict[str, str]:
         given = {ALIAS: self.outputs[ALIAS], **parameters}
         return self.aws.deploy(f"examples/{name}.yaml", name, given)
 
     def _rest_token(self) -> Api:
-        outputs = self._example("rest-token", AccessLog="true")
+        outputs = self._example("rest-token", AccessLog="true", AllowedOrigin=self.origin)
         return http_api("REST, TOKEN", self.aws.rest_url(outputs["ApiId"], outputs["StageName"]))
 
     def _rest_request(self) -> Api:
-        outputs = self._example("rest-request", AccessLog="true")
+        outputs = self._example("rest-request", AccessLog="true", AllowedOrigin=self.origin)
         return http_api("REST, REQUEST", self.aws.rest_url(outputs["ApiId"], outputs["StageName"]))
 
     def _http_api_1(self) -> Api:
@@ -131,7 +152,7 @@ class Deployment:
         return self.deploy_http_api("HTTP API 2.0", self.outputs, Response=response)
 
     def _websocket(self) -> Api:
-        outputs = self._example("websocket", AccessLog="true", RouteResponses="false")
+        outputs = self._example("websocket", AccessLog="true", RouteResponses="false", AllowedOrigin=self.origin)
         url = self.aws.websocket_url(outputs["ApiId"], outputs["StageName"])
         return Api("WebSocket", url, lambda _, headers: call_websocket(url, headers), ("me",))
 

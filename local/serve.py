@@ -1,6 +1,6 @@
-"""`make local [EMPTY=1]`: a stand-in Hanko (https) and a local AWS, with the authorizer and its examples, until Ctrl-C.
+"""`make local [EMPTY=1]`: a stand-in Hanko (https) and a local AWS, with the authorizer, its examples and a web page.
 
-With EMPTY=1 nothing is deployed yet: for a stack of your own, from `make init` on.
+Until Ctrl-C. With EMPTY=1 nothing is deployed yet: for a stack of your own, from `make init` on.
 """
 
 import argparse
@@ -11,6 +11,9 @@ from local.aws import EXAMPLE_RULES, LocalAws
 from local.command_line import run
 from local.deployment import QUERY_PARAMETER, Deployment
 from local.hanko import StandInHanko
+from local.web.front import Front
+from local.web.page import build_page
+from local.web.places import Site, places_of, stand_in_config
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -18,12 +21,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m local.serve", description=__doc__)
     parser.add_argument("--rules", default=EXAMPLE_RULES, help=f"default: {EXAMPLE_RULES}")
     parser.add_argument("--empty", action="store_true", help="deploy nothing")
+    parser.add_argument("--page-port", type=int, default=0, help="of the web page; default: a free one")
     options = parser.parse_args(argv)
     if options.empty:
         with StandInHanko(tls=True) as hanko, LocalAws(trusts=hanko.ca_file) as aws:
             wait(own_stack(hanko, aws))
-    with Deployment(progress, tls=True, rules=options.rules) as deployment:
-        wait(examples(deployment) + own_stack(deployment.hanko, deployment.aws))
+    with Front(Site().names, options.page_port) as front:
+        site = Site(front.port)
+        progress("The web page: npm ci, vite build")
+        page = build_page()
+        with Deployment(progress, tls=True, rules=options.rules, origin=site.page) as deployment:
+            front.serve(places_of(site, deployment, page, stand_in_config(site)))
+            wait(examples(deployment) + own_stack(deployment.hanko, deployment.aws) + web_page(site, front))
 
 
 def progress(text: str) -> None:
@@ -58,6 +67,16 @@ make -s token | make smoke ENV=try URL="$URL" TOKEN=-
 The local AWS gives a REST API a new id when its stack changes. AWS does not.
 Tell Hanko to misbehave:
 curl --cacert $SSL_CERT_FILE -d '{{"mode": "down", "seconds": 20}}' $HANKO_API_URL/_admin/behave"""
+
+
+def web_page(site: Site, front: Front) -> str:
+    """How a browser comes to trust this run's certificate."""
+    return f"""
+
+The web page     {site.page}/   examples/web, docs/frontend.md
+A browser with a profile of its own, which trusts this run's key and is gone afterwards (or google-chrome, msedge):
+chromium --user-data-dir=$(mktemp -d) --ignore-certificate-errors-spki-list={front.key_hash} {site.page}/
+Firefox: import the authority {front.ca_file} (Settings, Certificates), and remove it afterwards."""
 
 
 def examples(deployment: Deployment) -> str:
