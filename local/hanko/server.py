@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.hanko import admin, behaviour, browser
+from local.hanko.loopback import LoopbackServer
 from local.hanko.service import Service
-from local.loopback import LoopbackServer
 
 Reply = tuple[int, Any]  # status and JSON; None for no content
 MAX_BODY_BYTES = 1024 * 1024

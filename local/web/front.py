@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local.hanko.certificates import write_certificates
-from local.loopback import LoopbackServer
+from local.hanko.loopback import LoopbackServer
 
 if TYPE_CHECKING:
     from email.message import Message
