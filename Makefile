@@ -22,7 +22,7 @@ SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
 .PHONY: dist sam soak test-docker test-live explain check-token init smoke status logs rollback destroy
-.PHONY: build-AuthorizerFunction build-WebhookFunction
+.PHONY: build-AuthorizerFunction build-WebhookFunction mutants fuzz differential
 
 ##@ Try
 
@@ -73,6 +73,12 @@ $(VENV)/attach/ready: requirements-attach.txt
 	@$(UV_SYNC) --python $(VENV)/attach/bin/python requirements-attach.txt $(OR_OFFLINE)
 	@$(PYTHON) tests/attaching.py $(VENV)/attach
 	@touch $(VENV)/attach/ready
+
+# atheris, with what it needs to import the code.
+$(VENV)/fuzz/ready: requirements-fuzz.txt
+	@$(PYTHON) -m venv --clear --without-pip $(VENV)/fuzz
+	@$(UV_SYNC) --python $(VENV)/fuzz/bin/python requirements-fuzz.txt $(OR_OFFLINE)
+	@touch $(VENV)/fuzz/ready
 
 init: $(READY) ## Write an environment into samconfig.toml ## [ENV=dev] [API_URL=…] [AUDIENCE=…] [YES=1]
 	@$(PYTHON) -m local.init $(ENV) $(if $(API_URL),--api-url '$(API_URL)') $(if $(AUDIENCE),--audience '$(AUDIENCE)') \
@@ -150,6 +156,17 @@ check: $(READY) ## Run what CI runs but test-docker: format, lint, types, tests
 	$(VENV)/bin/cfn-lint $(TEMPLATES)
 	$(MAKE) test
 	$(VENV)/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements.txt
+
+mutants: $(READY) ## Change what decides, bit by bit: does a test notice? ## [ONLY=path] [KEEP_MAP=1]
+	@nice -n 19 $(PYTHON) -m local.mutants $(ONLY) $(if $(KEEP_MAP),--keep-map)
+
+fuzz: SECONDS := $(or $(SECONDS),60)
+fuzz: $(READY) $(VENV)/fuzz/ready ## Feed mutated inputs to what reads from outside ## [TARGET=tokens] [SECONDS=60]
+	@PYTHONPATH=.:tests nice -n 19 $(VENV)/fuzz/bin/python -m fuzzing $(SECONDS) $(TARGET)
+
+differential: COUNT ?= 2000
+differential: $(READY) ## Compare verdicts with four libraries; needs Node ## [COUNT=2000]
+	@PYTHONPATH=.:tests $(PYTHON) -m differential $(COUNT)
 
 format: $(READY) ## Format the code
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)

@@ -23,6 +23,7 @@ LOCKS = {
     "uv": "requirements-uv.txt",
     "ministack": "requirements-ministack.txt",
     "attach": "requirements-attach.txt",
+    "fuzz": "requirements-fuzz.txt",
     "artifact": "requirements.txt",
     "dev": "requirements-dev.txt",
     "flask": "examples/backends/flask/requirements.txt",
@@ -30,7 +31,7 @@ LOCKS = {
     "fastapi": "examples/backends/fastapi/requirements.txt",
     "benchmarks": "benchmarks/requirements.txt",
 }
-ALONE = ("uv", "ministack", "attach")  # in environments of their own, so with versions of their own
+ALONE = ("uv", "ministack", "attach", "fuzz")  # in environments of their own, so with versions of their own
 
 
 def main(argv: Sequence[str] | None = None) -> None:
