@@ -1,0 +1,94 @@
+"""Which tests execute which lines: one run of coverage for each group of tests, kept in .local/mutants/."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from coverage import CoverageData
+
+from local.command_line import CommandFailed
+from local.mutants.mutations import Module, Mutant
+
+FOLDER = Path(".local/mutants")
+SLOW_SECONDS = 0.3  # such tests come last
+# Tests that run in this process, a second at most each: no end_to_end, no other processes, no documents.
+GROUPS = {
+    "rules": ["tests/rules"],
+    "gateway": ["tests/gateway", "tests/test_appsync_reuse.py"],
+    "plain": [
+        *(f"tests/test_{name}.py" for name in ("credentials", "config", "context", "decision", "errors", "clock")),
+        *(f"tests/test_{name}.py" for name in ("verdicts", "sampling", "telemetry", "properties", "template")),
+    ],
+    "handler": ["tests/test_handler.py"],
+    "hanko": ["tests/hanko"],
+    "revocation": ["tests/revocation"],
+    "attacks": ["tests/attacks"],
+    "middleware": ["tests/middleware"],
+}
+
+
+def write_map(group: str) -> None:
+    """Run a group's tests under coverage. Raises `CommandFailed` if one fails: then no mutant could be told from it."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    data, seconds = _files(group)
+    environment = {**os.environ, "CI": "true", "COVERAGE_FILE": str(data.resolve()), "MUTANTS_SECONDS": str(seconds)}
+    command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-q", "-p", "local.mutants.contexts"]
+    if subprocess.run([*command, *GROUPS[group]], check=False, env=environment).returncode:
+        seconds.unlink(missing_ok=True)
+        raise CommandFailed(f"make mutants: the tests of {', '.join(GROUPS[group])} fail without any change, see above")
+
+
+def _files(group: str) -> tuple[Path, Path]:
+    return FOLDER / f"{group}.coverage", FOLDER / f"{group}.json"
+
+
+class CoverageMap:
+    """The tests of a line, and what each test takes."""
+
+    def __init__(self) -> None:
+        """Read what `write_map` has written."""
+        self._seconds: dict[str, float] = {}
+        self._data: list[CoverageData] = []
+        for data, seconds in filter(lambda files: files[1].exists(), map(_files, GROUPS)):
+            self._seconds |= json.loads(seconds.read_text())
+            self._data.append(CoverageData(str(data)))
+            self._data[-1].read()
+        self._lines: dict[str, dict[int, set[str]]] = {}
+
+    def tests_for(self, module: Module, mutant: Mutant) -> list[str]:
+        """The tests that execute the place of a change; those of the whole module for what is executed at import.
+
+        First one case of each test function, the module's own and the quick ones first.
+        """
+        lines = self._lines_of(module.path)
+        at = mutant.lines if mutant.in_function else lines
+        return self._in_order(set().union(*(lines.get(line, ()) for line in at)) - {""}, Path(module.path).stem)
+
+    def is_quick(self, test: str) -> bool:
+        return self._seconds.get(test, 0) <= SLOW_SECONDS
+
+    def is_executed_at_import(self, module: Module, mutant: Mutant) -> bool:
+        lines = self._lines_of(module.path)
+        return any("" in lines.get(line, ()) for line in mutant.lines)
+
+    def _lines_of(self, path: str) -> dict[int, set[str]]:
+        if path not in self._lines:
+            lines: defaultdict[int, set[str]] = defaultdict(set)
+            self._lines[path] = lines
+            for data in self._data:
+                for line, tests in data.contexts_by_lineno(str(Path(path).resolve())).items():
+                    lines[line].update(tests)
+        return self._lines[path]
+
+    def _in_order(self, tests: set[str], name: str) -> list[str]:
+        nth: Counter[str] = Counter()
+        ranks: dict[str, tuple[bool, int, bool, float]] = {}
+        for test in sorted(tests, key=lambda test: self._seconds.get(test, 0)):
+            function = test.partition("[")[0]
+            nth[function] += 1
+            seconds = self._seconds.get(test, 0)
+            ranks[test] = (seconds > SLOW_SECONDS, nth[function].bit_length(), name not in function, seconds)
+        return sorted(tests, key=lambda test: ranks[test])
