@@ -23,7 +23,7 @@ from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.hanko.tokens import TokenVerifier
 
 with warnings.catch_warnings():  # "authlib.jose module is deprecated": until 2.0 people use it
-    import authlib.deprecate  # which shows its warnings always
+    from authlib import deprecate as _shows_its_warnings_always  # noqa: F401 - see its name: before the filter
 
     warnings.simplefilter("ignore")
     from authlib.jose import JsonWebKey, JsonWebToken

@@ -32,7 +32,7 @@ from authorizer.hanko.jwk import MAX_KEY_BITS, MIN_KEY_BITS, parse_keys
 from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.model import Claims, CredentialSources, Decision, EventKind, Request
-from authorizer.revocation.entry import session_subject, user_subject
+from authorizer.revocation.subject import session_subject, user_subject
 from authorizer.revocation.webhook import WebhookVerifier
 from authorizer.rules.evaluation import Rules
 from authorizer.rules.source import RulesProvider, rules_of
