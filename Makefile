@@ -21,7 +21,7 @@ TEMPLATES := template.yaml $(wildcard examples/*.yaml examples/attach/sam-*.yaml
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
-.PHONY: dist sam soak test-docker test-live explain check-token init smoke status logs rollback destroy
+.PHONY: dist scan sam soak test-docker test-live explain check-token init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction mutants fuzz differential
 
 ##@ Try
@@ -79,6 +79,12 @@ $(VENV)/fuzz/ready: requirements-fuzz.txt
 	@$(PYTHON) -m venv --clear --without-pip $(VENV)/fuzz
 	@$(UV_SYNC) --python $(VENV)/fuzz/bin/python requirements-fuzz.txt $(OR_OFFLINE)
 	@touch $(VENV)/fuzz/ready
+
+# checkov and the hundred packages that it pins: made by `make scan`.
+$(VENV)/checkov/ready: requirements-checkov.txt $(READY)
+	@$(PYTHON) -m venv --clear --without-pip $(VENV)/checkov
+	@$(UV_SYNC) --python $(VENV)/checkov/bin/python requirements-checkov.txt $(OR_OFFLINE)
+	@touch $@
 
 init: $(READY) ## Write an environment into samconfig.toml ## [ENV=dev] [API_URL=…] [AUDIENCE=…] [YES=1]
 	@$(PYTHON) -m local.init $(ENV) $(if $(API_URL),--api-url '$(API_URL)') $(if $(AUDIENCE),--audience '$(AUDIENCE)') \
@@ -167,6 +173,9 @@ fuzz: $(READY) $(VENV)/fuzz/ready ## Feed mutated inputs to what reads from outs
 differential: COUNT ?= 2000
 differential: $(READY) ## Compare verdicts with four libraries; needs Node ## [COUNT=2000]
 	@PYTHONPATH=.:tests $(PYTHON) -m differential $(COUNT)
+
+scan: $(VENV)/checkov/ready ## Scan the templates with checkov, with their options off and on
+	@$(PYTHON) -m local.scan
 
 format: $(READY) ## Format the code
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)

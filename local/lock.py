@@ -24,6 +24,7 @@ LOCKS = {
     "ministack": "requirements-ministack.txt",
     "attach": "requirements-attach.txt",
     "fuzz": "requirements-fuzz.txt",
+    "checkov": "requirements-checkov.txt",
     "artifact": "requirements.txt",
     "dev": "requirements-dev.txt",
     "flask": "examples/backends/flask/requirements.txt",
@@ -31,7 +32,7 @@ LOCKS = {
     "fastapi": "examples/backends/fastapi/requirements.txt",
     "benchmarks": "benchmarks/requirements.txt",
 }
-ALONE = ("uv", "ministack", "attach", "fuzz")  # in environments of their own, so with versions of their own
+ALONE = ("uv", "ministack", "attach", "fuzz", "checkov")  # in environments of their own, so with versions of their own
 
 
 def main(argv: Sequence[str] | None = None) -> None:
