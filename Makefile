@@ -158,6 +158,7 @@ check: $(READY) ## Run what CI runs but test-docker: format, lint, types, tests
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/ruff check $(SOURCES)
 	MYPYPATH=tests $(VENV)/bin/mypy --explicit-package-bases $(SOURCES)
+	$(VENV)/bin/zizmor --offline --quiet --pedantic .github/workflows
 	$(VENV)/bin/sam validate --lint --template template.yaml
 	$(VENV)/bin/cfn-lint $(TEMPLATES)
 	$(MAKE) test

@@ -85,14 +85,20 @@ def build(artifacts: Path, target: str, python: str = LAMBDA_PYTHON) -> None:
 
 def install_wheels(artifacts: Path, target: str, python: str) -> None:
     """Install requirements.txt: exactly these wheels, hashes checked, nothing compiled or resolved here."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    command += ["--no-deps", "--only-binary=:all:", "--no-compile", "--target", str(artifacts)]
+    command = pip_command("install", target, python)
+    subprocess.run([*command, "--no-compile", "--target", str(artifacts)], check=True)
+
+
+def pip_command(verb: str, target: str, python: str) -> list[str]:
+    """Make pip install, or download, the wheels of requirements.txt for this target."""
+    command = [sys.executable, "-m", "pip", verb, "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    command += ["--no-deps", "--only-binary=:all:", "--requirement", str(ROOT / "requirements.txt")]
     if target != "host":
         machine = {"arm64": "aarch64", "x86_64": "x86_64"}[target]
         for tag in ("manylinux_2_28", "manylinux_2_17", "manylinux2014"):
             command += ["--platform", f"{tag}_{machine}"]
         command += ["--implementation", "cp", "--python-version", python]
-    subprocess.run([*command, "-r", str(ROOT / "requirements.txt")], check=True)
+    return command
 
 
 def copy_sources(artifacts: Path) -> None:
