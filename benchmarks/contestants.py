@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import zipfile
@@ -20,9 +21,15 @@ ISSUER = "https://issuer.example.com"  # auth_alpha verifies no token without on
 PYTHON_PEERS = {
     "PyJWT's PyJWKClient": "pyjwkclient",
     "Powertools auth_alpha": "auth_alpha",
+    "Powertools, all of it": "powertools_authorizer",
     "joserfc": "with_joserfc",
+    "joserfc, strict": "strict_joserfc",
     "Hanko's guide": "guide",
 }
+RUST = "Rust oidc-authorizer"  # REST only, and it logs refusals alone
+RUST_VARIABLE = (
+    "OIDC_AUTHORIZER"  # its program, built from its public source for the run: it is no part of this project
+)
 _CRYPTOGRAPHY = ("cryptography*", "cffi*", "_cffi_backend*", "pycparser*", "jwt", "pyjwt*")
 PACKAGES = {
     "PyJWT's PyJWKClient": _CRYPTOGRAPHY,
@@ -49,9 +56,24 @@ class Contestant:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    kind: type[Sandbox] = Sandbox
+
     def sandbox(self, hanko: StandInHanko, output: Path, **environment: str) -> Sandbox:
         """A sandbox with this function, not started yet."""
-        return Sandbox(self.command, self.folder, {**environment_for(hanko), **self.environment, **environment}, output)
+        variables = {**environment_for(hanko), **self.environment, **environment}
+        return self.kind(self.command, self.folder, variables, output)
+
+
+class RestSandbox(Sandbox):
+    """A function that knows the TOKEN event of REST APIs alone; event and answer are translated outside the time."""
+
+    def invoke(self, event: bytes) -> tuple[float, bytes]:
+        """As `Sandbox.invoke`."""
+        request = json.loads(event)
+        token = {"authorizationToken": request["headers"]["authorization"], "methodArn": request["routeArn"]}
+        seconds, answer = super().invoke(json.dumps({"type": "TOKEN", **token}).encode())
+        allowed = json.loads(answer)["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+        return seconds, json.dumps({"isAuthorized": allowed}).encode()
 
 
 class Field:
@@ -75,6 +97,7 @@ class Field:
         """Ours twice, which shows the noise, all peers, and the floors."""
         ours = {OURS: self.ours(self.artifact), AGAIN: self.ours(self.artifact)}
         python = {name: self.python_peer(module) for name, module in PYTHON_PEERS.items()}
+        python |= _rust_peer()
         floor = {"empty Python handler": self.python_peer("empty")}
         if self._node is None:
             return ours | python | floor
@@ -131,6 +154,15 @@ def event_of(token: str) -> bytes:
     return json.dumps(event_with("http_v2", token)).encode()
 
 
+def _rust_peer() -> dict[str, Contestant]:
+    program = os.environ.get(RUST_VARIABLE)
+    if not program:
+        print(f"without {RUST}: {RUST_VARIABLE} names no program")
+        return {}
+    environment = lambda_environment("bootstrap", ROOT, "AWS_Lambda_provided.al2023")
+    return {RUST: Contestant((program,), ROOT, environment, RestSandbox)}
+
+
 def _node_peer(node: peers.Node, module: str) -> Contestant:
     major = _version_of(str(node.home / "bin" / "node")).lstrip("v").split(".")[0]
     environment = lambda_environment(f"{module}.handler", node.folder, f"AWS_Lambda_nodejs{major}.x")
@@ -149,6 +181,10 @@ def environment_for(hanko: StandInHanko) -> dict[str, str]:
         "HANKO_API_URL": hanko.url,
         "HANKO_AUDIENCE": "localhost",
         "PEER_ISSUER": ISSUER,
+        "JWKS_URI": f"{hanko.url}/.well-known/jwks.json",
+        "ACCEPTED_AUDIENCES": "localhost",
+        "ACCEPTED_ISSUERS": ISSUER,
+        "ACCEPTED_ALGORITHMS": "RS256",
         "SSL_CERT_FILE": str(hanko.ca_file),
         "NODE_EXTRA_CA_CERTS": str(hanko.ca_file),
     }
