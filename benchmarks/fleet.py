@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from authorizer.clock import Clock
+from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import AuthorizerError
 from authorizer.hanko.client import HttpsClient
@@ -57,7 +57,7 @@ def _wave() -> list[dict[str, object]]:
     moment = Moment()
     with StandInHanko() as hanko:
         settings = Settings.from_env({"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": "localhost"})
-        bundled = KeySet(parse_jwk_set(hanko.jwks), moment.clock.now(), 0, settings.keys_file_max_age_seconds)
+        bundled = KeySet(parse_jwk_set(hanko.jwks), Instant(-3600, -3600), 0, settings.keys_file_max_age_seconds)
         clients = [HttpsClient(settings, moment.clock) for _ in range(SANDBOXES)]
         fleet = [KeyCache(settings, client, moment.clock, bundled=bundled) for client in clients]
         results = []
