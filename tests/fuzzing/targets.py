@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 import jwt
@@ -276,7 +277,9 @@ def answers(data: bytes) -> None:
         return
     assert len(body) <= BODY_BYTES
     assert 200 <= head.status <= 999
-    theirs = _http_clients(rest)
+    # http.client reads a length that is told twice as none, and takes any status but 100 for the final one.
+    is_comparable = head.status == HTTPStatus.OK and "," not in head.headers.get("content-length", "")
+    theirs = _http_clients(rest) if is_comparable else None
     assert theirs is None or theirs == (head.status, body)
 
 
@@ -293,7 +296,7 @@ def _http_clients(data: bytes) -> tuple[int, bytes] | None:
     response = http.client.HTTPResponse(_Socket(data))  # type: ignore[arg-type]  # it needs no more of a socket
     try:
         response.begin()
-        return response.status, response.read()
+        return (response.status, response.read()) if response.status >= HTTPStatus.OK else None
     except (http.client.HTTPException, ValueError):
         return None
     finally:
