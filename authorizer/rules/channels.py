@@ -77,14 +77,13 @@ class ChannelPattern(NamedTuple):
 
 def parse_pattern(text: str) -> ChannelPattern:
     """Parse what a rule names. Raises ValueError, whose text says what is allowed."""
-    operation, space, path = text.partition(" ")
+    operation, _, path = text.partition(" ")
     if text == CONNECT:
         return ChannelPattern(CONNECT, (), open_ended=False)
     names, open_ended = _split(path)
     segments = [tuple(match[1].split(".")) if (match := _CLAIM.fullmatch(one)) else one for one in names]
     texts = [one for one in segments if isinstance(one, str)]
-    is_path = path.startswith("/") and not path.endswith("/")
-    if operation not in (SUBSCRIBE, PUBLISH) or not space or not is_path or not all(map(_SEGMENT.fullmatch, texts)):
+    if operation not in (SUBSCRIBE, PUBLISH) or path[:1] != "/" or not all(map(_SEGMENT.fullmatch, texts)):
         raise ValueError(f"has {text[:64]!a}; {_FORM}")
     # What the backend receives as user_id is Hanko's claim sub.
     return ChannelPattern(operation, tuple(("sub",) if one == ("user_id",) else one for one in segments), open_ended)

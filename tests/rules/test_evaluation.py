@@ -1,5 +1,6 @@
 """Who may call what: verdicts, and policies that say the same of every route, whatever route they were issued for."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from authorizer.model import (
 )
 from authorizer.rules.evaluation import MAX_UNMET_RULES_CHARACTERS, Caller, Requirement, Rule, Rules
 from authorizer.rules.parser import parse_rules
-from authorizer.rules.routes import Route
+from authorizer.rules.routes import UNUSUAL_PATHS, Route
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
 NOW = 1_800_000_000.0
@@ -476,3 +477,61 @@ def test_a_simple_response_never_allows_what_the_rules_refuse_elsewhere_in_its_s
         usual = replace(rules, allow_unusual_paths=True)  # what no scope can see: docs/rules.md says so
         other = path + rest if open_ended else path
         assert all(usual.evaluate(request(method, other), claims, NOW).reason is Reason.ALLOWED for method in methods)
+
+
+# --- the grant, pattern by pattern
+
+
+def granted(rules: str, claims: Claims, one: Request | None = None) -> Grant:
+    return judged(rules, claims, one or request()).grant
+
+
+OPEN_TO_ALL = """
+default = "deny"
+[[rule]]
+name = "everybody"
+routes = ["GET /me", "$connect"]
+"""
+
+
+def test_a_denying_set_grants_what_its_rules_name_but_for_a_websockets_route() -> None:
+    assert granted(OPEN_TO_ALL, USER) == Grant(("GET/me",), UNUSUAL_PATHS)
+
+
+def test_unusual_paths_are_denied_unless_the_rules_allow_them() -> None:
+    assert granted("allow_unusual_paths = true\n" + OPEN_TO_ALL, USER) == Grant(("GET/me",))
+    assert granted("allow_unusual_paths = true\n" + ADMINS, USER).denied
+    assert not set(granted("allow_unusual_paths = true\n" + ADMINS, USER).denied) & set(UNUSUAL_PATHS)
+
+
+def test_an_answer_stays_right_until_the_first_login_is_too_old() -> None:
+    rules = 'default = "allow"\n' + "".join(
+        f'[[rule]]\nname = "{age}"\nroutes = ["GET /{age}"]\nmax_age_seconds = {age}\n' for age in (300, 200, 400)
+    )
+    assert judged(rules, caller(age_seconds=50), request()).seconds_left == 150
+
+
+def test_rules_that_name_no_channel_leave_an_answer_about_one_as_long_as_the_token() -> None:
+    channel = request("CONNECT", "", EventKind.APPSYNC_EVENTS)
+    assert judged(ADMINS, USER, channel).seconds_left == math.inf
+
+
+def test_a_short_stage_name_leaves_the_claims_all_their_room() -> None:
+    """STAGE_CHARACTERS are counted already; each further one costs a byte in each pattern."""
+    rules = parse_rules(OPEN_TO_ALL)
+    room = [rules.evaluate(request()._replace(stage="s" * length), USER, NOW).context_bytes for length in (4, 10, 11)]
+    assert room == [rules.context_bytes, rules.context_bytes, rules.context_bytes - 1 - len(UNUSUAL_PATHS)]
+
+
+def told_of(names: list[str]) -> str:
+    rules = [f'[[rule]]\nname = "{name}"\nroutes = ["GET /x"]\nrequire = {{ role = "admin" }}\n' for name in names]
+    return judged('default = "allow"\n' + "".join(rules), USER, request()).unmet_rules["rule"]
+
+
+def test_unmet_rules_are_named_up_to_the_last_character_of_their_room() -> None:
+    """Each takes its name, its reason and two separators: 50 characters of 500."""
+    names = [f"rule {number:02} of exactly {'x' * 15}" for number in range(10)]
+    assert [len(name) + len(Reason.RULE_NOT_MET) + 2 * len("; ") for name in names] == [50] * 10
+    assert told_of(names) == "; ".join(names)
+    assert told_of([*names[:9], names[9] + "y"]) == "; ".join([*names[:9], "and 1 more"])
+    assert told_of([*names, "z"]) == "; ".join([*names, "and 1 more"])
