@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import select
+import signal
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import pytest
 
 from local.command_line import CommandFailed, run
-from local.mutants.coverage_map import FOLDER, GROUPS, CoverageMap, write_map
+from local.mutants.coverage_map import FOLDER, GROUPS, QUICK_TESTS, CoverageMap, write_map
 from local.mutants.mutations import Module, Mutant
 from local.mutants.trial import PYTEST, Instead, LoadedFunctions, Outcome, Trial, try_afresh
 
@@ -35,6 +36,7 @@ EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 RESULTS, LOG = FOLDER / "results.jsonl", FOLDER / "pytest.log"
 LAST_KILLERS = 12
 FIRST_TESTS = 60
+NOTICED = (Outcome.KILLED, Outcome.TIMEOUT)
 # Imported once, before the forks: none of ours, and not pytest's plugins.
 HEAVY = ("boto3", "moto", "moto.dynamodb.models", "moto.sqs.models", "jwt", "aws_lambda_powertools.metrics")
 
@@ -64,16 +66,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Try every mutant; 1 if one survives that is not listed as equivalent."""
     parser = argparse.ArgumentParser(prog="python -m local.mutants", description=__doc__)
     parser.add_argument("paths", nargs="*", default=DECIDING, help="modules or folders (default: all that decides)")
-    parser.add_argument("--keep-map", action="store_true", help="use what the last run knew of lines and tests")
+    parser.add_argument(
+        "--again", action="store_true", help="keep the last run's map of lines and tests, and its kills"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help=f"at most {QUICK_TESTS} tests for each mutant, of a second at most"
+    )
     parser.add_argument("--only", default="", help="only mutants whose name contains this text")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args(argv)
     modules = modules_in(options.paths)
-    for group in GROUPS if not options.keep_map else ():
-        write_map(group)
+    if not options.again:
+        RESULTS.unlink(missing_ok=True)
+        for group in GROUPS:
+            write_map(group)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"TMPDIR": folder, "PYTEST_DEBUG_TEMPROOT": folder, "CI": "true"}  # CI: Hypothesis repeats itself
-        return Campaign(modules, options.only, options.jobs).run()
+        return Campaign(modules, options.only, options.jobs, CoverageMap(quick=options.quick)).run()
 
 
 def modules_in(paths: Iterable[str]) -> list[Module]:
@@ -96,36 +105,35 @@ def equivalents() -> dict[tuple[str, str], str]:
 class Campaign:
     """All trials of one run."""
 
-    def __init__(self, modules: list[Module], only: str, jobs: int) -> None:
-        self._modules, self._jobs, self._map, listed = modules, jobs, CoverageMap(), equivalents()
+    def __init__(self, modules: list[Module], only: str, jobs: int, coverage_map: CoverageMap) -> None:
+        self._modules, self._jobs, self._map, listed = modules, jobs, coverage_map, equivalents()
         self._killers: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=LAST_KILLERS))
         self._output = os.fdopen(os.dup(1), "w")
         named = [(module, one) for module in modules for one in module.mutants if only in one.name]
         self._listed = [pair for pair in named if (pair[0].path, pair[1].name) in listed]
-        wanted = [pair for pair in named if (pair[0].path, pair[1].name) not in listed]
+        done = {key for key, outcome in last_outcomes().items() if outcome in NOTICED} | set(listed)
+        wanted = [pair for pair in named if (pair[0].path, pair[1].name) not in done]
         self._cases = [Case(*pair, self._map.tests_for(*pair)) for pair in wanted]
 
     def run(self) -> int:
-        RESULTS.unlink(missing_ok=True)
         log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)  # what pytest and the tests print
         os.dup2(log, 2)
         for name in HEAVY:
             importlib.import_module(name)
         self._apart(self._try_loaded)
-        found = {(one.path, one.mutant): one for one in results()}
-        again = [case for case in self._cases if self._is_to_do_afresh(case, found)]
+        again = [case for case in self._cases if self._is_to_do_afresh(case)]
         for part in (FIRST_TESTS, None):
-            known = {(one.path, one.mutant): one.outcome for one in results()}
-            left = [case for case in again if known.get((case.module.path, case.mutant.name)) not in _NOTICED]
+            known = last_outcomes()
+            left = [case for case in again if known.get((case.module.path, case.mutant.name)) not in NOTICED]
             self._try_all([Case(*case[:2], case.tests[:part]) for case in left], _afresh)
         return self._tell()
 
-    def _is_to_do_afresh(self, case: Case, found: dict[tuple[str, str], Result]) -> bool:
-        result = found.get((case.module.path, case.mutant.name))
-        if result is None or result.outcome is Outcome.NOT_IN_PLACE:
+    def _is_to_do_afresh(self, case: Case) -> bool:
+        outcome = last_outcomes().get((case.module.path, case.mutant.name))
+        if not case.mutant.in_function or outcome is Outcome.NOT_IN_PLACE:
             return True
-        return result.outcome is Outcome.SURVIVED and self._map.is_executed_at_import(case.module, case.mutant)
+        return outcome is Outcome.SURVIVED and self._map.is_executed_at_import(case.module, case.mutant)
 
     def _apart(self, work: Callable[[], None]) -> None:
         """In a fork: this process is kept as it is."""
@@ -135,7 +143,11 @@ class Campaign:
                 work()
             finally:
                 os._exit(0)
-        os.waitpid(pid, 0)
+        try:
+            os.waitpid(pid, 0)
+        except KeyboardInterrupt:
+            os.kill(pid, signal.SIGTERM)
+            raise
 
     def _try_loaded(self) -> None:
         cases = [case for case in self._cases if case.mutant.in_function]
@@ -154,14 +166,18 @@ class Campaign:
     def _try_all(self, cases: Sequence[Case], body: Body) -> None:
         waiting = iter(cases)
         running: dict[int, tuple[Case, Trial, float]] = {}
-        while True:
-            while len(running) < self._jobs and (case := next(waiting, None)):
-                trial = Trial(self._in_order(case))
-                running[trial.start(partial(body, case))] = (case, trial, time.monotonic())
-            if not running:
-                return
-            for reading in select.select(list(running), [], [])[0]:
-                self._note(*running.pop(reading))
+        try:
+            while True:
+                while len(running) < self._jobs and (case := next(waiting, None)):
+                    trial = Trial(self._in_order(case))
+                    running[trial.start(partial(body, case))] = (case, trial, time.monotonic())
+                if not running:
+                    return
+                for reading in select.select(list(running), [], [])[0]:
+                    self._note(*running.pop(reading))
+        finally:
+            for _, trial, _ in running.values():
+                trial.kill()
 
     def _in_order(self, case: Case) -> list[str]:
         killers = [test for test in self._killers[case.module.path] if test in set(case.tests)]
@@ -177,12 +193,12 @@ class Campaign:
             if test in killers:
                 killers.remove(test)
             killers.appendleft(test)
-        if outcome not in _NOTICED:
+        if outcome not in NOTICED:
             print(f"{outcome}: {case.module.path}:{case.mutant.lines.start} {case.mutant.name}", file=self._output)
             self._output.flush()
 
     def _tell(self) -> int:
-        last = {(one.path, one.mutant): one.outcome for one in results()}
+        last = last_outcomes()
         counts: Counter[tuple[str, str]] = Counter((path, outcome) for (path, _), outcome in last.items())
         counts.update((module.path, "equivalent") for module, _ in self._listed)
         print(f"{'module':<40} mutants  killed  timeout  equivalent  survived", file=self._output)
@@ -196,15 +212,19 @@ class Campaign:
                 file=self._output,
             )
         self._output.flush()
-        return int(any(outcome not in _NOTICED for outcome in last.values()))
+        return int(any(outcome not in NOTICED for outcome in last.values()))
 
 
-_NOTICED = (Outcome.KILLED, Outcome.TIMEOUT)
 _KINDS = (Outcome.KILLED, Outcome.TIMEOUT, "equivalent", Outcome.SURVIVED)
 
 
 def _afresh(case: Case, trial: Trial) -> None:
     try_afresh(case.module, case.mutant, case.tests, trial)
+
+
+def last_outcomes() -> dict[tuple[str, str], Outcome]:
+    """By module and name. A mutant can have been tried more than once."""
+    return {(one.path, one.mutant): one.outcome for one in results()}
 
 
 def results() -> Iterator[Result]:

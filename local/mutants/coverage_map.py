@@ -13,6 +13,7 @@ from local.command_line import CommandFailed
 from local.mutants.mutations import Module, Mutant
 
 FOLDER = Path(".local/mutants")
+QUICK_TESTS = 120
 SLOW_SECONDS = 0.3  # such tests come last
 # Tests that run in this process, a second at most each: no end_to_end, no other processes, no documents.
 GROUPS = {
@@ -48,8 +49,9 @@ def _files(group: str) -> tuple[Path, Path]:
 class CoverageMap:
     """The tests of a line, and what each test takes."""
 
-    def __init__(self) -> None:
-        """Read what `write_map` has written."""
+    def __init__(self, *, quick: bool) -> None:
+        """Read what `write_map` has written; with `quick` no more than some quick tests of each mutant count."""
+        self._quick = quick
         self._seconds: dict[str, float] = {}
         self._data: list[CoverageData] = []
         for data, seconds in filter(lambda files: files[1].exists(), map(_files, GROUPS)):
@@ -65,7 +67,8 @@ class CoverageMap:
         """
         lines = self._lines_of(module.path)
         at = mutant.lines if mutant.in_function else lines
-        return self._in_order(set().union(*(lines.get(line, ()) for line in at)) - {""}, Path(module.path).stem)
+        tests = self._in_order(set().union(*(lines.get(line, ()) for line in at)) - {""}, Path(module.path).stem)
+        return [test for test in tests if self._seconds.get(test, 0) <= 1][:QUICK_TESTS] if self._quick else tests
 
     def is_quick(self, test: str) -> bool:
         return self._seconds.get(test, 0) <= SLOW_SECONDS

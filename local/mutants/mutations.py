@@ -142,6 +142,7 @@ def _is_left_out(node: ast.AST) -> bool:
 def _text(node: ast.AST) -> str:
     """The first line of a node's source, cut."""
     line = ast.unparse(node).partition("\n")[0]
+    line = line.replace('"', "'").replace("\\'", "'")  # Python 3.11 and 3.12 quote differently inside f-strings
     return line if len(line) <= _WIDTH else line[:_WIDTH] + "…"
 
 

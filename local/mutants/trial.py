@@ -63,10 +63,14 @@ class Trial:
         """What came of it, and the test that ran last."""
         with os.fdopen(self._reading, "rb") as pipe:
             word, _, test = pipe.readline().decode().rstrip("\n").partition("|")
+        self.kill()
+        return (Outcome(word), test) if word else (Outcome.KILLED, "the process died")
+
+    def kill(self) -> None:
+        """End the fork and what it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
-        return (Outcome(word), test) if word else (Outcome.KILLED, "the process died")
 
     def end(self, outcome: Outcome) -> NoReturn:
         """In the fork: say what came of it."""
