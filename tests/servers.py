@@ -52,9 +52,9 @@ def ends(fetch: Fetch) -> bool:
     return becomes(lambda: fetch.done)
 
 
-def becomes(condition: Callable[[], bool]) -> bool:
+def becomes(condition: Callable[[], bool], seconds: float = HANG_GUARD_SECONDS) -> bool:
     """Whether it comes true, sooner or later."""
-    deadline = time.monotonic() + HANG_GUARD_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         threading.Event().wait(0.005)
     return condition()

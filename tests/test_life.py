@@ -6,13 +6,16 @@ fetches. `make soak` takes 100,000 steps.
 
 import json
 import math
+import threading
 import time
 import uuid
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aws import Aws
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,7 +28,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from lives import Clocks, Process, Token, World
-from servers import ends
+from sandbox import MakeSandbox, Time
+from servers import becomes, ends
 from sizes import STEPS
 
 from authorizer.clock import Clock
@@ -49,6 +53,8 @@ MANY_STEPS = 10_000  # in which everything happens
 STALLED_SECONDS = 2  # a machine that stood still is no failure of Hanko's, but a fetch would take it for one
 SPANS = [*([0.5, 1, 2, 5.5, 9, 12, 29, 31, 36, 61] * 3), 300, 601, 601, 3_600, 43_000, 43_900]
 NOW = 1_800_000_000.0
+DAY_SECONDS = 86_400
+ID, OTHER_ID = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
 FAILURES: dict[str, dict[str, Any]] = {
     "500": {"mode": "status", "code": 500},
     "404": {"mode": "status", "code": 404},
@@ -264,3 +270,46 @@ def test_the_life_of_a_process_is_that_of_the_model(capsys: pytest.CaptureFixtur
     every = {"allowed", "key_unknown", "key_unchecked", "keys_unavailable", "signature_invalid", "token_expired"}
     rare = {"session_ended", "session_unchecked", "token_early", "token_not_yet_valid"}
     assert (every | rare if STEPS >= MANY_STEPS else every) <= counted.keys()
+
+
+@pytest.mark.parametrize("frozen", ["at rest", "during its first fetch"])
+def test_a_process_that_was_frozen_for_a_day(
+    frozen: str, make_sandbox: MakeSandbox, hanko: StandInHanko, time_: Time, aws: Aws
+) -> None:
+    """Keys, verdicts and connections of yesterday do not count, and nothing of them is left over."""
+    sockets = open_sockets()
+    lives, over = (hanko.mint(lifetime_seconds=2 * DAY_SECONDS, claims={"session_id": one}) for one in (ID, OTHER_ID))
+    if frozen == "during its first fetch":
+        hanko.behave("slow", delay_seconds=0.3)
+    sandbox = make_sandbox(session_check="hybrid", aws=aws, prefetch=True)
+    if frozen == "at rest":
+        assert all(isinstance(sandbox.answer(event_with("http_v2", one)), dict) for one in (lives, over))
+        sandbox.output()
+    time_.wall += DAY_SECONDS  # the monotonic clock stood still
+    hanko.behave("normal")
+    hanko.end_session(OTHER_ID)
+    for token in (lives, over, lives):
+        sandbox.answer(event_with("http_v2", token))
+    records = sandbox.records()
+    assert [one["reason"] for one in records] == ["allowed", "session_ended", "allowed"]
+    fetches = [one.get("key_fetches", 0) for one in records]
+    assert fetches in ([1, 0, 0], [2, 0, 0])  # the first fetch is counted if it was over just before the freeze
+    assert [one.get("session_checks", 0) for one in records] == [1, 2, 0]  # "not valid" is asked for again
+    sandbox.client.close()
+    assert becomes(lambda: threads_of_connections() == [] and open_sockets() == sockets)
+
+
+def threads_of_connections() -> list[str]:
+    """Ours that fetch, and the stand-in's that answer."""
+    return [one.name for one in threading.enumerate() if "(_run)" in one.name or "(process_request_thread)" in one.name]
+
+
+def open_sockets() -> int:
+    """Those of this process, the stand-in's among them."""
+    return sum(link_of(one).startswith("socket:") for one in Path("/proc/self/fd").iterdir())
+
+
+def link_of(descriptor: Path) -> str:
+    with suppress(OSError):  # it may be closed this very moment
+        return str(descriptor.readlink())
+    return ""

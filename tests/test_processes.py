@@ -1,19 +1,26 @@
 """Several processes of one sandbox: AWS's runtime client with AWS_LAMBDA_MAX_CONCURRENCY forks one per worker."""
 
+import os
 import random
+import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
+import jwt
 import pytest
 from runtime_api import Function, Json, RuntimeApi, running
+from servers import becomes
 
 from local.hanko import StandInHanko
 from local.sign import event_with, token_with
 
 WORKERS = 4
+SETTLE_SECONDS = 60  # beyond any pause for Hanko
 USERS = 80  # each comes once with each kind of token
 DEFECTS = {"expired": "token_expired", "wrong_audience": "audience_not_allowed", "webhook": "not_a_session"}
 
@@ -77,3 +84,65 @@ def test_without_a_key_one_user_has_as_many_hashes_as_there_are_processes(
             assert time.monotonic() < deadline
             assert all(answer["isAuthorized"] for answer in callers.map(api.invoke, events))
     assert len({record["user"] for record in workers.records}) == hashes
+
+
+# --- stopped and continued, as Lambda freezes a sandbox
+
+
+def needs(process: int) -> tuple[int, int]:
+    """Threads and open sockets of a process."""
+    descriptors = Path(f"/proc/{process}/fd").iterdir()
+    sockets = [one for one in descriptors if one.is_symlink() and str(one.readlink()).startswith("socket:")]
+    return len(list(Path(f"/proc/{process}/task").iterdir())), len(sockets)
+
+
+def children(process: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def test_workers_that_are_stopped_in_the_middle_of_anything_go_on(hanko: StandInHanko, start: Start) -> None:
+    """SIGSTOP and SIGCONT around key fetches and session checks: no wrong verdict, and nothing is left over."""
+    ended, lives = str(uuid.uuid4()), hanko.mint()
+    over = hanko.mint(claims={"session_id": ended})
+    hanko.end_session(ended)
+    for endpoint in ("keys", "validate"):
+        hanko.behave("slow", endpoint=endpoint, delay_seconds=0.2)
+    api, workers = start(hanko, HANKO_SESSION_CHECK="strict", HANKO_FETCH_TIMEOUT_SECONDS="0.5")
+    is_over = threading.Event()
+
+    def freeze() -> None:
+        dice = random.Random(17)  # noqa: S311 - a fixed sequence
+        while not is_over.wait(dice.uniform(0.05, 0.4)):
+            os.killpg(workers.process_group, signal.SIGSTOP)
+            is_over.wait(dice.choice([0.05, 0.3, 0.7]))  # within the deadline, and beyond it
+            os.killpg(workers.process_group, signal.SIGCONT)
+
+    def asked(asking: tuple[RuntimeApi, str]) -> str:
+        answer = asking[0].invoke(event_with("http_v2", asking[1]))
+        return "unavailable" if "errorMessage" in answer else outcome(answer)
+
+    freezer = threading.Thread(target=freeze)
+    freezer.start()
+    with ThreadPoolExecutor(WORKERS) as callers:
+        answers: dict[str, set[str]] = {lives: set(), over: set()}
+        tokens = [lives, over] * 20
+        for token, answer in zip(tokens, callers.map(asked, [(api, one) for one in tokens]), strict=True):
+            answers[token].add(answer)
+    is_over.set()
+    freezer.join()
+    assert "session_ended" not in answers[lives]
+    assert answers[over] <= {"session_ended", "unavailable"}
+    for endpoint in ("keys", "validate"):
+        hanko.behave("normal", endpoint=endpoint)
+    user = str(jwt.decode(lives, options={"verify_signature": False})["sub"])
+    calm = start(hanko, HANKO_SESSION_CHECK="strict")
+    with ThreadPoolExecutor(WORKERS) as callers:
+        for one, _ in ((api, workers), calm):
+            asking = [(one, lives)] * WORKERS * 4
+            deadline = time.monotonic() + SETTLE_SECONDS
+            while {*callers.map(asked, asking)} != {user}:
+                assert time.monotonic() < deadline
+    most = max(needs(one) for one in children(calm[1].process_group))
+    stopped = children(workers.process_group)
+    assert len(stopped) == WORKERS
+    assert becomes(lambda: max(needs(one) for one in stopped) <= most, SETTLE_SECONDS)

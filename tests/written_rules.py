@@ -64,7 +64,8 @@ class OneRule:
             if pattern.endswith("*"):
                 same_path = path.startswith(pattern[:-1])
             else:
-                same_path = path in (pattern, f"{pattern}/", pattern.removesuffix("/"))
+                bare = pattern.removesuffix("/")
+                same_path = path in (pattern, bare, f"{bare}/")
             if same_method and same_path:
                 return True
         return False
