@@ -17,7 +17,7 @@ PORT ?= 8700
 # demo and local deploy the rules of the examples unless RULES is given.
 OWN_RULES := $(if $(filter command environment,$(firstword $(origin RULES))),--rules $(RULES))
 RULES ?= rules.toml
-TEMPLATES := template.yaml $(wildcard examples/*.yaml examples/attach/sam-*.yaml)
+TEMPLATES := template.yaml $(wildcard local/ask_aws/*.yaml examples/*.yaml examples/attach/sam-*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean

@@ -27,7 +27,8 @@ class Seen:
 def call_http(url: str, headers: Headers, body: str | None = None, *, method: str = "GET") -> Seen:
     """Send the path as it is, however odd. An answer without a JSON object says nothing about the caller."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=CALL_SECONDS)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=CALL_SECONDS)
     try:
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         connection.request(method, path, body, {"Content-Type": "application/json", **headers})
