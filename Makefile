@@ -21,7 +21,7 @@ TEMPLATES := template.yaml $(wildcard local/ask_aws/*.yaml examples/*.yaml examp
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
-.PHONY: dist scan sam soak test-docker test-live explain check-token init smoke status logs rollback destroy
+.PHONY: dist scan sam ask-aws soak test-docker test-live explain check-token init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction mutants fuzz differential
 
 ##@ Try
@@ -134,6 +134,9 @@ replay: $(READY) ## Write the revocations that wait in the dead-letter queue ## 
 test: $(READY) ## Run all tests, with the branch coverage of authorizer/
 	$(VENV)/bin/coverage run -m pytest
 	$(VENV)/bin/coverage report
+
+ask-aws: $(READY) ## Ask your AWS account what no document says ## [REGION=…] [ONLY=text] [YES=1]
+	@$(PYTHON) -m local.ask_aws $(if $(REGION),--region '$(REGION)') $(if $(ONLY),--only '$(ONLY)') $(if $(YES),--yes)
 
 # Hours on two cores, so it leaves them to others. ONLY is an expression of pytest's -k.
 soak: export VERDICTS ?= 1000000

@@ -1,4 +1,4 @@
-"""`make ask-aws [REGION=eu-west-1] [YES=1]`: ask a real API Gateway and AppSync what no document says.
+"""`make ask-aws [REGION=eu-west-1] [ONLY=text] [YES=1]`: ask a real API Gateway and AppSync what no document says.
 
 Deploys a small stack of its own with your AWS credentials, sends about 60 requests, prints each answer beside what the
 authorizer assumes, and deletes the stack, also after Ctrl-C. Costs less than a cent. Exits with 1 if an assumption is
@@ -28,13 +28,17 @@ def main(argv: Sequence[str] | None = None, ask: Callable[[str], str] = input) -
     parser.add_argument("--region", help="where to deploy; that of your AWS settings without it")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--without-events", action="store_true", help="leave AppSync Events out")
+    parser.add_argument("--only", default="", help="ask the questions that contain this text")
     options = parser.parse_args(argv)
+    every = QUESTIONS if options.without_events else [*QUESTIONS, *OF_EVENTS]
+    questions = [one for one in every if options.only in one.text]
+    if not questions:
+        raise CommandFailed(f"no question contains {options.only!a}")
     aws, name = Aws(options.region), f"hanko-ask-aws-{uuid.uuid4().hex[:8]}"
     account = aws.client("sts").get_caller_identity()["Account"]
     say(f"Stack {name}, account {account}, {aws.region}: 2 functions, 2 roles, 5 APIs. It is deleted at the end.")
     if not confirmed("Deploy it? [y/N] ", ask, yes=options.yes):
         raise CommandFailed("nothing was deployed")
-    questions = QUESTIONS if options.without_events else [*QUESTIONS, *OF_EVENTS]
     try:
         stack = _deployed(aws, name, with_events=not options.without_events)
         return _told([(one, _answer(one, place_of(aws, stack))) for one in questions])
