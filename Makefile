@@ -175,7 +175,7 @@ fuzz: $(READY) $(VENV)/fuzz/ready ## Feed mutated inputs to what reads from outs
 	@PYTHONPATH=.:tests nice -n 19 $(VENV)/fuzz/bin/python -m fuzzing $(SECONDS) $(TARGET)
 
 differential: COUNT ?= 2000
-differential: $(READY) ## Compare verdicts with four libraries; needs Node ## [COUNT=2000]
+differential: $(READY) ## Compare verdicts with four other libraries ## [COUNT=2000]
 	@PYTHONPATH=.:tests $(PYTHON) -m differential $(COUNT)
 
 scan: $(VENV)/checkov/ready ## Scan the templates with checkov, with their options off and on

@@ -51,7 +51,7 @@ class Patterns:
         every = dict.fromkeys(patterns)
         beginnings = [one[:-1] for one in every if one.endswith("*")]
         self.patterns = tuple(one for one in every if not any(one.startswith(b) and one != f"{b}*" for b in beginnings))
-        self._exact = frozenset(one for one in self.patterns if not one.endswith("*"))
+        self._exact = frozenset(self.patterns)  # one with a star is a route only where its beginning matches anyway
         self._beginnings = tuple(one[:-1] for one in self.patterns if one.endswith("*"))
 
     def match(self, route: str) -> bool:

