@@ -11,6 +11,7 @@ from receiving import MakeReceiving, Receiving
 from sandbox import MakeSandbox, MakeSettings, Sandbox, Time
 
 from authorizer.config import Settings
+from local.deployment import Deployment
 from local.hanko import StandInHanko
 
 
@@ -81,6 +82,13 @@ def make_receiving(
 @pytest.fixture
 def receiving(make_receiving: MakeReceiving) -> Receiving:
     return make_receiving()
+
+
+@pytest.fixture(scope="session")
+def deployment() -> Iterator[Deployment]:
+    """One local AWS with everything deployed, for tests/end_to_end and tests/browser."""
+    with Deployment(print) as deployed:
+        yield deployed
 
 
 @functools.cache

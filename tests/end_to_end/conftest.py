@@ -1,16 +1,8 @@
-"""One local AWS with everything deployed, for all end-to-end tests of a run."""
-
-from collections.abc import Iterator
+"""Another HTTP API in front of the deployment of tests/conftest.py."""
 
 import pytest
 
 from local.deployment import Api, Deployment
-
-
-@pytest.fixture(scope="session")
-def deployment() -> Iterator[Deployment]:
-    with Deployment(print) as deployed:
-        yield deployed
 
 
 @pytest.fixture(scope="session")

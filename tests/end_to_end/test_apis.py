@@ -3,10 +3,6 @@
 import base64
 import json
 
-import pytest
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
-
-from local.build import ROOT
 from local.calls import Headers, call_http, call_websocket
 from local.deployment import ALIAS, QUERY_PARAMETER, SUBPROTOCOL, Api, Deployment
 
@@ -66,19 +62,6 @@ def test_the_open_page_needs_no_token(deployment: Deployment) -> None:
         assert (seen.status, seen.caller) == (200, {"open": True}), api
 
 
-@pytest.fixture
-def cors(deployment: Deployment) -> None:
-    """The CORS of the HTTP APIs' template, set once more: the local AWS's CloudFormation puts it where nobody looks."""
-    template = yaml_parse((ROOT / "examples" / "http-api.yaml").read_text())
-    configuration = template["Resources"]["Api"]["Properties"]["CorsConfiguration"]
-    for api in ("HTTP API 1.0", "HTTP API 2.0"):
-        api_id = deployment.apis[api].url.split("/")[-2]
-        deployment.aws.client("apigatewayv2").update_api(
-            ApiId=api_id, CorsConfiguration={**configuration, "AllowOrigins": [ORIGIN]}
-        )
-
-
-@pytest.mark.usefixtures("cors")
 def test_a_preflight_needs_no_token(deployment: Deployment) -> None:
     asked = {
         "Origin": ORIGIN,
@@ -95,7 +78,6 @@ def test_a_preflight_needs_no_token(deployment: Deployment) -> None:
             assert "GET" in headers["access-control-allow-methods"]
 
 
-@pytest.mark.usefixtures("cors")
 def test_answers_can_be_read_by_a_browser(deployment: Deployment) -> None:
     token = deployment.hanko.mint()
     for api in HTTP_APIS:

@@ -101,5 +101,5 @@ config.apis.forEach(({ name }, index) => {
   $("apis").append(label);
 });
 for (const route of ROUTES) $("calls").append(action(`${route.method ?? "GET"} ${route.path}`, () => run(route)));
-if (config.webSocket) $("calls").append(action("Connect a WebSocket", () => run(WEBSOCKET)));
+if (config.webSocket) $("calls").append(action("WebSocket", () => run(WEBSOCKET)));
 await showWho();
