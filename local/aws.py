@@ -32,14 +32,20 @@ PROGRAMS = Path(sys.executable).parent  # sam lies beside the interpreter, on PA
 MINISTACK = Path(sys.prefix) / "ministack" / "bin" / "ministack"  # in an environment of its own: see the Makefile
 
 
+def find_rules(rules: str) -> Path:
+    """The file, from the checkout on. Raises `CommandFailed` if there is none."""
+    found = ROOT / rules
+    if not found.is_file():
+        raise CommandFailed(f"RULES={rules}: there is no such file")
+    return found
+
+
 class LocalAws(Background):
     """MiniStack on a free loopback port, as a context manager. Stacks may be deployed from several threads."""
 
     def __init__(self, rules: str = EXAMPLE_RULES, trusts: Path | None = None) -> None:
         """`rules` goes into every artifact that is built here. `trusts` holds CA certificates for every handler."""
-        rules_file = ROOT / rules
-        if not rules_file.is_file():
-            raise CommandFailed(f"RULES={rules}: there is no such file")
+        rules_file = find_rules(rules)
         super().__init__()
         self._trusts = trusts
         self._built: dict[Path, Path] = {}

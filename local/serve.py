@@ -7,10 +7,11 @@ import argparse
 import signal
 from collections.abc import Sequence
 
-from local.aws import EXAMPLE_RULES, LocalAws
-from local.command_line import run
+from local.aws import EXAMPLE_RULES, LocalAws, find_rules
+from local.command_line import CommandFailed, run
 from local.deployment import QUERY_PARAMETER, Deployment
 from local.hanko import StandInHanko
+from local.hanko.loopback import port_number
 from local.web.front import Front
 from local.web.page import build_page
 from local.web.places import Site, places_of, stand_in_config
@@ -21,18 +22,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m local.serve", description=__doc__)
     parser.add_argument("--rules", default=EXAMPLE_RULES, help=f"default: {EXAMPLE_RULES}")
     parser.add_argument("--empty", action="store_true", help="deploy nothing")
-    parser.add_argument("--page-port", type=int, default=0, help="of the web page; default: a free one")
+    parser.add_argument("--page-port", type=port_number, default=0, help="of the web page; default: a free one")
     options = parser.parse_args(argv)
+    find_rules(options.rules)
     if options.empty:
         with StandInHanko(tls=True) as hanko, LocalAws(trusts=hanko.ca_file) as aws:
             wait(own_stack(hanko, aws))
-    with Front(Site().names, options.page_port) as front:
+    with front_at(options.page_port) as front:
         site = Site(front.port)
         progress("The web page: npm ci, vite build")
         page = build_page()
         with Deployment(progress, tls=True, rules=options.rules, origin=site.page) as deployment:
             front.serve(places_of(site, deployment, page, stand_in_config(site)))
             wait(examples(deployment) + own_stack(deployment.hanko, deployment.aws) + web_page(site, front))
+
+
+def front_at(port: int) -> Front:
+    """The front for a browser, at a port that may be taken."""
+    try:
+        return Front(Site().names, port)
+    except OSError as error:
+        raise CommandFailed(f"port {port}: {error.strerror}. Choose another: make local PAGE_PORT=…") from None
 
 
 def progress(text: str) -> None:

@@ -155,7 +155,7 @@ RUN_ELSEWHERE = {  # who runs the commands of the blocks that begin with `sh lon
     "make setup": ".ci/run",
     "make check": ".ci/run",
     "make demo": "tests/end_to_end/test_demo.py",
-    "make local": "tests/end_to_end/conftest.py",  # the same local AWS and deployment
+    "make local": "tests/browser/conftest.py",  # the same local AWS, deployment and page
     "make local EMPTY=1": "tests/end_to_end/test_first_hour.py",
     "make hanko": "tests/test_docs.py",
     "make lock": "tests/local/test_lock.py",

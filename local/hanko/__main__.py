@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from local.hanko import StandInHanko
+from local.hanko.loopback import port_number
 
-MAX_PORT = 65535
 STOP = {signal.SIGINT, signal.SIGTERM}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m local.hanko", description="A stand-in Hanko on 127.0.0.1.")
-    parser.add_argument("--port", type=_port, default=0, help="default: a free one")
+    parser.add_argument("--port", type=port_number, default=0, help="default: a free one")
     parser.add_argument("--audience", default="localhost", help="aud of every token (default: localhost)")
     parser.add_argument("--issuer", help="iss of every session token (default: none, as in Hanko)")
     parser.add_argument("--tenant", help="a UUID: serve below /<tenant>, as a multi-tenant Hanko does")
@@ -29,12 +29,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(hanko.url, flush=True)
         print(usage(hanko), flush=True)
         signal.sigwait(STOP)
-
-
-def _port(text: str) -> int:
-    if text.isdecimal() and int(text) <= MAX_PORT:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to {MAX_PORT}")
 
 
 def usage(hanko: StandInHanko) -> str:

@@ -1,11 +1,21 @@
 """An HTTP server on loopback, with or without TLS, each connection in a thread of its own."""
 
+import argparse
 import socket
 import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+MAX_PORT = 65535
+
+
+def port_number(text: str) -> int:
+    """A command's argument."""
+    if text.isdecimal() and int(text) <= MAX_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to {MAX_PORT}")
 
 
 class LoopbackServer(ThreadingHTTPServer):

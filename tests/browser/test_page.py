@@ -71,7 +71,7 @@ def test_closing_the_dialog_gives_up(tab: Tab) -> None:
 
 def test_a_session_that_ends_under_the_pages_hands(tab: Tab, context: BrowserContext, deployment: Deployment) -> None:
     """The page acts on our 401: the SDK has not noticed yet."""
-    carry(context, deployment.hanko.mint(lifetime_seconds=15))
+    carry(context, deployment.hanko.mint(lifetime_seconds=20))
     tab.open()
     tab.choose("REST, REQUEST", "as the cookie")  # asked every time: no cached answer
     tab.call("GET /me", 200)

@@ -24,6 +24,7 @@ MISTAKES = {
     "token without a stand-in": (["local.sign", "--token-only", "--hanko", "http://127.0.0.1:9"], "make hanko"),
     "hanko on a port that is none": (["local.hanko", "--port", "99999"], "is no port"),
     "hanko on a word": (["local.hanko", "--port", "http"], "is no port"),
+    "local with a page on a port that is none": (["local.serve", "--page-port", "99999"], "is no port"),
     "demo with rules that are not there": (["local.demo", "--rules", "none.toml"], "RULES=none.toml: there is no"),
     "local with rules that are not there": (["local.serve", "--rules", "none.toml"], "RULES=none.toml: there is no"),
 }
@@ -95,6 +96,7 @@ def test_smoke_says_what_was_not_seen_yet(url: str | None, token: str, told: str
 
 def test_a_port_that_is_taken_is_told(taken_port: int) -> None:
     assert_told(run("local.hanko", "--port", str(taken_port)), "Choose another: make hanko PORT=")
+    assert_told(run("local.serve", "--page-port", str(taken_port)), "Choose another: make local PAGE_PORT=")
 
 
 def make(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
