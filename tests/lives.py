@@ -172,18 +172,22 @@ class Process:
         is_young = known in self._lives and self._clocks.since(self._lives[known]) < REMEMBERED
         if self._mode == "off" or (self._mode == "hybrid" and is_young):
             return "allowed"
-        unchecked = "allowed" if self._lets_unchecked else "session_unchecked"
-        if self._outages.is_on():
-            return unchecked
-        self.asks = True
-        if not self._world.can_be_asked:
-            if self._world.is_out:
-                self._outages.failed()
-            return unchecked
-        self._outages.failures = 0
-        if self._world.says_lives(token, self._clocks.hanko):
+        if self._outages.is_on() or (lives := self._asked_of_hanko(token)) is None:
+            return "allowed" if self._lets_unchecked else "session_unchecked"
+        if lives:
             self._lives[known] = self._clocks.now()
             return "allowed"
         if self._clocks.wall - token.issued_at >= SKEW:  # another of Hanko's machines may not know a new one yet
             self._over.add(known)
         return "session_ended"
+
+    def _asked_of_hanko(self, token: Token) -> bool | None:
+        """Whether the session lives; None if Hanko does not say so, or has lost its database and its keys with it."""
+        self.asks, world = True, self._world
+        lives = world.says_lives(token, self._clocks.hanko)
+        if world.can_be_asked and (lives or world.keys not in {"500", "404"}):
+            self._outages.failures = 0
+            return lives
+        if world.is_out or (world.can_be_asked and world.keys == "500"):
+            self._outages.failed()
+        return None

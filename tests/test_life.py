@@ -266,7 +266,7 @@ def test_the_life_of_a_process_is_that_of_the_model(capsys: pytest.CaptureFixtur
         max_examples=STEPS * 5 // 4 // STEPS_OF_A_LIFE,  # some lives are shorter
         stateful_step_count=STEPS_OF_A_LIFE,
         deadline=None,
-        derandomize=True,
+        derandomize=STEPS < MANY_STEPS,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
