@@ -6,9 +6,8 @@ Source: CloudWatch, "Specification: Embedded metric format". Why not Powertools:
 import json
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Mapping
 
-from authorizer import __version__
 from authorizer.errors import Fault, Outcome, Reason
 
 METRICS_NAMESPACE = "HankoAuthorizer"
@@ -23,39 +22,43 @@ _OUTAGE_OF = (Fault.HANKO, Fault.AWS, Fault.AUTHORIZER)  # the outcome says whos
 _UNIT = {"Duration": "Milliseconds", "KeySetAge": "Seconds"}  # all others are counts
 
 Members = dict[str, object]  # in the log line alone
-Metrics = dict[str, float | list[float]]  # in the log line and in CloudWatch's metrics; a list has at most 100 values
+Metrics = dict[str, float]  # in the log line and in CloudWatch's metrics
+Values = Mapping[str, float | list[float]]  # the same, or a list of at most 100 values
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: a lone surrogate is escaped
 
 
 def counted(reason: Reason, metrics: Metrics) -> Metrics:
     """The metrics, and those that the reason counts in: its outcome's, and whose business an outage is."""
-    fault: Metrics = {f"{reason.fault.title()}Faults": 1} if reason.fault in _OUTAGE_OF else {}
-    return {reason.counter: 1, **fault, **metrics}
+    if reason.fault in _OUTAGE_OF:
+        return {reason.counter: 1, f"{reason.fault.title()}Faults": 1, **metrics}
+    return {reason.counter: 1, **metrics}
 
 
-def write_line(service: str, reason: Reason, members: Members, metrics: Metrics) -> None:
-    """Write one record, in one go. A request is answered even if its record cannot be written."""
-    with suppress(Exception):
-        sys.stdout.write(_encode(record_of(service, reason, members, metrics)) + "\n")
-        sys.stdout.flush()
+def write_line(service: str, reason: Reason, members: Members, metrics: Values) -> None:
+    """Write one record, in one go: Lambda makes a log event of each write."""
+    sys.stdout.write(_encode(record_of(service, reason, members, metrics)) + "\n")
+    sys.stdout.flush()
 
 
-def record_of(service: str, reason: Reason, members: Members, metrics: Metrics) -> Members:
-    """The record. What is None or empty is left out."""
+def record_of(service: str, reason: Reason, members: Members, metrics: Values) -> Members:
+    """The record. Members that are None or empty are left out."""
     definition = {
         "Namespace": METRICS_NAMESPACE,
         "Dimensions": [["service"]],
         "Metrics": [{"Name": name, "Unit": _UNIT.get(name, "Count")} for name in metrics],
     }
-    record = {
+    record: Members = {
         "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [definition]},
         "level": _LEVEL.get(reason.outcome, "WARNING"),
         "service": service,
-        "version": __version__,
         "outcome": reason.outcome,
         "reason": reason,
-        "fault": None if reason.fault is Fault.NOBODY else reason.fault,
-        **members,
     }
-    return {name: value for name, value in record.items() if value is not None and value != ""} | metrics
+    if reason.fault is not Fault.NOBODY:
+        record["fault"] = reason.fault
+    for name, value in members.items():
+        if value is not None and value != "":
+            record[name] = value
+    record |= metrics
+    return record

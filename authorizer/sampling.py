@@ -5,14 +5,14 @@ has allowed, at most 99 records, and none for longer than ten seconds while requ
 """
 
 from authorizer.config import LogAllowed
-from authorizer.emf import Metrics
+from authorizer.emf import Metrics, Values
 
 MAX_HELD = 99  # EMF takes 100 values of a metric in one line
 LOSS = 20  # at most one in so many is lost
 MAX_HELD_NS = 10 * 10**9
 
-_LISTED = ("Duration", "KeySetAge")  # value by value, for their percentiles; all others are added up
-_EVERYDAY = {"Allowed", *_LISTED, "SessionChecks", "RevocationChecks"}
+_ADDED_UP = ("Allowed", "SessionChecks", "RevocationChecks")
+_EVERYDAY = {*_ADDED_UP, "Duration"}
 
 
 class HeldBack:
@@ -26,9 +26,7 @@ class HeldBack:
 
     def is_everyday(self, metrics: Metrics) -> bool:
         """Whether the record may be held back: an allowed request, nothing fetched, failed or left out."""
-        if self._log_allowed is LogAllowed.ALL or "Allowed" not in metrics:
-            return False
-        return {name for name, value in metrics.items() if value} <= _EVERYDAY
+        return self._log_allowed is not LogAllowed.ALL and "Allowed" in metrics and metrics.keys() <= _EVERYDAY
 
     @property
     def leaves_out_members(self) -> bool:
@@ -45,19 +43,11 @@ class HeldBack:
         self._held.append(metrics)
         return True
 
-    def release(self, metrics: Metrics) -> Metrics:
-        """The metrics of a record that is written, with those that were held back."""
-        held, self._held = self._held, []
-        if not held:
+    def release(self, metrics: Metrics) -> Values:
+        """The metrics of a record that is written, with those that were held back: every duration, for percentiles."""
+        every, self._held = [*self._held, metrics], []
+        if len(every) == 1:
             return metrics
-        released = dict(metrics)
-        for name in dict.fromkeys(name for one in held for name in one):
-            values = [value for one in (*held, metrics) for value in _values(one.get(name))]
-            released[name] = values if name in _LISTED else sum(values)
-        return released
-
-
-def _values(value: float | list[float] | None) -> list[float]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+        sums = {name: sum(one.get(name, 0) for one in every) for name in _ADDED_UP}
+        durations = {"Duration": [one["Duration"] for one in every]}
+        return metrics | {name: total for name, total in sums.items() if total} | durations

@@ -9,7 +9,9 @@ import time
 import traceback
 from _blake2 import blake2b  # what hashlib has; hashlib itself loads a second OpenSSL: 3 ms without TLS
 from collections.abc import Sequence
+from contextlib import suppress
 
+from authorizer import __version__
 from authorizer.config import Settings
 from authorizer.emf import Members, Metrics, counted, write_line
 from authorizer.errors import Misconfigured, Reason
@@ -18,6 +20,7 @@ from authorizer.model import CheckReport, Decision, Request
 from authorizer.sampling import HeldBack
 
 CIRCUIT_OPEN = "circuit_open"  # a session check that asks nothing, because Hanko fails
+_FAILED = Decision(Reason.INTERNAL)
 MAX_STACK_PLACES = 40  # the innermost: an endless recursion has a thousand
 
 
@@ -30,7 +33,7 @@ class Record:
         """Start to measure the duration."""
         self.started_ns = time.perf_counter_ns()
         self.invocation_id = str(invocation_id)
-        self.request, self.decision = request, decision or Decision(Reason.INTERNAL)
+        self.request, self.decision = request, decision or _FAILED
         self.stack: list[str] | None = None
 
     def trace(self, error: Exception) -> None:
@@ -41,20 +44,18 @@ class Record:
 
     def common(self, keys: KeyReport) -> tuple[Members, Metrics]:
         """What the records of requests and webhooks have in common."""
-        members: Members = {
-            "invocation_id": self.invocation_id,
-            "key_fetches": keys.fetches,
-            "stale_keys": keys.stale,
-            "key_fetch_failure": keys.failure,
-            "stack": self.stack,
-        }
+        members: Members = {"invocation_id": self.invocation_id}
         metrics: Metrics = {"Duration": round((time.perf_counter_ns() - self.started_ns) / 1e6, 3)}
         if keys.age_seconds is not None:
-            members["key_set_age_seconds"] = metrics["KeySetAge"] = round(keys.age_seconds)
+            metrics["KeySetAge"] = round(keys.age_seconds)
         if keys.fetches:
-            metrics |= {"KeyFetches": keys.fetches, "KeyFetchFailures": int(keys.failure is not None)}
+            metrics["KeyFetches"] = keys.fetches
+        if keys.failure is not None:
+            members["key_fetch_failure"], metrics["KeyFetchFailures"] = keys.failure, 1
         if keys.stale:
             metrics["StaleKeys"] = 1
+        if self.stack:
+            members["stack"] = self.stack
         return members, metrics
 
 
@@ -85,41 +86,33 @@ class Telemetry:
         members, metrics = record.common(keys)
         members["kind"] = "unknown" if request is None else request.kind
         if request is not None:
-            members |= {"api_id": request.api_id, "stage": request.stage}
-            members |= {"method": request.method, "request_id": request.request_id}
-        members |= {"user": self._user(decision.principal_id), "rule": decision.rule}
+            members["api_id"], members["stage"] = request.api_id, request.stage
+            members["method"], members["request_id"] = request.method, request.request_id
+        members["user"], members["rule"] = self._user(decision.principal_id), decision.rule
         for check in checks:
-            members |= {f"{check.name}_checks": check.checks, f"{check.name}_failure": check.failure}
-            if check.checks or check.failure:
+            if check.checks:
                 metrics[f"{check.name.title()}Checks"] = check.checks
-                metrics[f"{check.name.title()}Failures"] = int(check.failure is not None)
+            if check.failure:
+                members[f"{check.name}_failure"], metrics[f"{check.name.title()}Failures"] = check.failure, 1
             if check.failure == CIRCUIT_OPEN:
                 metrics["CircuitOpen"] = 1
-        marks: list[tuple[str, str, object]] = [
-            ("stale_rules", "StaleRules", decision.stale_rules),
-            ("session_unchecked", "SessionUnchecked", decision.session_unchecked),
-            ("context_left_out", "ContextLeftOut", " ".join(decision.left_out)),
-            ("context_replaced", "ContextReplaced", decision.replaced_characters),
-            ("audience_never_matched", "AudienceNeverMatched", decision.audience_never_matched),
-        ]
-        for member, metric, value in marks:
-            if value:
-                members[member], metrics[metric] = value, 1
+        _mark(decision, members, metrics)
         self._write(decision.reason, members, metrics, record.started_ns)
 
     def write_webhook(self, record: WebhookRecord, status: int, keys: KeyReport) -> None:
         """Write the record of one webhook that was answered with `status`."""
         members, metrics = record.common(keys)
         members |= {"kind": "webhook", "event": record.event, "request_id": record.request_id, "status": status}
-        if record.published is not None:
-            members["published"], metrics["PublishFailures"] = record.published, int(not record.published)
+        members["published"] = record.published
+        if record.published is False:
+            metrics["PublishFailures"] = 1
         self._write(record.reason, members, metrics, record.started_ns)
 
     def _write(self, reason: Reason, members: Members, metrics: Metrics, now_ns: int) -> None:
         """Write the record, or hold it back: see sampling.py."""
         metrics = counted(reason, metrics)
         if self._is_first:
-            self._is_first, metrics["ProcessStarts"] = False, 1
+            self._is_first, metrics["ProcessStarts"], members["version"] = False, 1, __version__
         if self._held_back.is_everyday(metrics):
             if self._held_back.hold(metrics, now_ns):
                 return
@@ -133,7 +126,22 @@ class Telemetry:
         return blake2b(user_id.encode(), key=self._hash_key, digest_size=12).hexdigest()
 
 
+def _mark(decision: Decision, members: Members, metrics: Metrics) -> None:
+    """What an operator should know although the request was answered."""
+    if decision.stale_rules:
+        members["stale_rules"], metrics["StaleRules"] = decision.stale_rules, 1
+    if decision.session_unchecked:
+        metrics["SessionUnchecked"] = 1
+    if decision.left_out:
+        members["context_left_out"], metrics["ContextLeftOut"] = " ".join(decision.left_out), 1
+    if decision.replaced_characters:
+        members["context_replaced"], metrics["ContextReplaced"] = decision.replaced_characters, 1
+    if decision.audience_never_matched:
+        metrics["AudienceNeverMatched"] = 1
+
+
 def write_not_started(function_name: str, error: Misconfigured) -> None:
     """Write why the function does not start: its text names the mistakes and repeats no value."""
-    members: Members = {"mistakes": str(error).splitlines()[1:]}
-    write_line(function_name, error.reason, members, counted(error.reason, {}))
+    members: Members = {"version": __version__, "mistakes": str(error).splitlines()[1:]}
+    with suppress(Exception):  # the error itself is raised even if its record cannot be written
+        write_line(function_name, error.reason, members, counted(error.reason, {}))

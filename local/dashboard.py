@@ -120,8 +120,8 @@ def answer(query: str, records: Iterable[Record]) -> list[dict[str, Any]]:
 
 def fields_of(query: str) -> set[str]:
     """The fields of our records that a query names."""
-    names = set(re.findall(r"([a-z_][a-z_.0-9]*) (?:in|=|>)", query))
-    for listed in re.findall(r"(?:fields| by) (@?[a-z_.0-9]+(?:, [a-z_.0-9]+)*)", query):
+    names = set(re.findall(r"([A-Za-z_][A-Za-z_.0-9]*) (?:in|=|>)", query))
+    for listed in re.findall(r"(?:fields| by) (@?[A-Za-z_.0-9]+(?:, [A-Za-z_.0-9]+)*)", query):
         names |= set(listed.split(", "))
     return {name.partition(".")[0] for name in names} - {"@timestamp", "count"}
 
@@ -135,7 +135,7 @@ def _field(row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _holds(condition: str, row: Mapping[str, Any]) -> bool:
-    found = re.fullmatch(r"([a-z_]+) (in|=|>) (.+)", condition.strip())
+    found = re.fullmatch(r"([A-Za-z_]+) (in|=|>) (.+)", condition.strip())
     if found is None:
         raise ValueError(f"{condition} is a condition that this reader does not know")
     value, wanted = _field(row, found[1]), found[3]

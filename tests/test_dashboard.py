@@ -26,7 +26,7 @@ Json = dict[str, Any]
 def records(capsys: pytest.CaptureFixture[str]) -> list[Json]:
     """Every reason, with everything that can happen, from the authorizer's own code."""
     telemetry = Telemetry(Settings.from_env(REQUIRED | {"HANKO_LOG_USER_ID": "true"}), "AuthorizerFunction")
-    failing = [CheckReport("session", 0, "circuit_open"), CheckReport("revocation", 1, "throttled")]
+    failing = [CheckReport("session", 1, "circuit_open"), CheckReport("revocation", 1, "throttled")]
     keys = KeyReport(12.4, 1, FetchFailure.TLS, stale=True)
     for reason in Reason:
         decision = Decision(

@@ -49,7 +49,7 @@ IMPORTS: dict[str, set[str]] = {
         "model",
         "rules.source",
     },
-    "authorizer.emf": {"", "errors"},
+    "authorizer.emf": {"errors"},
     "authorizer.errors": set(),
     "authorizer.handler": {
         "config",
@@ -71,7 +71,7 @@ IMPORTS: dict[str, set[str]] = {
     "authorizer.reuse": {"config", "errors", "model"},
     "authorizer.startup": {"clock", "config", "errors", "hanko.client", "hanko.fetch", "hanko.tcp", "telemetry"},
     "authorizer.sampling": {"config", "emf"},
-    "authorizer.telemetry": {"config", "emf", "errors", "hanko.keys", "model", "sampling"},
+    "authorizer.telemetry": {"", "config", "emf", "errors", "hanko.keys", "model", "sampling"},
     "authorizer.verdicts": {"bounded", "clock", "model"},
     "authorizer.webhook_function": {"revocation.receiver", "startup"},
     "authorizer.gateway": {

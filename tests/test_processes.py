@@ -67,7 +67,7 @@ def test_workers_answer_for_themselves_alone(hanko: StandInHanko, start: Start) 
         assert [*answers] == [wanted for _, wanted in expected]
     records = workers.records
     assert len(records) == len(expected)
-    assert sum(record.get("key_fetches", 0) for record in records) == hanko.jwks_requests == WORKERS
+    assert sum(record.get("KeyFetches", 0) for record in records) == hanko.jwks_requests == WORKERS
     assert not any("session_failure" in record or "key_fetch_failure" in record for record in records)
 
 
@@ -80,7 +80,7 @@ def test_without_a_key_one_user_has_as_many_hashes_as_there_are_processes(
     deadline = time.monotonic() + 20
     with ThreadPoolExecutor(WORKERS) as callers:
         # A worker may take two of a round's events: sent again until each has answered, and so fetched, once.
-        while sum(record.get("key_fetches", 0) for record in workers.records) < WORKERS:
+        while sum(record.get("KeyFetches", 0) for record in workers.records) < WORKERS:
             assert time.monotonic() < deadline
             assert all(answer["isAuthorized"] for answer in callers.map(api.invoke, events))
     assert len({record["user"] for record in workers.records}) == hashes

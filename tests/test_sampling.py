@@ -55,7 +55,7 @@ class Process:
         """What one request leaves in the log."""
         self.now_ns += self.step_ns
         record = Timed(decision, self.now_ns)
-        self.telemetry.write(record, keys or KeyReport(age_seconds=412), checks)
+        self.telemetry.write(record, keys or KeyReport(), checks)
         text = self.capture.readouterr().out
         self.bytes += len(text.encode())
         written = [json.loads(line) for line in text.splitlines()]
@@ -73,7 +73,7 @@ def sums(records: list[Json]) -> dict[str, tuple[float, int]]:
             assert len(values) <= 100, "EMF takes no more"
             total, count = totals.get(name, (0, 0))
             totals[name] = (round(total + sum(values), 6), count + len(values))
-    return {name: (total, count if name in ("Duration", "KeySetAge") else 0) for name, (total, count) in totals.items()}
+    return {name: (total, count if name == "Duration" else 0) for name, (total, count) in totals.items()}
 
 
 Start = Callable[..., Process]
@@ -161,9 +161,9 @@ def test_none_writes_nothing_about_an_everyday_request_but_its_metrics(start: St
     assert "user" in process.write()[0], "the first of a process says that it has started"
     (record,) = process.write()
     members = {name for name in record if not name[0].isupper()}
-    assert members == {"_aws", "level", "service", "version", "outcome", "reason"}
+    assert members == {"_aws", "level", "service", "outcome", "reason"}
 
 
 def test_nothing_is_held_back_unless_the_setting_says_so() -> None:
     assert not HeldBack(LogAllowed.ALL).is_everyday({"Allowed": 1, "Duration": 0.2})
-    assert HeldBack(LogAllowed.SAMPLED).is_everyday({"Allowed": 1, "Duration": 0.2, "SessionFailures": 0})
+    assert HeldBack(LogAllowed.SAMPLED).is_everyday({"Allowed": 1, "Duration": 0.2, "SessionChecks": 1})

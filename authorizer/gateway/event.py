@@ -7,13 +7,13 @@ MAX_TEXT_CHARACTERS = 128
 
 
 # Members that events of API kinds have and pings do not, and what the usual pingers send.
-_OF_REQUESTS = ("type", "authorizationToken", "requestContext", "methodArn", "routeArn")
+_OF_REQUESTS = frozenset(("type", "authorizationToken", "requestContext", "methodArn", "routeArn"))
 _PINGERS = ("serverless-plugin-warmup", "aws.events", "aws.scheduler")
 
 
 def is_warm_up(event: object) -> bool:
     """Whether an event is a ping that keeps the function warm. No client of an API can send one."""
-    if not isinstance(event, dict) or any(member in event for member in _OF_REQUESTS):
+    if not isinstance(event, dict) or not _OF_REQUESTS.isdisjoint(event):
         return False
     return event.get("source") in _PINGERS or event.get("warmer") is True or event.get("warmup") is True
 

@@ -132,12 +132,11 @@ class RemoteKeySet:
         return self._clock.seconds_since(self.key_set.fetched_at) < seconds
 
     def take_report(self) -> KeyReport:
-        """What happened since the last call, and the age of the set now."""
+        """What happened since the last call. If anything did, the age of the set now belongs to it."""
         report, self._report = self._report, _NOTHING_YET
-        if self.key_set is None:
+        if report == _NOTHING_YET or self.key_set is None:
             return report
-        age_seconds = self._clock.seconds_since(self.key_set.fetched_at)
-        return KeyReport(age_seconds) if report is _NOTHING_YET else report._replace(age_seconds=age_seconds)
+        return report._replace(age_seconds=self._clock.seconds_since(self.key_set.fetched_at))
 
     def bundled_key(self, kid: str) -> RSAPublicKey | None:
         """The key in the bundled set, as long as the first fetch is under way and can still succeed.

@@ -154,7 +154,7 @@ def test_j4_j5_any_failure_is_one_of_ours(
     """J4, J5, R3: never a 401, which would log out all users during an outage of Hanko."""
     hanko.behave(mode, **options)
     assert fail(sandbox, forge(hanko), "keys_unavailable")["key_fetch_failure"] == failure
-    assert fail(sandbox, forge(hanko), "keys_unavailable", "rest_request")["key_fetches"] == 0
+    assert "KeyFetches" not in fail(sandbox, forge(hanko), "keys_unavailable", "rest_request")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP", "identity, gzip"])

@@ -83,6 +83,6 @@ def test_an_outage_fails_or_is_let_pass_as_the_setting_says(
         assert apis["allow"](token).status == 200
     assert apis["fail"](known).status == 500
     log = [json.loads(line) for line in deployment.aws.logs("/aws/lambda/strict-allow-authorizer") if '"kind"' in line]
-    marked = [line for line in log if line.get("session_unchecked")]
+    marked = [line for line in log if line.get("SessionUnchecked")]
     assert {line["reason"] for line in marked} == {"allowed"}
     assert {line["session_failure"] for line in marked} <= {"connection", "status", "circuit_open"}

@@ -341,7 +341,7 @@ def test_a_forced_refresh_that_fails_is_no_verdict_on_the_key(
     assert keys.take_report() == KeyReport(age_seconds=0, fetches=1, failure=bad.failure)
     assert refusal(keys, "unknown") is Reason.KEY_UNCHECKED
     assert keys.find(kid) == public_key(0)
-    assert keys.take_report() == KeyReport(age_seconds=0)
+    assert keys.take_report() == KeyReport()
 
 
 # --- rotation, and key ids that nobody knows
@@ -826,12 +826,12 @@ def test_a_report_tells_what_happened_since_the_last_one(keys: KeyCache, hanko: 
     assert keys.take_report() == KeyReport(age_seconds=0, fetches=1)
     time_.advance(7)
     keys.find(hanko.kids[0])
-    assert keys.take_report() == KeyReport(age_seconds=7)
+    assert keys.take_report() == KeyReport()
     hanko.behave("down")
     time_.advance(600)
     keys.find(hanko.kids[0])
     assert keys.take_report() == KeyReport(age_seconds=607, fetches=1, failure=FetchFailure.CONNECTION, stale=True)
-    assert keys.take_report() == KeyReport(age_seconds=607)
+    assert keys.take_report() == KeyReport()
 
 
 def test_a_report_without_keys_tells_the_failure(keys: KeyCache, hanko: StandInHanko) -> None:

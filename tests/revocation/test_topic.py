@@ -138,7 +138,7 @@ def test_one_dead_connection_is_not_the_end(
     aws.fail("Publish", lambda: faults.pop()() if faults else None)
     assert receiving.post(webhook(hanko, "session.delete.explicit.logout", ENDED)) == 204
     record = receiving.record()
-    assert (record["published"], record["PublishFailures"]) == (True, 0)
+    assert (record["published"], "PublishFailures" in record) == (True, False)
 
 
 def test_without_a_topic_nothing_is_said(make_receiving: MakeReceiving, hanko: StandInHanko, aws: Aws) -> None:
