@@ -5,7 +5,6 @@ other places must agree. Two values in one place, or different tokens in two pla
 """
 
 import re
-from collections.abc import Iterable
 from itertools import pairwise
 
 from authorizer.config import Settings
@@ -50,10 +49,9 @@ def _from_elsewhere(kind: EventKind, sources: CredentialSources, settings: Setti
 
 
 def _from_authorization(values: list[str], form: re.Pattern[str]) -> list[str]:
-    values = _at_most_one(values)
     if not values:
         return []
-    if "," in values[0]:  # payload 2.0 joins repeated headers with commas
+    if len(values) > 1 or "," in values[0]:  # payload 2.0 joins repeated headers with commas
         raise Unauthenticated(Reason.TOKEN_AMBIGUOUS)
     match = form.fullmatch(values[0])
     if match is None:
@@ -87,16 +85,11 @@ def _from_query(sources: CredentialSources, parameter: str | None) -> list[str]:
 
 def _header(sources: CredentialSources, name: str) -> list[str]:
     """All values of a header, its name in any case. API Gateway's two maps must agree."""
-    single = [value for key, value in _items(sources.headers) if key.lower() == name]
+    single = _strings(_named(name, sources.headers))
     if not sources.multi_value_headers:
-        return _strings(single)
-    multiple = [
-        value
-        for key, values in _items(sources.multi_value_headers)
-        if key.lower() == name
-        for value in _strings(values)
-    ]
-    if bool(single) != bool(multiple) or not set(_strings(single)) <= set(multiple):
+        return single
+    multiple = [value for values in _named(name, sources.multi_value_headers) for value in _strings(values)]
+    if bool(single) != bool(multiple) or not set(single) <= set(multiple):
         raise Unauthenticated(Reason.TOKEN_AMBIGUOUS)
     return multiple
 
@@ -107,11 +100,11 @@ def _at_most_one(values: list[str]) -> list[str]:
     return values
 
 
-def _items(headers: object) -> Iterable[tuple[str, object]]:
-    return headers.items() if isinstance(headers, dict) else ()
+def _named(name: str, headers: object) -> list[object]:
+    return [value for key, value in headers.items() if key.lower() == name] if isinstance(headers, dict) else []
 
 
 def _strings(values: object) -> list[str]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+    if not isinstance(values, list) or [value for value in values if not isinstance(value, str)]:
         raise Unauthenticated(Reason.TOKEN_MALFORMED)
     return values

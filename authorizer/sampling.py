@@ -4,7 +4,6 @@ A process may end at any time, and what it holds back is lost then. So it holds 
 has allowed, at most 99 records, and none for longer than ten seconds while requests come.
 """
 
-from authorizer.config import LogAllowed
 from authorizer.emf import Metrics, Values
 
 MAX_HELD = 99  # EMF takes 100 values of a metric in one line
@@ -15,23 +14,18 @@ _ADDED_UP = ("Allowed", "SessionChecks", "RevocationChecks")
 _EVERYDAY = {*_ADDED_UP, "Duration"}
 
 
+def is_everyday(metrics: Metrics) -> bool:
+    """Whether the record may be held back: an allowed request, nothing fetched, failed or left out."""
+    return "Allowed" in metrics and metrics.keys() <= _EVERYDAY
+
+
 class HeldBack:
     """What one process holds back."""
 
-    def __init__(self, log_allowed: LogAllowed) -> None:
+    def __init__(self) -> None:
         """Nothing, at first."""
-        self._log_allowed = log_allowed
         self._allowed, self._since_ns = 0, 0
         self._held: list[Metrics] = []
-
-    def is_everyday(self, metrics: Metrics) -> bool:
-        """Whether the record may be held back: an allowed request, nothing fetched, failed or left out."""
-        return self._log_allowed is not LogAllowed.ALL and "Allowed" in metrics and metrics.keys() <= _EVERYDAY
-
-    @property
-    def leaves_out_members(self) -> bool:
-        """Whether what is written of an everyday record is its metrics alone."""
-        return self._log_allowed is LogAllowed.NONE
 
     def hold(self, metrics: Metrics, now_ns: int) -> bool:
         """Hold back one everyday record. False if it is to be written, with those that were held back."""

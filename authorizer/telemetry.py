@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from authorizer import __version__
-from authorizer.config import Settings
+from authorizer.config import LogAllowed, Settings
 from authorizer.emf import Members, Metrics, counted, write_line
 from authorizer.errors import Misconfigured, Reason
 from authorizer.hanko.keys import KeyReport
 from authorizer.model import CheckReport, Decision, Request
-from authorizer.sampling import HeldBack
+from authorizer.sampling import HeldBack, is_everyday
 
 CIRCUIT_OPEN = "circuit_open"  # a session check that asks nothing, because Hanko fails
 _FAILED = Decision(Reason.INTERNAL)
@@ -77,7 +77,8 @@ class Telemetry:
     def __init__(self, settings: Settings, function_name: str) -> None:
         """`function_name` is the `service` of the records, and the one dimension of their metrics."""
         self._service, self._log_user_id = function_name, settings.log_user_id
-        self._held_back, self._is_first = HeldBack(settings.log_allowed), True
+        self._held_back = HeldBack() if settings.log_allowed is not LogAllowed.ALL else None
+        self._leaves_out_members, self._is_first = settings.log_allowed is LogAllowed.NONE, True
         self._hash_key = settings.log_hash_key.reveal().encode() if settings.log_hash_key else os.urandom(32)
 
     def write(self, record: Record, keys: KeyReport, checks: Sequence[CheckReport] = ()) -> None:
@@ -113,10 +114,13 @@ class Telemetry:
         metrics = counted(reason, metrics)
         if self._is_first:
             self._is_first, metrics["ProcessStarts"], members["version"] = False, 1, __version__
-        if self._held_back.is_everyday(metrics):
+        if self._held_back is None:
+            write_line(self._service, reason, members, metrics)
+            return
+        if is_everyday(metrics):
             if self._held_back.hold(metrics, now_ns):
                 return
-            if self._held_back.leaves_out_members:
+            if self._leaves_out_members:
                 members = {}
         write_line(self._service, reason, members, self._held_back.release(metrics))
 

@@ -6,8 +6,9 @@ verified. The numbers of the checks are those of SECURITY.md.
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple, Protocol, TypeGuard
+from typing import NamedTuple, Protocol, TypeGuard, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -113,9 +114,7 @@ class SignatureVerifier:
 
         Raises `Unauthenticated`, or `Unavailable(token_early)`; `at_any_time` alone the former, `claims_malformed`.
         """
-        issued_at, expires_at, not_before = payload.get("iat"), payload.get("exp"), payload.get("nbf", 0)
-        if not (_is_time(issued_at) and _is_time(expires_at) and _is_time(not_before)):
-            raise Unauthenticated(Reason.CLAIMS_MALFORMED)
+        issued_at, expires_at, not_before = _times(payload)
         starts_at = issued_at if issued_at > not_before else not_before
         if starts_at > expires_at:
             raise Unauthenticated(Reason.CLAIMS_MALFORMED)
@@ -167,6 +166,13 @@ def is_uuid(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _UUID.fullmatch(value) is not None and value != _NIL_UUID
 
 
-def _is_time(value: object) -> TypeGuard[float]:
-    """Whether it is a NumericDate (RFC 7519 section 2): an integer or float of this century, no boolean, no string."""
-    return type(value) in _NUMBERS and 0 <= value <= MAX_TIME  # type: ignore[operator]  # the types are exactly these
+def _times(payload: Mapping[str, object]) -> tuple[float, float, float]:
+    """`iat`, `exp` and `nbf` as NumericDates (RFC 7519 section 2): integers or floats, no booleans, until `MAX_TIME`.
+
+    Raises `Unauthenticated(claims_malformed)`.
+    """
+    times = payload.get("iat"), payload.get("exp"), payload.get("nbf", 0)
+    for time in times:
+        if type(time) not in _NUMBERS or not 0 <= time <= MAX_TIME:  # type: ignore[operator]  # it is a number by then
+            raise Unauthenticated(Reason.CLAIMS_MALFORMED)
+    return cast("tuple[float, float, float]", times)
