@@ -256,8 +256,8 @@ class Life(RuleBasedStateMachine):
         counted[expected] += 1
         assert record["reason"] == expected, record
         assert passed is (expected == "allowed")
-        assert record.get("key_fetches", 0) == self.process.fetches
-        assert (record.get("session_checks", 0) > 0) is self.process.asks
+        assert record.get("KeyFetches", 0) == self.process.fetches
+        assert (record.get("SessionChecks", 0) > 0) is self.process.asks
 
 
 def test_the_life_of_a_process_is_that_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,4 +122,4 @@ def test_its_token_opens_nothing(hanko: RealHanko, webhooks: Webhooks, make_sand
     sandbox = make_sandbox(session_check="strict")
     assert answer(sandbox, token) == "Unauthorized"
     record = sandbox.records()[-1]
-    assert (record["reason"], record["session_checks"]) == ("not_a_session", 0)
+    assert (record["reason"], record.get("SessionChecks", 0)) == ("not_a_session", 0)
