@@ -71,7 +71,7 @@ def with_powertools(service: str, reason: Reason, members: emf.Members, metrics:
         if member is not None and member != "":
             powertools.add_metadata(name, member)
     for name, value in metrics.items():
-        powertools.add_metric(name, "Count", value)  # type: ignore[arg-type]  # nothing is held back here: no lists
+        powertools.add_metric(name, "Count", value)
     record = dict(powertools.serialize_metric_set())
     powertools.clear_metrics()
     return record
