@@ -56,8 +56,7 @@ def decide(
         return Decision(error.reason, reuse_seconds=seconds, audience_never_matched=never_matched)
     verdict = rules.evaluate(request, claims)
     context = build_context(claims, settings.context_claims, verdict.context_bytes)
-    if verdict.unmet_rules:
-        context.values.update(verdict.unmet_rules)
+    context.values.update(verdict.unmet_rules)
     is_reused = reuse.is_told(request.kind) and not unchecked
     return Decision(
         verdict.reason,

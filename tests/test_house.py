@@ -70,7 +70,7 @@ IMPORTS: dict[str, set[str]] = {
     "authorizer.setting_values": set(),
     "authorizer.reuse": {"config", "errors", "model"},
     "authorizer.startup": {"clock", "config", "errors", "hanko.client", "hanko.fetch", "hanko.tcp", "telemetry"},
-    "authorizer.sampling": {"config", "emf"},
+    "authorizer.sampling": {"emf"},
     "authorizer.telemetry": {"", "config", "emf", "errors", "hanko.keys", "model", "sampling"},
     "authorizer.verdicts": {"bounded", "clock", "model"},
     "authorizer.webhook_function": {"revocation.receiver", "startup"},
