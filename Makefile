@@ -32,6 +32,10 @@ demo: $(READY) ## Deploy into a local AWS, send real requests, print the answers
 local: $(READY) ## Keep a local AWS with everything deployed until Ctrl-C ## [EMPTY=1] [RULES=file] [PAGE_PORT=…]
 	@$(PYTHON) -m local.serve $(OWN_RULES) $(if $(EMPTY),--empty) $(if $(PAGE_PORT),--page-port $(PAGE_PORT))
 
+live: $(READY) ## The same with a Hanko that runs already ## HANKO_API_URL=… HANKO_AUDIENCE=… [PAGE_PORT=8443]
+	@$(PYTHON) -m local.live --api-url '$(HANKO_API_URL)' --audience '$(HANKO_AUDIENCE)' $(OWN_RULES) \
+	$(if $(PAGE_PORT),--page-port $(PAGE_PORT))
+
 hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700] [TLS=1]
 	@$(PYTHON) -m local.hanko --port $(PORT) $(if $(TLS),--tls)
 

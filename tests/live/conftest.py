@@ -21,7 +21,7 @@ from authorizer.config import Settings
 from local.sign import event_with
 
 WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
-KINDS = ("admin", "mail", "webhooks", "idle", "template", "rotation", "database")
+KINDS = ("admin", "mail", "webhooks", "idle", "template", "rotation", "database", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -48,7 +48,7 @@ def test_a_slash_too_many_is_another_path(hanko: RealHanko, path: str) -> None:
 
 def test_a_page_may_read_a_401(hanko: RealHanko) -> None:
     """CORS headers stand on errors, too, and X-Auth-Token can be read only where it is switched on."""
-    origin = variable("PAGE_ORIGIN", "http://localhost:5173")
+    origin = variable("PAGE_ORIGIN", "https://app.example.localhost:8443")
     answered = call(f"{hanko.url}/me", headers={"Origin": origin})
     assert answered.status == 401
     assert answered.headers["Access-Control-Allow-Origin"] == origin
@@ -70,7 +70,7 @@ def test_a_strange_origin_is_told_nothing(hanko: RealHanko) -> None:
         assert answered.headers["Access-Control-Allow-Origin"] is None
     own = call(
         f"{hanko.url}/me",
-        headers={**asks, "Origin": variable("PAGE_ORIGIN", "http://localhost:5173")},
+        headers={**asks, "Origin": variable("PAGE_ORIGIN", "https://app.example.localhost:8443")},
         method="OPTIONS",
     )
     assert (own.status, own.headers["Access-Control-Max-Age"]) == (204, "7200")

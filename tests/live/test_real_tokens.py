@@ -18,7 +18,7 @@ SESSION_CLAIMS = {"aud", "email", "exp", "iat", "session_id", "sub"}
 
 @pytest.mark.needs("mail")
 def test_whoever_registers_gets_in_at_once(hanko: RealHanko, mails: Mails, sandbox: Sandbox) -> None:
-    """By a mailed passcode and a password; `amr` has both, in alphabetical order, and what a policy gets is right."""
+    """By a mailed passcode and a password; `amr` has both, and what a policy gets is right."""
     address = f"user-{uuid.uuid4().hex[:12]}@example.com"
     flow = Flow(hanko.url, "registration").act("register_login_identifier", email=address)
     flow.act("verify_passcode", code=mails.code_for(address))
