@@ -4,14 +4,14 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
 from local.hanko import admin, behaviour, browser
 from local.hanko.loopback import LoopbackServer
-from local.hanko.service import Service
+from local.hanko.service import Service, StrangeClaims
 
 Reply = tuple[int, Any]  # status and JSON; None for no content
 MAX_BODY_BYTES = 1024 * 1024
@@ -48,6 +48,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
+    def do_HEAD(self) -> None:
+        """Hanko has no HEAD, not even where it has GET."""
+        self._send(404, b"", {"Connection": "close"})
+
     def do_OPTIONS(self) -> None:
         self._answer()
 
@@ -76,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
                 else:
                     self._answer_in_mode("keys", hanko.jwks)
             case "GET", "/sessions/validate":
-                self._answer_validate(200, self.server.hanko.validate(self._credentials(), renew=False))
+                self._answer_validate(*self._validate(self._credentials(), renew=False))
             case "POST", "/sessions/validate":
                 self._answer_validate(*self._validate_body(content))
             case "POST", "/logout":
@@ -106,10 +110,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer_in_mode("validate", payload)
 
     def _credentials(self) -> list[str]:
-        """The tokens of the headers, then those of the cookies: Hanko's own order."""
+        """The tokens of the headers, then those of the cookies: Hanko's own order, and as lenient as Hanko."""
         headers = "\n".join(self.headers.get_all("Authorization", []))
         cookies = "; ".join(self.headers.get_all("Cookie", []))
-        return re.findall(r"(?m)^Bearer (\S+)$", headers) + re.findall(r"(?:^|; )hanko=([^;]+)", cookies)
+        return re.findall(r"(?mi)^Bearer +(\S+)$", headers) + re.findall(r'(?:^|; )hanko="?([^;"]+)', cookies)
 
     def _validate_body(self, content: bytes) -> Reply:
         try:
@@ -117,18 +121,30 @@ class Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, RecursionError):
             token = None
         if not isinstance(token, str) or not token:
-            return 400, _error(400, "Bad Request")
-        return 200, self.server.hanko.validate([token], renew=True)
+            return 400, _error(400, "code=400, message=session_token is a required field")
+        return self._validate([token], renew=True)
+
+    def _validate(self, tokens: Sequence[str], *, renew: bool) -> Reply:
+        try:
+            return 200, self.server.hanko.validate(tokens, renew=renew)
+        except StrangeClaims as error:
+            return 400, _error(400, f"failed to parse token claims: {error}")
 
     def _logout(self) -> Reply:
-        verdict = self.server.hanko.validate(self._credentials(), renew=False, count=False)
+        verdict = self._verdict()
         if not verdict["is_valid"]:
             return 401, _error(401, "Unauthorized")
         self.server.hanko.end_session(verdict["claims"]["session_id"], "explicit.logout")
         return 204, None
 
+    def _verdict(self) -> dict[str, Any]:
+        try:
+            return self.server.hanko.validate(self._credentials(), renew=False, count=False)
+        except StrangeClaims:
+            return {"is_valid": False}
+
     def _me(self) -> Reply:
-        verdict = self.server.hanko.validate(self._credentials(), renew=False, count=False)
+        verdict = self._verdict()
         if not verdict["is_valid"]:
             return 401, _error(401, "Unauthorized")
         return 200, browser.me(self.server.hanko, verdict["claims"])
@@ -162,10 +178,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in {**headers, **browser.cors(self.server.hanko, self.headers.get("Origin"), asked)}.items():
             self.send_header(name, value)
-        if content:
-            self.send_header("Content-Length", str(len(content)))
+        length, framed = behaviour.framed(content)
+        for name, value in length.items() if content else ():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(framed if content else b"")
 
 
 def _error(code: int, message: str) -> dict[str, Any]:

@@ -25,6 +25,10 @@ ENDPOINTS = ("keys", "validate")  # what can be told to misbehave
 PASSKEY_LIFETIME_SECONDS = 5 * 60  # teamhanko/passkeys server/crypto/jwt/jwt.go
 
 
+class StrangeClaims(ValueError):
+    """A token with a good signature, and an id that is none: a webhook's."""
+
+
 @dataclass(kw_only=True, eq=False)
 class Service:
     """One Hanko, without a network. `now` is its clock, in seconds."""
@@ -157,15 +161,22 @@ class Service:
         return {"is_valid": False}
 
     def _live_claims(self, token: str) -> Json | None:
-        """The claims, if signature, exp, iat and session_id are right: Hanko checks no audience and no issuer here."""
+        """The claims, if signature, exp and iat are right and there is a session_id: Hanko checks no audience here.
+
+        Raises `StrangeClaims` where Hanko answers 400 (`GetClaimsFromToken` in backend/dto/session.go).
+        """
         with self._lock:
             published = {kid: self._keys[kid] for kid in self._published}
         try:
             claims = keys.verified(token, published)
-            uuid.UUID(claims["session_id"])
-            return claims if claims["iat"] <= self.now() < claims["exp"] <= LAST_RFC3339_SECOND else None
-        except (ValueError, KeyError, TypeError, AttributeError):
+            if not claims["iat"] <= self.now() < claims["exp"] <= LAST_RFC3339_SECOND:
+                return None
+        except (ValueError, KeyError, TypeError):
             return None
+        for name, shown in (("sub", "subject"), ("session_id", "session_id")):
+            if name in claims and not _is_uuid(claims[name]):
+                raise StrangeClaims(f"'{shown}' is not a uuid")
+        return claims if "session_id" in claims else None
 
     def _valid(self, claims: Json, session: Session) -> Json:
         renamed = {"sub": "subject", "iat": "issued_at", "exp": "expiration", "aud": "audience", "iss": "issuer"}
@@ -265,6 +276,13 @@ class Service:
                 "kids": list(self._published),
                 "webhooks": list(self.webhooks.delivered),
             }
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        return bool(uuid.UUID(value if isinstance(value, str) else ""))
+    except ValueError:
+        return False
 
 
 def _merged(defaults: Json, overrides: Overrides) -> Json:

@@ -393,14 +393,64 @@ def test_what_is_no_live_session_is_not_valid(hanko: StandInHanko) -> None:
         "expired": hanko.mint(claims={"exp": now - 1}),
         "from the future": hanko.mint(claims={"iat": now + 600}),
         "beyond the calendar": hanko.mint(claims={"exp": 1e300}),
-        "webhook": hanko.webhook_token("user.update", {}),
         "passkey server": hanko.passkey_server_token(),
-        "no uuid": hanko.mint(claims={"session_id": "x"}),
         "unknown session": hanko.mint(session=False),
         "payload is a list": hanko.sign({"alg": "RS256", "kid": hanko.kids[0]}, b"[]", hanko.kids[0]),
     }
 
     assert {name for name, token in tokens.items() if is_valid(hanko, token)} == set()
+
+
+@pytest.mark.parametrize("headers", ["bearer {}", "Bearer  {}"])
+def test_validate_is_as_lenient_as_hanko(hanko: StandInHanko, headers: str) -> None:
+    """tests/live: the scheme in any case, more than one space, a cookie in quotes, the second cookie of a name."""
+    token = hanko.mint()
+    for sent in (
+        {"Authorization": headers.format(token)},
+        {"Cookie": f'hanko="{token}"'},
+        {"Cookie": f"hanko=x; hanko={token}"},
+        {"Authorization": "Bearer undefined", "Cookie": f"hanko={token}"},
+    ):
+        _, _, content = call(hanko, "GET", "/sessions/validate", headers=sent)
+        assert json.loads(content)["is_valid"] is True
+
+
+def test_the_token_of_a_webhook_is_400(hanko: StandInHanko) -> None:
+    """tests/live: no "not valid", as of an id that is no UUID. /me and /logout refuse it as they refuse any token."""
+    headers = {"Authorization": f"Bearer {hanko.webhook_token('user.delete', {})}"}
+    status, _, content = call(hanko, "GET", "/sessions/validate", headers=headers)
+    assert (status, json.loads(content)["message"]) == (
+        400,
+        "failed to parse token claims: 'subject' is not a uuid",
+    )
+    assert post(hanko, "/sessions/validate", {"session_token": hanko.webhook_token("user.delete", {})})[0] == 400
+    assert [call(hanko, *asked, headers=headers)[0] for asked in (("GET", "/me"), ("POST", "/logout"))] == [401, 401]
+
+
+def test_a_hanko_without_its_database_knows_no_session(hanko: StandInHanko) -> None:
+    """tests/live: a 200 that says so of every session, and 500 for the keys."""
+    token = hanko.mint()
+    hanko.has_database = False
+    assert is_valid(hanko, token) is False
+    assert call(hanko, "GET", JWKS)[0] == 500
+    hanko.has_database = True
+    assert is_valid(hanko, token) is True
+
+
+@pytest.mark.parametrize("path", [JWKS, "/sessions/validate"])
+def test_there_is_no_head(hanko: StandInHanko, path: str) -> None:
+    assert call(hanko, "HEAD", path)[0] == 404
+
+
+def test_three_keys_come_in_chunks(hanko: StandInHanko) -> None:
+    """tests/live: Go's server sends more than 2,048 bytes without their length. So are long claims."""
+    hanko.rotate()
+    assert call(hanko, "GET", JWKS)[1]["Content-Length"]
+    hanko.rotate()
+    _, headers, content = call(hanko, "GET", JWKS)
+    assert (headers["Transfer-Encoding"], headers["Content-Length"]) == ("chunked", None)
+    assert json.loads(content) == hanko.jwks
+    assert is_valid(hanko, hanko.mint(claims={"long": "x" * 3000})) is True
 
 
 def test_session_checks_may_keep_their_connection_until_hanko_goes_down(hanko: StandInHanko) -> None:
