@@ -140,11 +140,18 @@ class LocalAws(Background):
         """The answer of a function to an event."""
         return json.load(self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))["Payload"])
 
-    def new_sandbox(self, alias_arn: str) -> None:
-        """Give the alias a new version, so that the next call is a cold start, as it would be in AWS."""
+    def new_sandbox(self, alias_arn: str, **variables: str) -> None:
+        """Give the alias a new version, so that the next call is a cold start, as it would be in AWS.
+
+        `variables` are variables of the environment that change.
+        """
         function, alias = alias_arn.rsplit(":", 1)
         client = self.client("lambda")
-        client.update_function_configuration(FunctionName=function, Description=f"new sandbox {uuid.uuid4()}")
+        changed: dict[str, Any] = {"Description": f"new sandbox {uuid.uuid4()}"}
+        if variables:
+            before = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+            changed["Environment"] = {"Variables": before | variables}
+        client.update_function_configuration(FunctionName=function, **changed)
         version = client.publish_version(FunctionName=function)["Version"]
         client.update_alias(FunctionName=function, Name=alias, FunctionVersion=version)
 

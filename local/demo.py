@@ -16,6 +16,7 @@ from local.calls import Seen
 from local.channels import Ask, asks
 from local.command_line import run
 from local.deployment import ALIAS, Api, Deployment
+from local.faults import ALSO_SEEN, FAULTS, WITHOUT_DATA, Operated, shown
 from local.permissions import Verdict, difference, verdicts
 from local.sign import event_with, token_with
 
@@ -213,6 +214,22 @@ def print_channels(deployment: Deployment, *, expected: bool) -> int:
     return sum(print_row(deployment, f"{name:<56}", cells) for name, cells in rows)
 
 
+def print_dashboard(deployment: Deployment) -> int:
+    """What the dashboard shows of real faults; how many of its metrics and queries have no data without a reason."""
+    print("\nWhat the dashboard shows after", end=" ")
+    operated = Operated(deployment.aws, deployment.hanko)
+    operated.request()
+    operated.request(event=event_with("http_v2", "not-a-token"))
+    faults = list(dict.fromkeys((*FAULTS.values(), *ALSO_SEEN)))
+    for fault in faults:
+        fault(operated)
+    print(f"{', '.join(fault.__name__.replace('_', ' ') for fault in faults)}.\n")
+    values = shown(operated)
+    for name, value in values.items():
+        print(f"{name:<{NAME_COLUMNS}}{f'{value:g}' if value else WITHOUT_DATA.get(name, 'NO DATA')}", flush=True)
+    return sum(not value and name not in WITHOUT_DATA for name, value in values.items())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables; 1 if an answer differs from what was expected."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
@@ -228,6 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         failed = 0 if own else print_answers(deployment)
         failed += print_permissions(deployment, expected=not own)
         failed += print_channels(deployment, expected=not own)
+        failed += 0 if own else print_dashboard(deployment)
     verdict = f"{failed} answers differ from what was expected" if failed else "All as expected"
     print(f"\n{'These are the answers' if own else verdict}; {time.monotonic() - began:.0f} s.")
     return 1 if failed else 0

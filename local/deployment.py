@@ -12,6 +12,7 @@ from local.aws import EXAMPLE_RULES, LocalAws
 from local.build import ROOT
 from local.calls import Headers, Seen, call_graphql, call_http, call_websocket
 from local.event_api import EventApi
+from local.faults import pack_keys
 from local.hanko import StandInHanko
 from local.sign import event_with
 
@@ -78,6 +79,7 @@ class Deployment:
             self.hanko = stack.enter_context(StandInHanko(tls=self._tls, allow_origins=[self.origin]))
             self._progress("Starting the local AWS")
             self.aws = stack.enter_context(LocalAws(self.rules, self.hanko.ca_file))
+            pack_keys(self.aws, self.hanko)
             self._progress(f"The authorizer, with {self.rules}: sam build, sam deploy")
             self.outputs = self.deploy_authorizer("authorizer", **self._settings)
             self._progress(

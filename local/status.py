@@ -18,6 +18,7 @@ from local.stack import HIDDEN, Aws, Stack
 SINCE_SECONDS = 24 * 3600
 ERRORS_SHOWN = 5
 ALLOW = "HankoSessionOnOutage"
+CAUSES = ("fault", "key_fetch_failure", "session_failure", "revocation_failure", "mistakes", "stale_rules", "stack")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,10 +92,20 @@ def say_errors(aws: Aws, stack: Stack) -> None:
 
 
 def last_errors(aws: Aws, log_group: str) -> Iterator[tuple[str, str, str]]:
-    """Time, reason and fault of each record with level ERROR, oldest first."""
+    """Time, reason and cause of each record with level ERROR, oldest first."""
     for record in records(aws, log_group, time.time() - SINCE_SECONDS, '{ $.level = "ERROR" }'):
         if record.get("level") == "ERROR":
-            yield str(record.get("timestamp", ""))[:19], str(record.get("reason")), f"fault: {record.get('fault')}"
+            yield str(record.get("timestamp", ""))[:19], str(record.get("reason")), cause_of(record)
+
+
+def cause_of(record: Mapping[str, Any]) -> str:
+    """Whose business it is, and all that the record knows of why; docs/reasons.md explains the words."""
+    return ", ".join(f"{name}: {_short(record[name])}" for name in CAUSES if record.get(name))
+
+
+def _short(value: object) -> str:
+    """The value itself; of a list (mistakes, places in the code) its last two, where the error was."""
+    return "; ".join(map(str, value[-2:])) if isinstance(value, list) else str(value)
 
 
 def records(aws: Aws, log_group: str, since: float, pattern: str = "") -> Iterator[Mapping[str, Any]]:
