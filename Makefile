@@ -21,7 +21,7 @@ TEMPLATES := template.yaml $(wildcard local/ask_aws/*.yaml examples/*.yaml examp
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
 .PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
-.PHONY: dist scan sam ask-aws soak test-docker test-live explain check-token init smoke status logs rollback destroy
+.PHONY: dist package scan sam ask-aws soak test-docker test-live explain check-token init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction mutants fuzz differential
 
 ##@ Try
@@ -200,6 +200,9 @@ dist: $(READY) ## Build the library's wheel and sdist into dist/, and check them
 	@rm -rf dist
 	$(PYTHON) -m build --no-isolation
 	$(VENV)/bin/twine check --strict dist/*
+
+package: $(READY) ## Build a release into dist/: zips, sums, bills, library
+	@$(PYTHON) -m local.package
 
 clean: ## Delete what was built or cached, but not .venv
 	rm -rf .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

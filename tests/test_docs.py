@@ -158,6 +158,8 @@ RUN_ELSEWHERE = {  # who runs the commands of the blocks that begin with `sh lon
     "make local": "tests/browser/conftest.py",  # the same local AWS, deployment and page
     "make local EMPTY=1": "tests/end_to_end/test_first_hour.py",
     "make hanko": "tests/test_docs.py",
+    "make package": "tests/local/test_package.py",
+    "sha256sum --check --strict SHA256SUMS": "tests/local/test_package.py",
     "make lock": "tests/local/test_lock.py",
     "make lock UPGRADE=1": "tests/local/test_lock.py",
     "make invoke EVENT=http_v2 SAM=1": SAM_LOCAL,

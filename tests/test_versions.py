@@ -212,4 +212,5 @@ def test_what_no_parameter_changes_is_in_the_description_as_well() -> None:
 def test_the_template_says_which_version_of_the_authorizer_it_deploys() -> None:
     built = template()
     assert built["Outputs"]["Version"]["Value"] == authorizer.__version__
+    assert built["Metadata"]["AWS::ServerlessRepo::Application"]["SemanticVersion"] == authorizer.__version__
     assert built["Globals"]["Function"]["Tags"] == {"hanko-authorizer-version": authorizer.__version__}
