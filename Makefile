@@ -20,7 +20,7 @@ RULES ?= rules.toml
 TEMPLATES := template.yaml $(wildcard local/ask_aws/*.yaml examples/*.yaml examples/attach/sam-*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
-.PHONY: help setup lock demo test check format doctor hanko token invoke local bench keys build deploy replay clean
+.PHONY: help setup lock demo live test check format doctor hanko token invoke local bench keys build deploy replay clean
 .PHONY: dist package scan sam ask-aws soak test-docker test-live explain check-token init smoke status logs rollback destroy
 .PHONY: build-AuthorizerFunction build-WebhookFunction mutants fuzz differential
 
