@@ -155,7 +155,8 @@ soak: $(READY) ## Run the long tests at full length ## [ONLY=oracle] [STEPS=…]
 test-docker: $(READY) ## Test sam local in Docker: an engine of its own, or yours ## [DOCKER_HOST=…]
 	$(PYTHON) -m pytest -m docker tests/docker
 
-# A Hanko that you run: docs/real-hanko.md. Variables of the command line reach the tests.
+# A Hanko that you run: docs/real-hanko.md. The others reach the tests by themselves; this one has a default elsewhere.
+test-live: export HANKO_API_URL ?=
 test-live: $(READY) ## Test against a real Hanko ## HANKO_API_URL=… HANKO_AUDIENCE=… [WITHOUT=…]
 	$(PYTHON) -m pytest -m live tests/live
 

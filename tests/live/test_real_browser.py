@@ -100,8 +100,10 @@ class Visit:
 
     def register(self, address: str, mails: Mails) -> None:
         """With a mailed passcode, a password and a passkey, in the order of Hanko's form."""
+        expect(self.offers("Sign in with a passkey")).to_be_enabled()  # the form is drawn anew until then
         self.press("Create account")
         expect(self.dialog.get_by_role("heading", name="Create account")).to_be_visible()
+        expect(self.offers("Continue")).to_be_enabled()
         self.dialog.get_by_placeholder("Email").fill(address)
         self.press("Continue")
         self.offers("Send new code")
@@ -115,6 +117,7 @@ class Visit:
         expect(self.dialog).to_be_hidden()
 
     def sign_in_with_password(self, address: str) -> None:
+        expect(self.offers("Sign in with a passkey")).to_be_enabled()  # as above
         self.dialog.get_by_placeholder("Email").fill(address)
         self.press("Continue")
         self.offers("Password").click()
