@@ -8,8 +8,8 @@ def size(name: str, usual: int) -> int:
     return int(os.environ.get(name) or usual)
 
 
-VERDICTS = size("VERDICTS", 6_000)  # of rules on routes
+VERDICTS = size("VERDICTS", 4_000)  # of rules on routes
 REUSED = size("REUSED", 2_000)  # random APIs with a cache
-STEPS = size("STEPS", 1_500)  # in the lives of processes
+STEPS = size("STEPS", 1_000)  # in the lives of processes
 INVOCATIONS = size("INVOCATIONS", 10_000)  # of one process
 WEBHOOKS = size("WEBHOOKS", 40)  # to four receivers in front of a faulty AWS

@@ -85,11 +85,12 @@ class Life(RuleBasedStateMachine):
         counted["lives"] += 1
 
     @initialize(
+        target=tokens,
         mode=st.sampled_from(["off", "hybrid", "strict"]),
         on_outage=st.sampled_from(["fail", "allow"]),
         prefetches=st.booleans(),
     )
-    def born(self, mode: str, on_outage: str, *, prefetches: bool) -> None:
+    def born(self, mode: str, on_outage: str, *, prefetches: bool) -> Token:
         self.variables = {"mode": mode, "on_outage": on_outage}
         self.settings = Settings.from_env(
             {
@@ -101,6 +102,7 @@ class Life(RuleBasedStateMachine):
             }
         )
         self._start(prefetches=prefetches)
+        return self._login(43_200)
 
     def _start(self, *, prefetches: bool) -> None:
         clock = Clock(wall=lambda: self.clocks.wall, monotonic=lambda: self.clocks.monotonic)
@@ -194,6 +196,9 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: len(self.known) < MAX_LOGINS)
     @rule(target=tokens, lifetime_seconds=st.sampled_from([600, 43_200]))
     def somebody_logs_in(self, lifetime_seconds: int) -> Token:
+        return self._login(lifetime_seconds)
+
+    def _login(self, lifetime_seconds: int) -> Token:
         user_id, session_id = str(uuid.uuid4()), str(uuid.uuid4())
         claims = {"sub": user_id, "session_id": session_id}
         issued_at = math.floor(self.clocks.hanko)

@@ -219,10 +219,13 @@ def test_nothing_that_was_acknowledged_is_lost_or_shortened(shop: Shop) -> None:
     shop.proxy.fault = half(random.Random(41))  # noqa: S311 - no secret
     every = webhooks(dice, WEBHOOKS)
     acknowledged: list[Webhook] = []
+    is_over = threading.Event()
 
     def serve(receiver: Receiver, mine: list[Webhook]) -> None:
         chance = random.Random(id(receiver))  # noqa: S311 - no secret
         for webhook in mine:
+            if is_over.is_set():
+                return
             kill_after = chance.uniform(0, LONGEST_SECONDS) if chance.random() < KILLED else None
             status = shop.send(webhook, receiver, kill_after)
             counted[str(status)] += 1
@@ -230,8 +233,11 @@ def test_nothing_that_was_acknowledged_is_lost_or_shortened(shop: Shop) -> None:
                 acknowledged.append(webhook)
 
     with ThreadPoolExecutor(RECEIVERS) as pool:
-        for done in [pool.submit(serve, one, every[i::RECEIVERS]) for i, one in enumerate(shop.receivers)]:
-            done.result()
+        try:
+            for done in [pool.submit(serve, one, every[i::RECEIVERS]) for i, one in enumerate(shop.receivers)]:
+                done.result()
+        finally:
+            is_over.set()  # Ctrl-C need not wait for ten thousand
     counted["from the queue"] = shop.replayed()
     starts = [receiver.starts for receiver in shop.receivers]
     print(dict(counted), "starts:", starts, "AWS:", dict(shop.proxy.counted))  # noqa: T201 - what `make soak` is run for
