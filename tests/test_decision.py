@@ -135,6 +135,33 @@ def test_with_allow_keys_are_still_needed(hanko: StandInHanko, make_settings: Ma
         decide(request(hanko.mint()), settings, verifier, RulesProvider(Rules, Clock()), [Check()])
 
 
+class Lasting(Check):
+    """A check whose answer holds for a while."""
+
+    def seconds_left(self, claims: Claims) -> float:  # noqa: ARG002 - the name is the protocol's
+        return 40
+
+
+def test_only_appsync_is_told_how_long_and_never_of_a_session_that_was_not_checked(
+    make_sandbox: MakeSandbox, hanko: StandInHanko
+) -> None:
+    sandbox = make_sandbox(session_on_outage="allow", appsync_ttl_seconds="60")
+    token = hanko.mint()
+    appsync = Request(EventKind.APPSYNC, CredentialSources(token=token), "api", "", "arn", "", "")
+
+    def seconds(one: Request, *checks: Check) -> int:
+        return decide(one, sandbox.settings, sandbox.verifier, sandbox.rules, checks).reuse_seconds
+
+    assert (seconds(appsync), seconds(appsync, Lasting())) == (60, 40)
+    assert seconds(appsync, Lasting(UNCHECKED)) == 0
+    assert (
+        seconds(request(token))
+        == seconds(request(token), Lasting())
+        == seconds(request(token), Lasting(UNCHECKED))
+        == 0
+    )
+
+
 def test_no_reason_but_one_allows() -> None:
     assert [reason for reason in Reason if Decision(reason).allowed] == [Reason.ALLOWED]
     assert [reason for reason in Reason if reason.outcome is Outcome.ALLOWED] == [Reason.ALLOWED]

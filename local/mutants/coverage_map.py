@@ -13,7 +13,7 @@ from local.command_line import CommandFailed
 from local.mutants.mutations import Module, Mutant
 
 FOLDER = Path(".local/mutants")
-QUICK_TESTS = 120
+QUICK_TESTS = 400
 SLOW_SECONDS = 0.3  # such tests come last
 # Tests that run in this process, a second at most each: no end_to_end, no other processes, no documents.
 GROUPS = {
@@ -24,7 +24,7 @@ GROUPS = {
         *(f"tests/test_{name}.py" for name in ("verdicts", "sampling", "telemetry", "properties", "template")),
     ],
     "handler": ["tests/test_handler.py"],
-    "hanko": ["tests/hanko"],
+    "hanko": ["tests/hanko", "tests/differential/test_differential.py"],
     "revocation": ["tests/revocation"],
     "attacks": ["tests/attacks"],
     "middleware": ["tests/middleware"],
@@ -63,11 +63,11 @@ class CoverageMap:
     def tests_for(self, module: Module, mutant: Mutant) -> list[str]:
         """The tests that execute the place of a change; those of the whole module for what is executed at import.
 
-        First one case of each test function, the module's own and the quick ones first.
+        The module's own first, the slow ones last, and of each test function one case before the others.
         """
         lines = self._lines_of(module.path)
         at = mutant.lines if mutant.in_function else lines
-        tests = self._in_order(set().union(*(lines.get(line, ()) for line in at)) - {""}, Path(module.path).stem)
+        tests = self._in_order(set().union(*(lines.get(line, ()) for line in at)) - {""}, Path(module.path))
         return [test for test in tests if self._seconds.get(test, 0) <= 1][:QUICK_TESTS] if self._quick else tests
 
     def is_quick(self, test: str) -> bool:
@@ -86,12 +86,19 @@ class CoverageMap:
                     lines[line].update(tests)
         return self._lines[path]
 
-    def _in_order(self, tests: set[str], name: str) -> list[str]:
+    def _in_order(self, tests: set[str], path: Path) -> list[str]:
         nth: Counter[str] = Counter()
-        ranks: dict[str, tuple[bool, int, bool, float]] = {}
+        ranks: dict[str, tuple[bool, int, int, float]] = {}
         for test in sorted(tests, key=lambda test: self._seconds.get(test, 0)):
             function = test.partition("[")[0]
             nth[function] += 1
             seconds = self._seconds.get(test, 0)
-            ranks[test] = (seconds > SLOW_SECONDS, nth[function].bit_length(), name not in function, seconds)
+            ranks[test] = (seconds > SLOW_SECONDS, _distance(function, path), nth[function].bit_length(), seconds)
         return sorted(tests, key=lambda test: ranks[test])
+
+
+def _distance(test: str, path: Path) -> int:
+    """0 for a test of this module, 1 for one of its folder, by the names of their files."""
+    if path.stem in test.partition("::")[0]:
+        return 0
+    return 1 if test.startswith(f"tests/{path.parent.name}/") else 2

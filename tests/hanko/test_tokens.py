@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
+from authorizer.hanko.jws import SignatureVerifier
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.model import Claims
 from local.hanko import pool_key
@@ -608,3 +609,33 @@ def test_a_user_id_may_be_a_uuid_of_any_version() -> None:
     for version in (1, 4, 5):
         user_id = str(uuid.UUID(int=uuid.UUID(USER_ID).int, version=version))
         assert verify(token({"sub": user_id})).user_id == user_id
+
+
+def test_a_key_that_changed_under_its_id_verifies_what_the_old_one_does_not() -> None:
+    """Behind an alias of AWS KMS. Without a change the signature is wrong."""
+
+    class Changed(Keys):
+        def find_changed(self, _kid: str, unfit: RSAPublicKey) -> RSAPublicKey:
+            assert unfit == pool_key(1).public_key()
+            return pool_key(0).public_key()
+
+    old = {"key-0": pool_key(1).public_key()}
+    assert accepted(token(), Changed(old))
+    with pytest.raises(Unauthenticated) as caught:
+        verify(token(), Keys(old))
+    assert caught.value.reason is Reason.SIGNATURE_INVALID
+
+
+def test_a_signature_fills_the_bytes_of_a_key_of_any_length() -> None:
+    """RFC 8017, 8.2.1: as many bytes as the modulus, which has 2,049 bits here."""
+    p, q = rsa.generate_private_key(65537, 2048).private_numbers().p, 3 * 2**1023 + 203  # two primes
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    parts = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
+    odd = rsa.RSAPrivateNumbers(p, q, d, *parts, rsa.RSAPublicNumbers(65537, p * q)).private_key()
+    assert odd.key_size == 2049
+    assert accepted(sign(HEADER, PAYLOAD, odd), Keys({"key-0": odd.public_key()}))
+
+
+def test_times_of_1970_are_times_and_an_absent_nbf_is_before_them() -> None:
+    signatures = SignatureVerifier(SETTINGS, Keys(), Clock())
+    assert signatures.verify_times({"iat": 0, "exp": 0}, at_any_time=True) == (0, 0)

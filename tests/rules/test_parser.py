@@ -379,3 +379,10 @@ def test_rules_over_the_same_routes_cost_nothing_more() -> None:
 def test_many_rules_leave_less_to_the_claims() -> None:
     assert parse_rules(many(1)).context_bytes == MAX_CONTEXT_BYTES
     assert 1024 <= parse_rules(many(first_too_many("allow", "routes", "GET /a{0}*") - 1)).context_bytes < 1200
+
+
+def test_a_name_that_stands_twice_is_told_to_its_64th_character() -> None:
+    """A longer one is a mistake of its own."""
+    rule = f'[[rule]]\nname = "{"n" * 63}xyz"\nroutes = ["GET /a"]\nmax_age_seconds = 1\n'
+    with pytest.raises(Misconfigured, match=rf"two rules are named '{'n' * 63}x'(\n|$)"):
+        parse_rules('default = "allow"\n' + rule * 2)
