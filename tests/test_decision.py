@@ -162,6 +162,11 @@ def test_only_appsync_is_told_how_long_and_never_of_a_session_that_was_not_check
     )
 
 
+def test_an_api_key_may_have_one_character(make_sandbox: MakeSandbox, hanko: StandInHanko) -> None:
+    sandbox = make_sandbox(usage_plan_claim="api_key")
+    assert checked(sandbox, hanko.mint(claims={"api_key": "k"})).usage_key == "k"
+
+
 def test_no_reason_but_one_allows() -> None:
     assert [reason for reason in Reason if Decision(reason).allowed] == [Reason.ALLOWED]
     assert [reason for reason in Reason if reason.outcome is Outcome.ALLOWED] == [Reason.ALLOWED]

@@ -14,7 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.errors import AuthorizerError, Reason, Unauthenticated, Unavailable
-from authorizer.hanko.jws import SignatureVerifier
+from authorizer.hanko.jws import (
+    EARLY_SECONDS,
+    MAX_HEADER_CHARACTERS,
+    MAX_TIME,
+    MAX_TOKEN_CHARACTERS,
+    SignatureVerifier,
+    is_uuid,
+)
 from authorizer.hanko.tokens import TokenVerifier
 from authorizer.model import Claims
 from local.hanko import pool_key
@@ -639,3 +646,11 @@ def test_a_signature_fills_the_bytes_of_a_key_of_any_length() -> None:
 def test_times_of_1970_are_times_and_an_absent_nbf_is_before_them() -> None:
     signatures = SignatureVerifier(SETTINGS, Keys(), Clock())
     assert signatures.verify_times({"iat": 0, "exp": 0}, at_any_time=True) == (0, 0)
+
+
+def test_the_limits_of_tokens_and_ids() -> None:
+    """As SECURITY.md and docs/decisions have them; other tests import them, so that a change would go unseen."""
+    limits = (MAX_TOKEN_CHARACTERS, MAX_HEADER_CHARACTERS, EARLY_SECONDS, MAX_TIME)
+    assert limits == (16_384, 4_096, 60, 4_102_444_800)
+    assert is_uuid(USER_ID)
+    assert not is_uuid("00000000-0000-0000-0000-000000000000")
