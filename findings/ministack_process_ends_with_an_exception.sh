@@ -55,4 +55,4 @@ print("calls that the process has counted:", seen)
 print("AWS:                               [1, 2, 'Unauthorized', 4]")
 sys.exit(seen != [1, 2, "Unauthorized", 1])
 PYTHON
-"$folder/venv/bin/python" "$folder/see.py" "http://127.0.0.1:$port"
+"$folder/venv/bin/python" "$folder/see.py" "http://127.0.0.1:$port" || exit 1

@@ -138,6 +138,10 @@ def a_stranger_event(it: Operated) -> None:
     it.request(event={"Records": []})
 
 
+def a_rule_is_not_met(it: Operated) -> None:
+    it.request(event=event_with("http_v2", it.hanko.mint()))  # its path is an administrator's
+
+
 def a_ping(it: Operated) -> None:
     it.request(event={"warmer": True})
 
@@ -258,7 +262,13 @@ FAULTS: dict[str, Callable[[Operated], None]] = {
 }
 # More, without an alarm of their own.
 ALSO_SEEN: tuple[Callable[[Operated], None], ...] = (
-    *(a_ping, a_new_key_that_cannot_be_looked_up, hanko_is_down_and_the_artifact_has_keys, the_table_cannot_be_read),
+    *(
+        a_rule_is_not_met,
+        a_ping,
+        a_new_key_that_cannot_be_looked_up,
+        hanko_is_down_and_the_artifact_has_keys,
+        the_table_cannot_be_read,
+    ),
     *(a_webhook_that_is_none, the_topic_is_gone),
 )
 
