@@ -64,9 +64,16 @@ def incoming_of(scope: Scope) -> Incoming:
     event = scope.get("aws.event")
     context = event.get("requestContext") if isinstance(event, dict) else None
     if scope["type"] == "http":
-        return Incoming(headers, scope["method"], scope["path"], request_context=context)
+        return Incoming(headers, scope["method"], _whole_path(scope), request_context=context)
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    return Incoming(headers, "GET", scope["path"], is_websocket=True, query=query, request_context=context)
+    return Incoming(headers, "GET", _whole_path(scope), is_websocket=True, query=query, request_context=context)
+
+
+def _whole_path(scope: Scope) -> str:
+    """The path with the root path in front, which some servers leave out, and Starlette takes with and without."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    return path if path == root or path.startswith(f"{root}/") else root + path
 
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

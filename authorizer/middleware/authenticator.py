@@ -30,6 +30,9 @@ class Source(Protocol):
     def key_fetch_failure(self) -> str | None:
         """Why a key fetch failed, for the log."""
 
+    def disconnect(self) -> None:
+        """Close the kept connections. Waits for no lock: in a child process they may be held for ever."""
+
     def close(self) -> None:
         """Close the kept connections, and let the threads end."""
 
@@ -102,7 +105,7 @@ class HankoAuthenticator:
 
     def after_fork(self) -> None:
         """Start anew in a child process: locks may be held, and connections are the parent's."""
-        self._source.close()
+        self._source.disconnect()
         self._source = self._open()
 
     def _open(self) -> Source:

@@ -59,8 +59,11 @@ class Gateway:
     def key_fetch_failure(self) -> str | None:
         """None: no keys are fetched here."""
 
-    def close(self) -> None:
+    def disconnect(self) -> None:
         """There is nothing to close."""
+
+    def close(self) -> None:
+        """The same."""
 
 
 def _context_in(request_context: object) -> dict[str, ContextValue]:

@@ -69,10 +69,14 @@ class Engine:
         """Why the key fetches since the last call failed, for the log."""
         return self._keys.failure()
 
-    def close(self) -> None:
-        """Close the kept connections, and let the threads end."""
+    def disconnect(self) -> None:
+        """Close the kept connections. Waits for no lock: in a child process they may be held for ever."""
         if self._sessions is not None:
             self._sessions.close()
+
+    def close(self) -> None:
+        """Close the kept connections, and let the threads end."""
+        self.disconnect()
         for pool in self._pools:
             pool.shutdown(wait=False)
 

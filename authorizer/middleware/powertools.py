@@ -37,15 +37,19 @@ class HankoMiddleware:
     def __call__(self, app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
         """One request."""
         try:
-            app.append_context(hanko=self._guard.session(incoming_of(app.current_event.raw_event)))  # type: ignore[no-untyped-call]  # theirs
+            incoming = incoming_of(app.current_event.raw_event, app.current_event.path)
+            app.append_context(hanko=self._guard.session(incoming))  # type: ignore[no-untyped-call]  # theirs
         except Refused as refused:
             headers: dict[str, str | list[str]] = {**refused.headers}
             return Response(refused.status, body=refused.body.decode(), headers=headers)
         return next_middleware(app)
 
 
-def incoming_of(event: dict[str, Any]) -> Incoming:
-    """The request of an event: a REST API's, an HTTP API's, a Function URL's. Source: AWS, the pages of each."""
+def incoming_of(event: dict[str, Any], path: str) -> Incoming:
+    """The request of an event: a REST API's, an HTTP API's, a Function URL's. Source: AWS, the pages of each.
+
+    `path` is Powertools' own, by which it finds the route: an HTTP API's without the stage.
+    """
     headers = [(name.lower(), value) for name, value in (event.get("headers") or {}).items()]
     several = event.get("multiValueHeaders")
     if several:
@@ -53,5 +57,4 @@ def incoming_of(event: dict[str, Any]) -> Incoming:
     headers += [("cookie", cookie) for cookie in event.get("cookies") or ()]  # payload 2.0
     context = event.get("requestContext") or {}
     http = context.get("http") or {}
-    method, path = http.get("method", event.get("httpMethod", "")), event.get("rawPath", event.get("path", ""))
-    return Incoming(headers, method, path, request_context=context)
+    return Incoming(headers, http.get("method", event.get("httpMethod", "")), path, request_context=context)

@@ -1,5 +1,6 @@
 """The routes of rules, and the IAM patterns that mean the same to API Gateway."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,12 +12,18 @@ CONNECT = "$connect"
 # backslash. Once as texts, once as IAM patterns behind the stage.
 _UNUSUAL_PARTS = ("%", "//", "/./", "/../", ";", "\\")
 _UNUSUAL_ENDS = ("/.", "/..")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 UNUSUAL_PATHS = (*(f"*{part}*" for part in _UNUSUAL_PARTS), *(f"*{end}" for end in _UNUSUAL_ENDS))
 
 
 def is_unusual(path: str) -> bool:
-    """Whether `UNUSUAL_PATHS` match a path."""
-    return any(part in path for part in _UNUSUAL_PARTS) or path.endswith(_UNUSUAL_ENDS)
+    """Whether `UNUSUAL_PATHS` match a path, or it is one for which there is no IAM pattern.
+
+    That is a path with a control character (the routes of Starlette and Powertools end in `$`, which also matches
+    before a line end: `/admin%0A` is `/admin`), and one without a slash in front: "" is `/` to WSGI.
+    """
+    is_odd = any(part in path for part in _UNUSUAL_PARTS) or path.endswith(_UNUSUAL_ENDS)
+    return is_odd or not path.startswith("/") or _CONTROL.search(path) is not None
 
 
 @dataclass(frozen=True, slots=True)

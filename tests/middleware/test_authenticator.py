@@ -1,13 +1,17 @@
 """The library's front: what it says, to many threads, to an event loop, and after a fork."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
+import signal
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -501,6 +505,19 @@ def test_a_gateways_word_survives_a_fork() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_waits_for_no_lock_of_a_pool(make_authenticator: MakeAuthenticator, hanko: StandInHanko) -> None:
+    """A thread that hands work to a pool while another forks holds the pool's lock, in the child for ever."""
+    authenticator = make_authenticator(session_check="strict")
+    token = hanko.mint()
+    pools = [one for one in gc.get_objects() if type(one) is ThreadPoolExecutor]
+    with ExitStack() as held:
+        for pool in pools:
+            held.enter_context(pool._shutdown_lock)  # noqa: SLF001 - as `submit` holds it, at a moment of our choice
+        child = fork(lambda: authenticator.authenticate(bearer(token)))
+    assert exit_code(child) == 0
+
+
 def test_what_begins_anew_fetches_its_own_keys(make_authenticator: MakeAuthenticator, hanko: StandInHanko) -> None:
     authenticator = make_authenticator(session_check="hybrid")
     token = hanko.mint()
@@ -508,6 +525,19 @@ def test_what_begins_anew_fetches_its_own_keys(make_authenticator: MakeAuthentic
     start_anew()
     assert passes(lambda: authenticator.authenticate(bearer(token)))
     assert hanko.jwks_requests == 2
+
+
+def exit_code(child: int) -> int | None:
+    """How a child process ends; None, and it is killed, if it hangs."""
+    deadline = time.monotonic() + HANG_GUARD_SECONDS
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
 
 
 def fork(call: Callable[[], object]) -> int:

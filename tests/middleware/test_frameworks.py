@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import django
@@ -33,6 +34,7 @@ from local.hanko import StandInHanko
 
 Json = dict[str, Any]
 Answer = tuple[int, dict[str, str], Any]
+MakeAuthenticator = Callable[..., HankoAuthenticator]
 Call = Callable[..., Answer]
 KINDS = ("asgi", "fastapi", "wsgi", "flask", "django", "django_asgi", "powertools")
 GATEWAY = {"user_id": USER, "session_id": SESSION}
@@ -41,7 +43,13 @@ GATEWAY = {"user_id": USER, "session_id": SESSION}
 # --- calling an application without a server
 
 
-def call_asgi(app: Any, method: str = "GET", path: str = "/me", headers: dict[str, str] | None = None) -> Answer:  # noqa: ANN401 - each framework's own class
+def call_asgi(
+    app: Any,  # noqa: ANN401 - each framework's own class
+    method: str = "GET",
+    path: str = "/me",
+    headers: dict[str, str] | None = None,
+    root_path: str = "",
+) -> Answer:
     sent: list[Json] = []
     asked: list[bool] = []
 
@@ -63,7 +71,7 @@ def call_asgi(app: Any, method: str = "GET", path: str = "/me", headers: dict[st
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "root_path": "",
+        "root_path": root_path,
         "scheme": "http",
         "headers": raw,
         "server": ("testserver", 80),
@@ -94,14 +102,18 @@ def call_wsgi(app: Any, method: str = "GET", path: str = "/me", headers: dict[st
 
 
 def call_powertools(
-    app: APIGatewayHttpResolver, method: str = "GET", path: str = "/me", headers: dict[str, str] | None = None
+    app: APIGatewayHttpResolver,
+    method: str = "GET",
+    path: str = "/me",
+    headers: dict[str, str] | None = None,
+    stage: str = "$default",
 ) -> Answer:
     """As a Function URL invokes it: cookies in a list of their own."""
     headers = dict(headers or {})
     cookies = [headers.pop("Cookie")] if "Cookie" in headers else []
     http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.1"}
     event: Json = {"version": "2.0", "rawPath": path, "rawQueryString": "", "headers": headers, "cookies": cookies}
-    event |= {"requestContext": {"http": http, "stage": "$default"}, "isBase64Encoded": False}
+    event |= {"requestContext": {"http": http, "stage": stage}, "isBase64Encoded": False}
     answer = app.resolve(event, None)  # type: ignore[arg-type]  # no context is looked at
     return answer["statusCode"], {n.lower(): v for n, v in answer["headers"].items()}, json.loads(answer["body"])
 
@@ -245,6 +257,67 @@ def test_the_cookie_of_a_foreign_page_is_a_403(call: Call, hanko: StandInHanko) 
 def test_a_preflight_reaches_the_application(kind: str, authenticator: HankoAuthenticator) -> None:
     asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
     assert globals()[f"of_{kind}"](authenticator)("OPTIONS", "/me", asked)[::2] == (200, None)
+
+
+# --- paths that a framework reads as another one
+
+
+GUARDED = """
+default = "allow"
+[[rule]]
+name = "admins"
+routes = ["* %s"]
+require = { role = "admin" }
+"""
+GuardPath = Callable[[str], HankoAuthenticator]
+
+
+@pytest.fixture
+def guard_path(tmp_path: Path, make_authenticator: MakeAuthenticator) -> GuardPath:
+    def guard(path: str) -> HankoAuthenticator:
+        (tmp_path / "rules.toml").write_text(GUARDED % path)
+        return make_authenticator(rules_file=str(tmp_path / "rules.toml"))
+
+    return guard
+
+
+def admin_of_fastapi(authenticator: HankoAuthenticator) -> Call:
+    app = FastAPI()
+    app.add_middleware(HankoMiddleware, authenticator=authenticator)
+    app.get("/admin")(lambda: "in")
+    return lambda *arguments, **more: call_asgi(app, *arguments, **more)
+
+
+def admin_of_powertools(authenticator: HankoAuthenticator) -> Call:
+    app = APIGatewayHttpResolver()
+    app.use([PowertoolsMiddleware(authenticator)])
+    app.get("/admin")(lambda: json.dumps("in"))
+    return lambda *arguments, **more: call_powertools(app, *arguments, **more)
+
+
+@pytest.mark.parametrize("admin_of", [admin_of_fastapi, admin_of_powertools])
+def test_a_line_end_behind_the_path_goes_around_no_rule(
+    admin_of: Callable[[HankoAuthenticator], Call], guard_path: GuardPath, hanko: StandInHanko
+) -> None:
+    """Both frameworks take `/admin%0A` for `/admin`: the `$` of their routes matches before a line end."""
+    call = admin_of(guard_path("/admin"))
+    user, admin = ({"Authorization": f"Bearer {hanko.mint(claims=role)}"} for role in ({}, {"role": "admin"}))
+    for path in ("/admin", "/admin\n"):
+        assert call("GET", path, admin)[0] == 200
+        assert call("GET", path, user)[0] == 403
+
+
+def test_a_root_path_goes_around_no_rule(guard_path: GuardPath, hanko: StandInHanko) -> None:
+    """Where the server's root path is `/api`, `/admin` and `/api/admin` are one to Starlette. Rules name the latter."""
+    call, user = admin_of_fastapi(guard_path("/api/admin")), {"Authorization": f"Bearer {hanko.mint()}"}
+    for path in ("/api/admin", "/admin"):
+        assert call("GET", path, user, root_path="/api")[0] == 403
+
+
+def test_rules_name_paths_without_the_stage(guard_path: GuardPath, hanko: StandInHanko) -> None:
+    """An HTTP API writes a stage other than $default in front of the path, and Powertools takes it off."""
+    call, user = admin_of_powertools(guard_path("/admin")), {"Authorization": f"Bearer {hanko.mint()}"}
+    assert call("GET", "/prod/admin", user, stage="prod")[0] == 403
 
 
 # --- FastAPI

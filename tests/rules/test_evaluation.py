@@ -239,6 +239,9 @@ UNUSUAL = [
     "/x/.",
     "/admin;a=b/x",
     "/a\\b",
+    "/admin\n",
+    "/admin\0x",
+    "/x\x7f",
 ]
 
 
