@@ -39,9 +39,8 @@ live: $(READY) ## The same with a Hanko that runs already ## HANKO_API_URL=… H
 hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700] [TLS=1]
 	@$(PYTHON) -m local.hanko --port $(PORT) $(if $(TLS),--tls)
 
-token: HANKO_API_URL ?= http://127.0.0.1:$(PORT)
 token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=name] [PORT=8700]
-	@$(PYTHON) -m local.sign --token-only --hanko $(HANKO_API_URL) $(if $(DEFECT),--defect $(DEFECT))
+	@$(PYTHON) -m local.sign --token-only --hanko $(or $(HANKO_API_URL),http://127.0.0.1:$(PORT)) $(if $(DEFECT),--defect $(DEFECT))
 
 sam: $(READY) ## Build for sam local invoke and sam local start-api ## [EXAMPLE=http-api] [RULES=file]
 	@RULES=$(RULES) $(PYTHON) -m local.sam $(if $(EXAMPLE),--example $(EXAMPLE))
@@ -155,8 +154,7 @@ soak: $(READY) ## Run the long tests at full length ## [ONLY=oracle] [STEPS=…]
 test-docker: $(READY) ## Test sam local in Docker: an engine of its own, or yours ## [DOCKER_HOST=…]
 	$(PYTHON) -m pytest -m docker tests/docker
 
-# A Hanko that you run: docs/real-hanko.md. The others reach the tests by themselves; this one has a default elsewhere.
-test-live: export HANKO_API_URL ?=
+# A Hanko that you run: docs/real-hanko.md.
 test-live: $(READY) ## Test against a real Hanko ## HANKO_API_URL=… HANKO_AUDIENCE=… [WITHOUT=…]
 	$(PYTHON) -m pytest -m live tests/live
 
