@@ -5,16 +5,18 @@ from a page of the same host, or of one of `allowed_origins`, unless it has an A
 page can set. Sources: RFC 6454 section 7, Fetch section 3.1, RFC 6455 section 10.2.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
-from authorizer.errors import Reason
+from authorizer.errors import Misconfigured, Reason
 from authorizer.middleware.authenticator import HankoAuthenticator
 from authorizer.middleware.incoming import Incoming
 from authorizer.middleware.refused import Refused
 from authorizer.middleware.session import Session
 from authorizer.rules.routes import is_unusual
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))  # RFC 9110 section 9.2.1; nobody needs TRACE
 
 
@@ -32,12 +34,15 @@ class Guard:
         """Without an authenticator, the settings of the environment.
 
         An open path needs no session; with * at its end it is whatever begins so. An origin is `https://host`.
+
+        Raises `Misconfigured(settings_invalid)` if one of them is of another form.
         """
         self._authenticator = authenticator or HankoAuthenticator.from_env()
-        paths = list(open_paths)
+        paths, origins = list(open_paths), list(allowed_origins)
+        _check_arguments(paths, origins)
         self._open_paths = frozenset(path for path in paths if not path.endswith("*"))
         self._open_beginnings = tuple(path[:-1] for path in paths if path.endswith("*"))
-        self._allowed_origins = frozenset(allowed_origins)
+        self._allowed_origins = frozenset(origins)
         self._check_origin = check_origin
 
     def session(self, incoming: Incoming) -> Session | None:
@@ -75,6 +80,17 @@ class Guard:
         if len(origins) == 1 and (origins[0] in self._allowed_origins or hosts == _host(origins[0])):
             return
         raise Refused(Reason.ORIGIN_NOT_ALLOWED)
+
+
+def _check_arguments(paths: Sequence[str], origins: Sequence[str]) -> None:
+    """A text in place of a list is its characters: of "/static/*" the last one alone would open every path."""
+    mistakes = []
+    if not all(path.startswith("/") for path in paths):
+        mistakes.append("open_paths must be a list of paths, each with a / in front")
+    if not all(map(_ORIGIN.fullmatch, origins)):
+        mistakes.append("allowed_origins must be a list of origins like https://app.example.com")
+    if mistakes:
+        raise Misconfigured(Reason.SETTINGS_INVALID, "\n".join(["Wrong settings:", *mistakes]))
 
 
 def _header(incoming: Incoming, name: str) -> list[str]:

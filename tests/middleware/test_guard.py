@@ -1,10 +1,10 @@
 """What passes without a session, and whose page may send the cookie."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from authorizer.errors import Reason
+from authorizer.errors import Misconfigured, Reason
 from authorizer.middleware import HankoAuthenticator, Refused
 from authorizer.middleware.guard import Guard
 from authorizer.middleware.incoming import Incoming
@@ -47,6 +47,21 @@ def test_every_other_path_needs_one(authenticator: HankoAuthenticator, path: str
     """Whatever a backend may read as another path is not open."""
     guard = Guard(authenticator, open_paths=["/", "/health", "/static/*"])
     assert reason_of(guard, Incoming([], path=path)) is Reason.TOKEN_MISSING
+
+
+@pytest.mark.parametrize("paths", ["/static/*", "/*", ["*"], [""], ["/", "health"], ["https://app.example.com/"]])
+def test_no_slip_in_the_open_paths_opens_every_path(authenticator: HankoAuthenticator, paths: Iterable[str]) -> None:
+    """A text is a list of characters to Python, and of these `*` alone would be every path."""
+    with pytest.raises(Misconfigured, match="open_paths"):
+        Guard(authenticator, open_paths=paths)
+
+
+@pytest.mark.parametrize(
+    "origins", ["https://app.example.com", ["app.example.com"], ["https://app.example.com/"], ["*"]]
+)
+def test_an_origin_that_can_never_match_is_told(authenticator: HankoAuthenticator, origins: Iterable[str]) -> None:
+    with pytest.raises(Misconfigured, match="allowed_origins"):
+        Guard(authenticator, allowed_origins=origins)
 
 
 ASKED = ("access-control-request-method", "POST")
