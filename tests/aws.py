@@ -120,6 +120,7 @@ class Aws:
     def over_http(self) -> Iterator[str]:
         """The address of a DynamoDB that answers BatchGetItem as this one does, faults included."""
         aws = self
+        aws.connections = 0
 
         class Handler(DynamoDbHandler):
             dynamodb = self.dynamodb

@@ -232,7 +232,7 @@ class DynamoDb:
         if self.says is not None:
             return self.says
         subjects = [key["subject"]["S"] for key in request["RequestItems"][TABLE]["Keys"]]
-        found = [self.items[subject] for subject in subjects if subject in self.items]
+        found = [{"subject": {"S": subject}, **self.items[subject]} for subject in subjects if subject in self.items]
         return json.dumps({"Responses": {TABLE: found}, "UnprocessedKeys": {}}).encode()
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from authorizer.clock import Clock, attempts
 from authorizer.config import Settings
@@ -58,7 +58,7 @@ class RevocationCheck:
         for _ in attempts(self._clock, PAUSES_SECONDS, self._clock.monotonic() + READ_UNTIL_SECONDS, self._pause):
             self._checks += 1
             try:
-                verdict = _verdict(self._reader.read(subjects), self._reader.table, claims.issued_at)
+                verdict = _verdict(self._reader.read(subjects), self._reader.table, subjects, claims.issued_at)
             except ReadFailed as error:
                 self._failure = error.failure
             except MALFORMED:
@@ -72,12 +72,12 @@ class RevocationCheck:
         raise Unavailable(Reason.REVOCATION_UNCHECKED)
 
 
-def _verdict(answer: object, table: str, issued_at: float) -> bool | None:
+def _verdict(answer: object, table: str, subjects: Sequence[str], issued_at: float) -> bool | None:
     """Whether an item revokes a token issued then; None if some keys were not read, and no item of the others does.
 
     Half an item, whose other half is still being written, does not hide a whole one.
 
-    Raises one of `MALFORMED` for anything but an answer of DynamoDB's with items of ours.
+    Raises one of `MALFORMED` for anything but an answer of DynamoDB's with items of these subjects.
     """
     match answer:
         case {"Responses": {**tables}, "UnprocessedKeys": {**unread}}:
@@ -86,6 +86,8 @@ def _verdict(answer: object, table: str, issued_at: float) -> bool | None:
             raise ValueError("not an answer to BatchGetItem")
     if not isinstance(items, list):
         raise ValueError("no items of this table")  # noqa: TRY004 - wrong input is a ValueError here
+    if any(item["subject"]["S"] not in subjects for item in items):  # the answer to another question
+        raise ValueError("items of others")
     whole_first = sorted(items, key=lambda item: "issued_until" not in item)
     if any(issued_at <= int(item["issued_until"]["N"]) for item in whole_first):
         return True

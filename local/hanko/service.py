@@ -180,13 +180,14 @@ class Service:
 
     def _valid(self, claims: Json, session: Session) -> Json:
         renamed = {"sub": "subject", "iat": "issued_at", "exp": "expiration", "aud": "audience", "iss": "issuer"}
-        shown = {renamed.get(name, name): value for name, value in claims.items()}
-        shown |= {name: _rfc3339(shown[name]) for name in ("issued_at", "expiration")}
+        fixed = {**claims, "iat": _rfc3339(claims["iat"]), "exp": _rfc3339(claims["exp"])}
+        shown = {shown_as: fixed[name] for name, shown_as in renamed.items() if name in fixed}
+        shown |= {name: value for name, value in fixed.items() if name not in renamed}
         answer = {
             "is_valid": True,
             "claims": shown,
-            "expiration_time": shown["expiration"],
-            "user_id": shown.get("subject"),
+            "expiration_time": fixed["exp"],  # no custom claim gets into these two
+            "user_id": claims.get("sub"),
         }
         if self.idle_timeout_seconds:
             idle_expires_at = min(session.last_used + self.idle_timeout_seconds, claims["exp"])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -362,6 +363,14 @@ def test_validate_answers_as_hanko_does() -> None:
         "user_id": claims["sub"],
         "idle_expires_at": "2027-01-15T08:10:00Z",
     }
+
+
+def test_validate_names_the_user_beside_a_tenants_own_claims(hanko: StandInHanko) -> None:
+    """Custom claims are flattened over the answer's `claims` alone (`MarshalJSON` in backend/dto/session.go)."""
+    token = hanko.mint(claims={"sub": (user := str(uuid.uuid4())), "subject": "biology", "expiration": "never"})
+    answer = post(hanko, "/sessions/validate", {"session_token": token})[1]
+    assert answer["claims"]["subject"] == "biology"
+    assert (answer["user_id"], answer["expiration_time"][-1:]) == (user, "Z")
 
 
 @pytest.mark.parametrize("headers", [{"Authorization": "Bearer {}"}, {"Cookie": "theme=dark; hanko={}"}])

@@ -469,6 +469,17 @@ def test_what_is_no_item_is_no_answer(answer: Json, aws: Aws, check: RevocationC
     assert check.take_report() == CheckReport("revocation", 1, "malformed")
 
 
+@pytest.mark.parametrize("subject", [session_subject(USER), user_subject(SESSION), "", None])
+def test_an_item_of_somebody_else_revokes_nobody(subject: object, aws: Aws, check: RevocationCheck) -> None:
+    """An answer to another question, on a connection that is kept, must end no session: that would be remembered."""
+    found = {"subject": {"S": subject}, "issued_until": {"N": str(NOW)}}
+    aws.fail("BatchGetItem", answers(200, {"Responses": {TABLE: [found]}, "UnprocessedKeys": {}}))
+    with pytest.raises(Unavailable):
+        check.check(CLAIMS, "token")
+    aws.fail("BatchGetItem", None)
+    assert passes(check)
+
+
 # --- remembering
 
 
