@@ -1,6 +1,7 @@
 """FastAPI: a dependency with the security schemes of OpenAPI, so that /docs has its padlock.
 
-Alone it guards the endpoints that ask for it. Behind `asgi.HankoMiddleware` it returns what that has found.
+Alone it guards the endpoints that ask for it. Behind `asgi.HankoMiddleware` it returns what that has found, unless it
+has an authenticator of its own: that one may be stricter.
 """
 
 from collections.abc import Iterable
@@ -69,7 +70,7 @@ class HankoDependency:
     ) -> Session:
         """The session. Raises `RefusedHTTPException`."""
         session = connection.scope.get("hanko")
-        if isinstance(session, Session):
+        if isinstance(session, Session) and self._authenticator is None:
             return session
         try:
             found = await self._guard.session_async(incoming_of(connection.scope))

@@ -356,6 +356,29 @@ def test_the_dependency_takes_what_the_middleware_has_found(
     assert call_asgi(app, "GET", "/me", {"Authorization": f"Bearer {token}"})[::2] == (200, USER)
 
 
+def test_a_dependency_with_settings_of_its_own_asks_by_them(
+    make_authenticator: MakeAuthenticator, hanko: StandInHanko
+) -> None:
+    """A strict one on what is dear, behind a middleware that asks Hanko nothing."""
+    app, strict = FastAPI(), HankoDependency(make_authenticator(session_check="strict"))
+    app.add_middleware(HankoMiddleware, authenticator=make_authenticator())
+
+    @app.get("/me")
+    def me(session: Annotated[Session, Depends(hanko_session)]) -> str:
+        return session.user_id
+
+    @app.get("/dear")
+    def dear(session: Annotated[Session, Depends(strict)]) -> str:
+        return session.user_id
+
+    token = hanko.mint(claims={"sub": USER, "session_id": SESSION})
+    headers = {"Authorization": f"Bearer {token}"}
+    assert call_asgi(app, "GET", "/dear", headers)[::2] == (200, USER)
+    hanko.end_session(SESSION)
+    assert call_asgi(app, "GET", "/me", headers)[::2] == (200, USER)
+    assert call_asgi(app, "GET", "/dear", headers)[0] == 401
+
+
 # --- WebSockets
 
 
