@@ -118,7 +118,9 @@ def _request(incoming: Incoming) -> Request:
     several: dict[str, list[str]] = {}
     if len(last) < len(found):  # a name that came more than once
         several = {name: [value for key, value in found if key == name] for name in last}
-    cookies = None if incoming.cookies is None else [f"{name}={value}" for name, value in incoming.cookies.items()]
+    cookies = None
+    if incoming.cookies is not None:  # decoded ones, each of them whole: with a semicolon it would be read as two
+        cookies = [pair for name, value in incoming.cookies.items() if ";" not in (pair := f"{name}={value}")]
     sources = CredentialSources(headers=last, multi_value_headers=several, cookies=cookies, query=incoming.query)
     if incoming.is_websocket:
         return Request(EventKind.WEBSOCKET, sources, "", "", "", CONNECT, "", incoming.path)

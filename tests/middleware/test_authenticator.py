@@ -95,6 +95,13 @@ def test_two_tokens_are_none(authenticator: HankoAuthenticator, hanko: StandInHa
     assert refusal(lambda: authenticator.authenticate(headers)).reason is Reason.TOKEN_AMBIGUOUS
 
 
+def test_no_cookie_smuggles_another(authenticator: HankoAuthenticator, hanko: StandInHanko) -> None:
+    """Frameworks decode quoted cookies: what a user may write into one of yours can hold a semicolon."""
+    smuggled = {"theme": f"dark; hanko={hanko.mint()}"}
+    assert refusal(lambda: authenticator.authenticate({}, smuggled)).reason is Reason.TOKEN_MISSING
+    assert passes(lambda: authenticator.authenticate({}, {**smuggled, "hanko": hanko.mint()}))
+
+
 def test_a_session_does_not_print_itself(authenticator: HankoAuthenticator, hanko: StandInHanko) -> None:
     token = hanko.mint()
     assert repr(authenticator.authenticate(bearer(token))) == "Session(...)"
