@@ -239,6 +239,7 @@ def test_the_cookie_of_that_name_is_found(kind: EventKind, line: str) -> None:
         f"hanko ={TOKEN}",
         f"hanko2={TOKEN}",
         f"xhanko={TOKEN}",
+        f"Xhanko={TOKEN}",
         f"a=b, hanko={TOKEN}",
         f"a=hanko={TOKEN}",
         f"\u00a0hanko={TOKEN}",
@@ -251,7 +252,8 @@ def test_no_other_cookie_is_near_enough(kind: EventKind, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "value"), [('hanko="a.b.c"', '"a.b.c"'), ("hanko=a%2Eb", "a%2Eb"), ("hanko=a=", "a="), ("hanko=", "")]
+    ("line", "value"),
+    [('hanko="a.b.c"', '"a.b.c"'), ("hanko=a%2Eb", "a%2Eb"), ("hanko=a=", "a="), ("hanko=", ""), ("hanko=XaX", "XaX")],
 )
 def test_a_cookies_value_is_taken_as_it_is(line: str, value: str) -> None:
     assert found(sources=headers(Cookie=line)) == value
@@ -314,7 +316,17 @@ def test_subprotocols_may_come_in_several_headers() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", TOKEN, "hanko", f"{TOKEN}, hanko", f"Hanko, {TOKEN}", f"hanko {TOKEN}", f"hanko2, {TOKEN}"]
+    "line",
+    [
+        "",
+        TOKEN,
+        "hanko",
+        f"{TOKEN}, hanko",
+        f"Hanko, {TOKEN}",
+        f"hanko {TOKEN}",
+        f"hanko2, {TOKEN}",
+        f"XhankoX, {TOKEN}",
+    ],
 )
 def test_without_the_marker_no_subprotocol_is_a_token(line: str) -> None:
     sources = headers(Sec_WebSocket_Protocol=line)

@@ -59,7 +59,7 @@ def policy(request: Request, decision: Decision) -> dict[str, object]:
     """
     grant, everywhere = decision.grant or _NOBODY, request.stage_arn
     if len(grant.denied) > 1:  # same meaning within one API, and a quarter shorter
-        everywhere = _REGION_AND_ACCOUNT.sub(":*:*:", everywhere, count=1)
+        everywhere = _REGION_AND_ACCOUNT.sub(":*:*:", everywhere)
     statements = [
         *_statement("Allow", [f"{request.stage_arn}/{one}" for one in grant.allowed]),
         *_statement("Deny", [f"{everywhere}/{one}" for one in grant.denied]),
@@ -69,7 +69,8 @@ def policy(request: Request, decision: Decision) -> dict[str, object]:
         "policyDocument": {"Version": "2012-10-17", "Statement": statements},
         "context": dict(decision.context) if decision.grant else {"reason": decision.reason.value},
     }
-    if len(grant.denied) > 1 and len(json.dumps(answer, ensure_ascii=False).encode()) > MAX_POLICY_BYTES:
+    patterns = len(grant.allowed) + len(grant.denied)
+    if patterns > 1 and len(json.dumps(answer, ensure_ascii=False).encode()) > MAX_POLICY_BYTES:
         raise Misconfigured(Reason.ANSWER_TOO_LARGE)
     return answer
 

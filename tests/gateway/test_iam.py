@@ -1,9 +1,11 @@
 """execute-api ARNs in, policies out: from validated parts alone, never from the caller's path."""
 
+import json
+
 import pytest
 
 from authorizer.errors import Misconfigured, Reason
-from authorizer.gateway.iam import CONNECT_ARN, Arn, parse_arn, policy
+from authorizer.gateway.iam import CONNECT_ARN, MAX_POLICY_BYTES, Arn, parse_arn, policy
 from authorizer.model import CredentialSources, Decision, EventKind, Grant, Request
 
 STAGE_ARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/prod"
@@ -178,3 +180,37 @@ def test_a_policy_is_a_copy() -> None:
     context: dict[str, str | int | float | bool] = {"user_id": "u"}
     policy(request(), Decision(Reason.ALLOWED, "u", context, grant=Grant()))["context"] = None
     assert context == {"user_id": "u"}
+
+
+def test_a_policy_may_be_as_long_as_the_limit_and_not_a_byte_longer() -> None:
+    """Measured in UTF-8, as API Gateway receives it."""
+
+    def answer(characters: int) -> dict[str, object]:
+        two = Grant(("*",), ("GET/a", "GET/" + "x" * characters))
+        return policy(request(), Decision(Reason.ALLOWED, "user", {"name": "é"}, grant=two))
+
+    def size(characters: int) -> int:
+        return len(json.dumps(answer(characters), ensure_ascii=False).encode())
+
+    longest = MAX_POLICY_BYTES - size(0)
+    assert size(longest) == MAX_POLICY_BYTES
+    with pytest.raises(Misconfigured) as caught:
+        answer(longest + 1)
+    assert caught.value.reason is Reason.ANSWER_TOO_LARGE
+
+
+@pytest.mark.parametrize("denied", [(), ("GET/a",)])
+def test_a_policy_that_grants_too_much_is_too_large_whatever_it_denies(denied: tuple[str, ...]) -> None:
+    """The rules are measured with a stage name of ten characters; this one has the 128 that are possible."""
+    stage_arn = f"arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/{'x' * 128}"
+    many = Grant(tuple(f"GET/{number}" for number in range(50)), denied)
+    with pytest.raises(Misconfigured) as caught:
+        policy(request(stage_arn), Decision(Reason.ALLOWED, "user", {}, grant=many))
+    assert caught.value.reason is Reason.ANSWER_TOO_LARGE
+
+
+def test_two_long_patterns_are_too_large() -> None:
+    two = Grant(("*",), ("GET/" + "x" * MAX_POLICY_BYTES,))
+    with pytest.raises(Misconfigured) as caught:
+        policy(request(), Decision(Reason.ALLOWED, "user", {}, grant=two))
+    assert caught.value.reason is Reason.ANSWER_TOO_LARGE

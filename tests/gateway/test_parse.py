@@ -242,6 +242,16 @@ def test_an_operation_of_an_event_api_is_one_of_three(operation: object) -> None
     assert refused(event("appsync_events_connect", requestContext=context)) is Reason.EVENT_UNKNOWN
 
 
+@pytest.mark.parametrize(
+    "account", [..., None, 7, "", "12345678901", "1234567890123", "123456789012\n", "x123456789012", "*"]
+)
+def test_an_appsync_event_with_an_odd_account_has_no_arn(account: object) -> None:
+    """Then fields cannot be denied: rendering such a denial fails."""
+    context = {**event("appsync")["requestContext"], "accountId": account}
+    sample = event("appsync", requestContext={name: value for name, value in context.items() if value is not ...})
+    assert parse(sample).stage_arn == ""
+
+
 def test_an_appsync_event_holds_a_graphql_document() -> None:
     context = event("appsync")["requestContext"]
     del context["queryString"]

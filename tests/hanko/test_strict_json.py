@@ -81,6 +81,8 @@ def test_an_object_is_parsed(text: str, value: dict[str, object]) -> None:
         b"7",
         b"{} {}",
         b"{}x",
+        b"X{}",
+        b"{}X",
         b"{a: 1}",
         b"{'a': 1}",
         b'{"a": 1,}',
@@ -126,6 +128,10 @@ def test_nesting_ends_at_32_levels(opening: str, closing: str) -> None:
     assert parse_object(f'{{"a":{opening * 31}1{closing * 31}}}'.encode())
     with pytest.raises(ValueError, match="nested too deeply"):
         parse_object(f'{{"a":{opening * 32}1{closing * 32}}}'.encode())
+
+
+def test_a_32nd_level_may_have_more_brackets_beside_it() -> None:
+    assert parse_object(b'{"a":' + b"[" * 31 + b"]" * 31 + b', "b": [[], []]}')
 
 
 def test_many_brackets_side_by_side_are_not_deep() -> None:
