@@ -38,6 +38,8 @@ def test_canonical_base64url_is_decoded(text: bytes, decoded: bytes) -> None:
         b"+/+/",
         b"AB",  # unused bits are set
         b"AAB",
+        b"AX",
+        b"AAX",
         b"A",
         b"AAAAA",
         b"A A",
