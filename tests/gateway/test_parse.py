@@ -249,7 +249,9 @@ def test_an_appsync_event_with_an_odd_account_has_no_arn(account: object) -> Non
     """Then fields cannot be denied: rendering such a denial fails."""
     context = {**event("appsync")["requestContext"], "accountId": account}
     sample = event("appsync", requestContext={name: value for name, value in context.items() if value is not ...})
-    assert parse(sample).stage_arn == ""
+    function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:authorizer"
+    assert gateway.parse(event("appsync"), SETTINGS, function_arn).stage_arn
+    assert gateway.parse(sample, SETTINGS, function_arn).stage_arn == ""
 
 
 def test_an_appsync_event_holds_a_graphql_document() -> None:
