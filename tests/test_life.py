@@ -304,9 +304,9 @@ def test_a_process_that_was_frozen_for_a_day(
         sandbox.answer(event_with("http_v2", token))
     records = sandbox.records()
     assert [one["reason"] for one in records] == ["allowed", "session_ended", "allowed"]
-    fetches = [one.get("key_fetches", 0) for one in records]
+    fetches = [one.get("KeyFetches", 0) for one in records]
     assert fetches in ([1, 0, 0], [2, 0, 0])  # the first fetch is counted if it was over just before the freeze
-    assert [one.get("session_checks", 0) for one in records] == [1, 2, 0]  # "not valid" is asked for again
+    assert [one.get("SessionChecks", 0) for one in records] == [1, 2, 0]  # "not valid" is asked for again
     sandbox.client.close()
     assert becomes(lambda: threads_of_connections() == [] and open_sockets() == sockets)
 

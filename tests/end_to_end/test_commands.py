@@ -71,7 +71,7 @@ def test_logs_are_one_line_for_a_record(outputs: Mapping[str, str], capsys: pyte
     smoke.main(["mine"])
     capsys.readouterr()
     logs.main(["mine"])
-    assert "unauthenticated token_missing rest_request GET" in capsys.readouterr().out
+    assert "unauthenticated token_missing (fault: caller) rest_request GET" in capsys.readouterr().out
 
 
 def test_rollback_goes_to_the_version_before_and_says_what_changes(
