@@ -1,7 +1,6 @@
 """DynamoDB and SQS in process (moto), with the clients that run in AWS, and with injected faults."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +9,7 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from servers import running
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
@@ -129,15 +129,9 @@ class Aws:
                 aws.connections += 1
                 super().setup()
 
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            server.daemon_threads = True
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_address[1]}"
-            finally:
-                server.shutdown()
-                thread.join()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        with running(server):
+            yield f"http://127.0.0.1:{server.server_address[1]}"
 
 
 class DynamoDbHandler(BaseHTTPRequestHandler):

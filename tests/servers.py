@@ -61,6 +61,19 @@ def becomes(condition: Callable[[], bool], seconds: float = HANG_GUARD_SECONDS) 
 
 
 @contextmanager
+def running(server: socketserver.BaseServer) -> Iterator[None]:
+    """A server that answers, in a thread of its own, until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
 def serving(handle: Handle, host: str = "127.0.0.1") -> Iterator[str]:
     """A TCP server on a free port, as `host:port`; `handle` runs in a thread for each connection."""
 
@@ -74,12 +87,9 @@ def serving(handle: Handle, host: str = "127.0.0.1") -> Iterator[str]:
         daemon_threads = True
         block_on_close = False
 
-    with Server((host, 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        try:
-            yield f"[{host}]:{server.server_address[1]}" if ":" in host else f"{host}:{server.server_address[1]}"
-        finally:
-            server.shutdown()
+    server = Server((host, 0), Handler)
+    with running(server):
+        yield f"[{host}]:{server.server_address[1]}" if ":" in host else f"{host}:{server.server_address[1]}"
 
 
 def read_head(connection: socket.socket) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Self
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
@@ -34,20 +35,23 @@ class Recorded:
 class Tab:
     """The page in a tab, in the words of a user."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    states = "in|out|unknown"  # that the page may be in once it has asked
+    of_the_network = OF_THE_NETWORK
+
+    def __init__(self, page: Page, address: str = SITE.page) -> None:
+        self.page, self._address = page, address
         self.errors: list[str] = []
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _said(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not OF_THE_NETWORK.match(message.text):
+        if message.type in ("error", "warning") and not self.of_the_network.match(message.text):
             self.errors.append(message.text)
 
-    def open(self) -> "Tab":
-        self.page.goto(SITE.page)
-        expect(self.who).to_have_attribute("data-state", re.compile("in|out|unknown"))
+    def open(self) -> Self:
+        self.page.goto(self._address)
+        expect(self.who).to_have_attribute("data-state", re.compile(self.states))
         return self
 
     @property

@@ -12,9 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from aws import Aws
-from live.real_hanko import Mails, RealHanko, Webhooks, call, running
+from live.real_hanko import Mails, RealHanko, Webhooks, call
 from receiving import MakeReceiving
 from sandbox import MakeSettings, Sandbox, Time
+from servers import running
 
 from authorizer.clock import Clock
 from authorizer.config import Settings

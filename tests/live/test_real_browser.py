@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from live.conftest import variable
 from live.real_hanko import PASSWORD, Mails, RealHanko, claims_of
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, expect, sync_playwright
+from tab import PATIENCE_MS, Tab
 
 from local.live import PAGE_PORT, Live, live
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("admin", "mail", "browser")]
-PATIENCE_MS = 60_000  # a handler's cold start on a loaded machine
 AUTHENTICATOR = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -43,36 +43,16 @@ def chromium(up: Live) -> Iterator[Browser]:
         browser.close()
 
 
-class Visit:
-    """The page in a tab, with Hanko's form in its dialog, in the words of a user."""
+class Visit(Tab):
+    """The page with Hanko's form in its dialog."""
+
+    states = "in|out"
+    of_the_network = re.compile("Failed to load resource: ")
 
     def __init__(self, context: BrowserContext, url: str) -> None:
-        self.context, self._url, self.page = context, url, context.new_page()
+        super().__init__(context.new_page(), url)
+        self.context = context
         self.devtools = context.new_cdp_session(self.page)
-        self.errors: list[str] = []
-        self.page.set_default_timeout(PATIENCE_MS)
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.who = self.page.locator("#who")
-        self.dialog = self.page.get_by_role("dialog")
-        self.last = self.page.locator("#answers > li").first  # the newest answer
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource: "):
-            self.errors.append(message.text)
-
-    def open(self) -> "Visit":
-        self.page.goto(self._url)
-        expect(self.who).to_have_attribute("data-state", re.compile("in|out"))
-        return self
-
-    def call(self, name: str, status: int) -> Locator:
-        """Press the button, and return the answer."""
-        before = self.page.locator("#answers > li").count()
-        self.page.get_by_role("button", name=name, exact=True).click()
-        expect(self.page.locator("#answers > li")).to_have_count(before + 1)
-        expect(self.last).to_have_attribute("data-status", str(status))
-        return self.last
 
     def sign_out(self) -> None:
         self.page.get_by_role("button", name="Sign out").click()

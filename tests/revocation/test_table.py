@@ -4,7 +4,6 @@ import itertools
 import json
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from aws import FAULTS, TABLE, Aws, Fault, answers, every, signed_reader
 from sandbox import NOW, SESSION, USER, Json, MakeSettings, Time
+from servers import running
 
 from authorizer.clock import Clock
 from authorizer.errors import Reason, Unauthenticated, Unavailable
@@ -629,14 +629,9 @@ def serving(*bodies: bytes, status: int = 200) -> Iterator[str]:
             with suppress(OSError, ValueError):  # it was reset
                 super().finish()
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with running(server):
+        yield f"http://127.0.0.1:{server.server_address[1]}"
 
 
 RESET = b"reset"
