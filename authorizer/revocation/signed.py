@@ -75,7 +75,8 @@ def open_signed(
 ) -> SignedReader | None:
     """The reader for this environment; None where botocore must read."""
     credentials = _credentials(environ)
-    region, url = environ.get("AWS_DEFAULT_REGION", ""), _endpoint(environ)
+    region = environ.get("AWS_DEFAULT_REGION", "")
+    url = _endpoint(environ, region)
     if credentials is None or url is None or not region or _is_configured_otherwise(environ):
         return None
     if url.path or (url.scheme == "https" and settings.ca_file):  # a CA of Hanko's own, which did not sign DynamoDB's
@@ -91,10 +92,9 @@ def _credentials(environ: Mapping[str, str]) -> Credentials | None:
     return Credentials(key_id, secret, environ.get("AWS_SESSION_TOKEN", ""))
 
 
-def _endpoint(environ: Mapping[str, str]) -> ServerUrl | None:
+def _endpoint(environ: Mapping[str, str], region: str) -> ServerUrl | None:
     """Source: AWS, "Service-specific endpoints", and "Amazon DynamoDB endpoints and quotas"."""
     given = environ.get("AWS_ENDPOINT_URL_DYNAMODB") or environ.get("AWS_ENDPOINT_URL")
-    region = environ.get("AWS_DEFAULT_REGION", "")
     if not given and not _REGION.fullmatch(region):
         return None
     try:
