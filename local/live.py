@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from local.aws import EXAMPLE_RULES
+from local.aws import EXAMPLE_RULES, find_rules
 from local.command_line import CommandFailed, run
 from local.deployment import Deployment
-from local.serve import progress, wait, web_page
+from local.hanko.loopback import port_number
+from local.serve import front_at, progress, wait, web_page
 from local.web.front import Front
 from local.web.page import build_page
 from local.web.places import Site, config_of, places_of
@@ -30,11 +31,8 @@ class Live(NamedTuple):
 @contextmanager
 def live(api_url: str, audience: str, page_port: int, rules: str = EXAMPLE_RULES) -> Iterator[Live]:
     """Page and APIs, for that Hanko."""
-    try:
-        opened = Front(Site().names, page_port)
-    except OSError as error:
-        raise CommandFailed(f"port {page_port} cannot be used: {error.strerror}. Take another with PAGE_PORT") from None
-    with opened as front:
+    find_rules(rules)
+    with front_at(page_port, "make live") as front:
         site = Site(front.port)
         progress("The web page: npm ci, vite build")
         page = build_page()
@@ -52,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--api-url", required=True)
     parser.add_argument("--audience", required=True)
     parser.add_argument("--rules", default=EXAMPLE_RULES, help=f"default: {EXAMPLE_RULES}")
-    parser.add_argument("--page-port", type=int, default=PAGE_PORT, help=f"of the web page; default: {PAGE_PORT}")
+    parser.add_argument(
+        "--page-port", type=port_number, default=PAGE_PORT, help=f"of the web page; default: {PAGE_PORT}"
+    )
     options = parser.parse_args(argv)
     if not options.api_url or not options.audience:
         raise CommandFailed("say where Hanko is: make live HANKO_API_URL=… HANKO_AUDIENCE=…")

@@ -37,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             wait(examples(deployment) + own_stack(deployment.hanko, deployment.aws) + web_page(site, front))
 
 
-def front_at(port: int) -> Front:
-    """The front for a browser, at a port that may be taken."""
+def front_at(port: int, command: str = "make local") -> Front:
+    """The front for a browser, at a port that may be taken: `command` is what was typed."""
     try:
         return Front(Site().names, port)
     except OSError as error:
-        raise CommandFailed(f"port {port}: {error.strerror}. Choose another: make local PAGE_PORT=…") from None
+        raise CommandFailed(f"port {port}: {error.strerror}. Choose another: {command} PAGE_PORT=…") from None
 
 
 def progress(text: str) -> None:
