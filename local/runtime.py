@@ -27,7 +27,7 @@ HANDLER = "authorizer.lambda_function.lambda_handler"
 EXECUTION_ENV = f"AWS_Lambda_python{LAMBDA_PYTHON}"
 PACKAGES = Path(sysconfig.get_path("purelib"))
 # The packages that the Lambda runtime itself has. Without the others, a package that the artifact lacks is noticed.
-RUNTIME_PACKAGES = ("awslambdaric", "runtime_client*.so", "simplejson", "snapshot_restore_py")
+RUNTIME_PACKAGES = ("awslambdaric", "runtime_client*.so", "simplejson", "snapshot_restore_py.py")
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 CALL_SECONDS = 30
 
