@@ -1,23 +1,23 @@
-"""The start of a process: settings, early connection, key fetch. All that is imported before the first byte to Hanko.
+"""The start of a process: early connection, settings, key fetch.
 
-The rest (cryptography, our own checks) is imported by assembly.py while the keys are on their way. A process that does
-not begin with a fetch imports nothing for it: TCP and TLS take 12 ms.
+The connection to Hanko opens while the settings' code is imported, the keys are on their way while assembly.py imports
+the rest (cryptography, our own checks). A process that does not begin with a fetch imports nothing for it: TCP and TLS
+take 12 ms.
 """
 
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from authorizer.clock import Clock
-from authorizer.config import SessionMode, Settings
-from authorizer.errors import Misconfigured
-from authorizer.hanko.client import ATTEMPTS, JWKS_PATH, RECEIVER_ATTEMPTS, HttpsClient
-
 if TYPE_CHECKING:
+    from authorizer.clock import Clock
+    from authorizer.config import Settings
+    from authorizer.errors import Misconfigured
+    from authorizer.hanko.client import HttpsClient
     from authorizer.hanko.fetch import Fetch
     from authorizer.hanko.tcp import EarlyConnection
 
-
+EARLY_SECONDS = 5.0  # the longest HANKO_FETCH_TIMEOUT_SECONDS; the fetch waits no longer than its own
 INITIALIZATION_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
 
 
@@ -28,9 +28,9 @@ class Startup(NamedTuple):
     """
 
     function_name: str
-    settings: Settings
-    clock: Clock
-    client: HttpsClient
+    settings: "Settings"
+    clock: "Clock"
+    client: "HttpsClient"
     prefetch: "Fetch | None"
     environ: Mapping[str, str]
     waits_frozen: bool = False
@@ -50,6 +50,13 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored:
 
     Raises `Misconfigured(settings_invalid)` after it has written why the function does not start.
     """
+    is_snapshot = becomes_snapshot(environ) and not is_restored
+    early = None if is_snapshot else _connect_early(environ)
+    from authorizer.clock import Clock  # noqa: PLC0415 - the connection opens during these imports
+    from authorizer.config import SessionMode, Settings  # noqa: PLC0415 - the same
+    from authorizer.errors import Misconfigured  # noqa: PLC0415 - the same
+    from authorizer.hanko.client import ATTEMPTS, JWKS_PATH, RECEIVER_ATTEMPTS, HttpsClient  # noqa: PLC0415 - the same
+
     function_name = environ.get("AWS_LAMBDA_FUNCTION_NAME", "hanko-authorizer")
     try:
         settings = Settings.from_env(environ)
@@ -58,12 +65,10 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored:
     except Misconfigured as error:
         report_not_started(function_name, error)
         raise
-    is_snapshot = becomes_snapshot(environ) and not is_restored
     initialization = environ.get(INITIALIZATION_TYPE)
     has_bundled = settings.keys_file is not None and settings.session_check is SessionMode.OFF and not is_receiver
     fetches = not is_snapshot and not (has_bundled and initialization == "on-demand")
     clock, attempts = Clock(), RECEIVER_ATTEMPTS if is_receiver else ATTEMPTS
-    early = _connect_early(settings) if fetches and not settings.proxy else None
     client = HttpsClient(settings, clock, early, attempts)
     prefetch = client.start(JWKS_PATH) if fetches else None
     return Startup(
@@ -71,11 +76,21 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored:
     )
 
 
-def _connect_early(settings: Settings) -> "EarlyConnection":
-    """Open the connection before ssl is imported, which takes as long as that: 10 % of a cold start."""
-    from authorizer.hanko.tcp import EarlyConnection  # noqa: PLC0415 - see above
+def _connect_early(environ: Mapping[str, str]) -> "EarlyConnection | None":
+    """Open the connection before all other imports of ours: they take longer than that.
 
-    return EarlyConnection(settings.api_url, settings.fetch_timeout_seconds)
+    None where a proxy is spoken to first, where bundled keys may make a fetch needless, and for a URL that is none:
+    the settings say so.
+    """
+    if any(environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HANKO_KEYS_FILE")):
+        return None
+    from authorizer.hanko.tcp import EarlyConnection  # noqa: PLC0415 - see above
+    from authorizer.setting_values import parse_api_url  # noqa: PLC0415 - the same
+
+    try:
+        return EarlyConnection(parse_api_url(environ.get("HANKO_API_URL", "")), EARLY_SECONDS)
+    except ValueError:
+        return None
 
 
 def becomes_snapshot(environ: Mapping[str, str]) -> bool:
@@ -106,7 +121,7 @@ def reseed_openssl() -> None:
     ssl.RAND_add(os.urandom(32), 32)
 
 
-def report_not_started(function_name: str, error: Misconfigured) -> None:
+def report_not_started(function_name: str, error: "Misconfigured") -> None:
     """Write the record of a function that does not start."""
     from authorizer.telemetry import write_not_started  # noqa: PLC0415 - a good start imports it later
 
