@@ -9,14 +9,7 @@ _started = start(os.environ)
 from authorizer.assembly import build_authorizer  # noqa: E402 - the keys are on their way during this import
 
 _authorizer = build_authorizer(_started)
-
-
-def _restart() -> None:
-    global _authorizer  # noqa: PLW0603 - the state of a process that was restored from a snapshot
-    _authorizer = build_authorizer(start(os.environ, is_restored=True))
-
-
-after_restore(os.environ, _restart)
+after_restore(os.environ, lambda restarted: globals().update(_authorizer=build_authorizer(restarted)))
 
 
 def lambda_handler(event: object, context: object) -> dict[str, object]:

@@ -98,8 +98,8 @@ def becomes_snapshot(environ: Mapping[str, str]) -> bool:
     return environ.get(INITIALIZATION_TYPE) == "snap-start"
 
 
-def after_restore(environ: Mapping[str, str], restart: Callable[[], None]) -> None:
-    """Have `restart` called in every process that is restored from a snapshot of this one.
+def after_restore(environ: Mapping[str, str], rebuild: Callable[[Startup], None]) -> None:
+    """Start every process that is restored from a snapshot of this one once more, and have `rebuild` called with that.
 
     Its memory can be weeks older than such a process: sockets, credentials, rules, pauses after failures and answers
     that are remembered are void. So all of that is built anew; the imports are what a snapshot saves. Source: AWS
@@ -111,7 +111,7 @@ def after_restore(environ: Mapping[str, str], restart: Callable[[], None]) -> No
         import authorizer.hanko.fetch  # noqa: F401, PLC0415 - a part of what the snapshot saves
 
         register_after_restore(reseed_openssl)
-        register_after_restore(restart)
+        register_after_restore(lambda: rebuild(start(environ, is_restored=True)))
 
 
 def reseed_openssl() -> None:
