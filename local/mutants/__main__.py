@@ -135,25 +135,27 @@ class Campaign:
             return True
         return outcome is Outcome.SURVIVED and self._map.is_executed_at_import(case.module, case.mutant)
 
-    def _apart(self, work: Callable[[], None]) -> None:
-        """In a fork: this process is kept as it is."""
+    def _apart(self, work: Callable[[], int]) -> None:
+        """In a fork: this process is kept as it is. `work` returns 0 if it got to its end."""
         pid = os.fork()
         if pid == 0:
+            code = 1
             try:
-                work()
+                code = work()
             finally:
-                os._exit(0)
+                os._exit(code)
         try:
-            os.waitpid(pid, 0)
+            _, status = os.waitpid(pid, 0)
         except KeyboardInterrupt:
             os.kill(pid, signal.SIGTERM)
             raise
+        if status:
+            raise CommandFailed(f"make mutants: the tests did not begin, see {LOG}")
 
-    def _try_loaded(self) -> None:
+    def _try_loaded(self) -> int:
         cases = [case for case in self._cases if case.mutant.in_function]
-        if cases:
-            files = sorted({test.partition("::")[0] for case in cases for test in case.tests})
-            pytest.main([*PYTEST, *files], plugins=[Instead(partial(self._with_session, cases))])
+        files = sorted({test.partition("::")[0] for case in cases for test in case.tests})
+        return pytest.main([*PYTEST, *files], plugins=[Instead(partial(self._with_session, cases))]) if cases else 0
 
     def _with_session(self, cases: list[Case], session: pytest.Session) -> None:
         for item in [one for one in session.items if "aws" in getattr(one, "fixturenames", ())][:1]:

@@ -1,7 +1,8 @@
 """The changes: which mutants a module has. Each one changes one place of its syntax tree.
 
 Left out: annotations, docstrings, decorators, the texts of ValueErrors (they end in a `Reason` or in a sentence that is
-held by its reason, not its words), and imports for type checkers.
+held by its reason, not its words), what a setting is for (tests/test_docs.py compares it with docs/settings.md), and
+imports for type checkers.
 """
 
 import ast
@@ -125,7 +126,16 @@ def _children(node: ast.AST) -> Iterator[tuple[Place, ast.AST]]:
         if isinstance(value, ast.AST):
             yield Place(node, field, None), value
         elif isinstance(value, list):
-            yield from ((Place(node, field, at), one) for at, one in enumerate(value) if isinstance(one, ast.AST))
+            kept = value[:2] if field == "args" and _is_a_setting(node) else value
+            yield from ((Place(node, field, at), one) for at, one in enumerate(kept) if isinstance(one, ast.AST))
+
+
+def _is_a_setting(node: ast.AST) -> bool:
+    """Whether it is an entry of the table in config.py, whose third argument says what the setting is for."""
+    match node:
+        case ast.Call(func=ast.Name(id="_setting")):
+            return True
+    return False
 
 
 def _is_left_out(node: ast.AST) -> bool:

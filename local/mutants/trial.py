@@ -144,7 +144,8 @@ class LoadedFunctions:
         self._codes = {module.path: dict(_codes(module.code())) for module in modules}
         self._found: defaultdict[str, list[FunctionType]] = defaultdict(list)
         for one in gc.get_objects():
-            if isinstance(one, FunctionType) and one.__code__.co_filename in paths:
+            # Not isinstance, which asks each object for its __class__: Django's settings answer with an error.
+            if type(one) is FunctionType and one.__code__.co_filename in paths:
                 self._found[paths[one.__code__.co_filename]].append(one)
         gc.freeze()  # or each fork would copy what its first collection touches
 
