@@ -296,6 +296,9 @@ def _http_clients(data: bytes) -> tuple[int, bytes] | None:
     response = http.client.HTTPResponse(_Socket(data))  # type: ignore[arg-type]  # it needs no more of a socket
     try:
         response.begin()
+        coding = response.getheader("Transfer-Encoding", "")
+        if coding != coding.strip():  # it keeps white space behind a value, and then does not know the coding
+            return None
         return (response.status, response.read()) if response.status >= HTTPStatus.OK else None
     except (http.client.HTTPException, ValueError):
         return None
