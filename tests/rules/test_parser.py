@@ -173,6 +173,7 @@ def test_a_name_is_visible_text_that_fits_into_json_and_lists(name: str) -> None
         ("PATCH /.well-known/x", Route(("PATCH",), "/.well-known/x", open_ended=False)),
         ("GET /a/", Route(("GET",), "/a/", open_ended=False)),
         ("$connect", Route(("$connect",), "", open_ended=False)),
+        ("GET /" + "a" * 195, Route(("GET",), "/" + "a" * 195, open_ended=False)),
     ],
 )
 def test_a_route_is_a_method_and_a_path(route: str, parsed: Route) -> None:
@@ -213,7 +214,7 @@ def test_a_route_is_a_method_and_a_path(route: str, parsed: Route) -> None:
         "$default",
         "$disconnect",
         "GET $connect",
-        "GET /" + "a" * 200,
+        "GET /" + "a" * 196,
     ],
 )
 def test_any_other_route_is_refused(route: str) -> None:
@@ -228,11 +229,29 @@ def test_routes_and_fields_are_lists_of_texts(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["", "pay", "Mutation.", ".pay", "Mutation.pay.x", "Mutation.*", "*", "Mütation.x", "a b.c"]
+    "field",
+    [
+        "",
+        "pay",
+        "Mutation.",
+        ".pay",
+        "Mutation.pay.x",
+        "Mutation.*",
+        "*",
+        "Mütation.x",
+        "a b.c",
+        "t" * 65 + ".f",
+        "T." + "f" * 65,
+    ],
 )
 def test_a_field_is_a_type_and_a_name(field: str) -> None:
     line = the_mistake(f"name = 'a'\nfields = ['{field}']\nmax_age_seconds = 1")
     assert line.endswith("it must be Type.field")
+
+
+@pytest.mark.parametrize("field", ["a.b", "_.B_9", f"{'t' * 64}.{'f' * 64}"])
+def test_the_names_of_graphql_are_fields(field: str) -> None:
+    assert parse_rules(rule_with(f"name = 'a'\nfields = ['{field}']\nmax_age_seconds = 1")).rules[0].fields == (field,)
 
 
 def test_fields_and_deny_do_not_go_together() -> None:
@@ -271,8 +290,8 @@ def test_what_is_required(require: str, requirements: list[tuple[tuple[str, ...]
         *("{}", "[]", "'admin'", "{ role = [] }", "{ role = {} }", "{ a = 'x', role = { b = {} } }", "{ role = nan }"),
         *(
             "{ role = [inf] }",
-            "{ max_age_seconds = 300 }",
-            "{ routes.a = 'x' }",
+            *("{ max_age_seconds = 300 }", "{ guard_head = true }", "{ require.a = 'x' }"),
+            *("{ routes.a = 'x' }", "{ fields = ['Query.me'] }", "{ channels = ['/a'] }"),
             "{ role = 2026-01-01 }",
             "{ role = [['a']] }",
             "{ role = [{}] }",
@@ -291,6 +310,17 @@ def test_what_cannot_be_required(require: str) -> None:
 def test_an_age_is_a_whole_number_of_seconds(value: str) -> None:
     line = the_mistake(f"name = 'a'\nroutes = ['GET /a']\nmax_age_seconds = {value}")
     assert line == "line 3, rule 'a': max_age_seconds must be a whole number of seconds from 1 to 31536000"
+
+
+def test_the_longest_age_is_a_year() -> None:
+    (rule,) = parse_rules(rule_with("name = 'a'\nroutes = ['GET /a']\nmax_age_seconds = 31_536_000")).rules
+    assert rule.max_age_seconds == 31_536_000
+
+
+@pytest.mark.parametrize("name", ["a", "~", "a b", "n" * 64])
+def test_a_name_has_1_to_64_characters(name: str) -> None:
+    (rule,) = parse_rules(rule_with(f'name = "{name}"\nroutes = ["GET /a"]\nmax_age_seconds = 1')).rules
+    assert rule.name == name
 
 
 @pytest.mark.parametrize("value", ["1", "'true'", "[]"])
@@ -379,6 +409,28 @@ def test_rules_over_the_same_routes_cost_nothing_more() -> None:
 def test_many_rules_leave_less_to_the_claims() -> None:
     assert parse_rules(many(1)).context_bytes == MAX_CONTEXT_BYTES
     assert 1024 <= parse_rules(many(first_too_many("allow", "routes", "GET /a{0}*") - 1)).context_bytes < 1200
+
+
+@pytest.mark.parametrize(
+    ("default", "kind", "what", "count", "left"),
+    [  # 8000 - 600 for the rest - 500 for unmet rules - 487 for unusual paths, and with "allow" - 613 for the methods
+        ("allow", "routes", "POST /a{0}*", 72, 1058),  # each 57 and the pattern: 10 * 65 + 62 * 66
+        ("deny", "routes", "POST /a{0}*", 59, 1113),  # each 81 and the pattern: 10 * 89 + 49 * 90
+        ("deny", "routes", "GET /a{0}*", 41, 1062),  # granted as GET, or denied as GET and HEAD: 10 * 129 + 31 * 131
+        ("allow", "fields", "Query.a{0}", 53, 1080),  # each 101 and the field, and no path: 10 * 109 + 43 * 110
+    ],
+)
+def test_what_is_left_to_the_claims_is_counted_to_the_byte(
+    default: str, kind: str, what: str, count: int, left: int
+) -> None:
+    assert parse_rules(many(count, default, kind, what)).context_bytes == left
+
+
+def test_the_claims_have_at_least_a_kibibyte() -> None:
+    rules = many(72, what="POST /a{0}*")
+    spare = 1058 - 1024
+    assert parse_rules(rules.replace("/a0*", f"/a0{'x' * spare}*")).context_bytes == 1024
+    assert not _fits(rules.replace("/a0*", f"/a0{'x' * (spare + 1)}*"))
 
 
 def test_a_name_that_stands_twice_is_told_to_its_64th_character() -> None:
