@@ -682,7 +682,10 @@ NO_EVENTS: dict[str, object] = {
     "proxy_event": {"version": "2.0", "routeKey": "$default", "headers": {"authorization": "Bearer x"}},
     "sqs": {"Records": [{"body": "Bearer x"}]},
     "ping_of_a_stranger": {"source": "aws.s3", "warmer": 1, "warmup": "true"},
-    "ping_with_an_arn": {"warmer": True, "methodArn": "arn"},
+    **{
+        f"ping_with_{name}": {"warmer": True, name: "x"}
+        for name in ("methodArn", "routeArn", "type", "authorizationToken", "requestContext")
+    },
 }
 
 

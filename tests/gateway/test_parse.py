@@ -1,6 +1,7 @@
 """Events in: every kind recognised by what AWS documents to be in it, exactly; anything else is no event of ours."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -85,6 +86,32 @@ def test_an_http_api_event_of_format_2(shape: str, method: str, scope: Scope | N
     sample = event(shape)
     sources = CredentialSources(headers=sample["headers"], cookies=sample.get("cookies"))
     assert parse(sample) == Request(EventKind.HTTP_API_V2, sources, *HTTP, method, HTTP_ID, path_in(sample), scope)
+
+
+@pytest.mark.parametrize(
+    ("key", "scope"),
+    [
+        ("GET /me", Scope(("GET",), "/me", open_ended=False)),
+        ("POST /a/{b}/c", Scope(("POST",), "/a/", open_ended=True)),
+        ("GET /a/{b}/c/{d+}", Scope(("GET",), "/a/", open_ended=True, greedy=True)),
+        ("ANY /a/{proxy+}", Scope(METHODS, "/a/", open_ended=True, greedy=True)),
+        ("$default", Scope(METHODS, "/", open_ended=True, greedy=True)),
+    ],
+)
+def test_the_scope_of_a_simple_response_is_what_its_route_key_can_stand_for(key: str, scope: Scope) -> None:
+    context = {**event("http_v2")["requestContext"], "routeKey": key}
+    assert parse(event("http_v2", routeKey=key, identitySource=["x", key], requestContext=context)).scope == scope
+
+
+@pytest.mark.parametrize(("encodings", "is_read"), [(7, True), (8, False)])
+def test_an_encoding_within_an_encoding_is_followed_for_a_while(encodings: int, is_read: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+    """What is encoded even more often could be the route key, for all that is known."""
+    sample, text = event("http_v2", routeKey="GET /me", identitySource=["x", "GET /me"]), "a b"
+    for _ in range(encodings):
+        text = quote(text, safe="")
+    sample["headers"]["x-tenant"] = text
+    narrow, every = Scope(("GET",), "/me", open_ended=False), Scope(METHODS, "/", open_ended=True, greedy=True)
+    assert parse(sample).scope == (narrow if is_read else every)
 
 
 def test_an_appsync_event() -> None:
