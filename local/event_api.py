@@ -1,7 +1,7 @@
 """An AppSync Event API in the local AWS, made of examples/appsync-events.yaml, and what clients do to it.
 
-The local AWS's CloudFormation does not know AWS::AppSync::Api (findings/ministack-appsync-events.sh). So the template's
-properties are handed to AppSync's own API, which takes the same ones.
+The local AWS's CloudFormation does not know AWS::AppSync::Api (findings/ministack_cloudformation_skips_event_apis.sh).
+So the template's properties are handed to AppSync's own API, which takes the same ones.
 """
 
 import base64

@@ -5,13 +5,20 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent / "findings"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "findings"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
 
 
 def test_the_index_lists_every_script() -> None:
     listed = re.findall(r"^\| \[(\w+)\]\((\w+)\.sh\) \|", (FOLDER / "README.md").read_text(), re.MULTILINE)
     assert sorted({name for pair in listed for name in pair}) == [path.stem for path in SCRIPTS]
+
+
+def test_every_script_that_the_code_names_is_there() -> None:
+    modules = (path for folder in ("authorizer", "local", "tests") for path in (ROOT / folder).rglob("*.py"))
+    named = {name for path in modules for name in re.findall(r"findings/([\w-]+\.sh)", path.read_text())}
+    assert named <= {path.name for path in SCRIPTS}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
