@@ -238,24 +238,26 @@ def test_where_all_is_allowed_a_rule_asks_for_something(rule: str) -> None:
 
 NAMES = ("a", "b", ME)
 WORLD = [f"/{'/'.join(parts)}" for depth in (1, 2, 3) for parts in product([*NAMES, OTHER], repeat=depth)]
-named_segments = st.lists(st.sampled_from([*NAMES, "{user_id}", "{team}"]), min_size=1, max_size=2)
+EVERY = [*WORLD, ""]  # nothing stands behind CONNECT
+named_segments = st.lists(st.sampled_from([*NAMES, "{user_id}", "{meta.team}"]), max_size=2)
 asked_segments = st.lists(st.sampled_from(NAMES), max_size=2)
 
 
-@st.composite
-def patterns(draw: st.DrawFn) -> str:
-    end = draw(st.sampled_from(["", "/*"]))
-    return f"{draw(st.sampled_from(['SUBSCRIBE', 'PUBLISH']))} /{'/'.join(draw(named_segments))}{end}"
+operations = st.sampled_from(["SUBSCRIBE", "PUBLISH"])
+
+
+def pattern(operation: str, path: list[str], *, is_wildcard: bool) -> str:
+    """A channel, or everything below it."""
+    return f"{operation} /{'/'.join([*path, '*'] if is_wildcard or not path else path)}"
 
 
 def question(operation: str, path: list[str], *, is_wildcard: bool) -> str:
-    """A channel, or everything below it, which can be subscribed to alone."""
-    if path and not is_wildcard:
-        return f"{operation} /{'/'.join(path)}"
-    return f"SUBSCRIBE /{'/'.join([*path, '*'])}"
+    """The same, as AppSync takes it: everything below can be subscribed to alone."""
+    return pattern("SUBSCRIBE" if is_wildcard or not path else operation, path, is_wildcard=is_wildcard)
 
 
-questions = st.builds(question, st.sampled_from(["SUBSCRIBE", "PUBLISH"]), asked_segments, is_wildcard=st.booleans())
+patterns = st.just("CONNECT") | st.builds(pattern, operations, named_segments, is_wildcard=st.booleans())
+questions = st.just("CONNECT") | st.builds(question, operations, asked_segments, is_wildcard=st.booleans())
 
 
 class Matcher:
@@ -267,11 +269,11 @@ class Matcher:
         own = text
         for name, known in claims_.items():
             own = own.replace(re.escape(f"{{{name}}}"), f"(?:{'|'.join(known) or '(?!)'})")
-        self._own, self._form = re.compile(own), re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", text))
+        self._own, self._form = re.compile(own), re.compile(re.sub(r"\\\{[\w.\\]+\\\}", "[^/]+", text))
         asked_operation, _, wanted = asked.partition(" ")
         self._is_meant = operation == asked_operation
         is_wildcard = wanted.endswith("/*")
-        self._below = [one for one in WORLD if one == wanted or (is_wildcard and one.startswith(wanted[:-1]))]
+        self._below = [one for one in EVERY if one == wanted or (is_wildcard and one.startswith(wanted[:-1]))]
         self._base = [wanted[:-2]] if is_wildcard and wanted != "/*" else []
 
     def overlaps(self) -> bool:
@@ -286,7 +288,7 @@ class Matcher:
 
 
 @given(
-    named=st.lists(st.tuples(st.lists(patterns(), min_size=1, max_size=3), st.booleans()), max_size=3),
+    named=st.lists(st.tuples(st.lists(patterns, min_size=1, max_size=3), st.booleans()), max_size=3),
     default=st.sampled_from(["allow", "deny"]),
     team=st.sampled_from([None, "a", ["a", "b"], [], "", ME]),
     asked=questions,
@@ -301,11 +303,11 @@ def test_the_verdict_is_that_of_an_independent_matcher(
         for number, (these, is_met) in enumerate(named)
     ]
     rules = parse_rules("\n".join([f'default = "{default}"', *tables]))
-    caller = claims(role="user", team=team)
+    caller = claims(role="user", meta={"team": team})
     verdict = rules.evaluate(request(asked), caller, NOW)
 
     teams = [one for one in (team if isinstance(team, list) else [team]) if isinstance(one, str) and one]
-    own = {"user_id": [ME], "team": teams}
+    own = {"user_id": [ME], "meta.team": teams}
     met = [[Matcher(one, own, asked) for one in these] for these, is_met in named if is_met]
     unmet = [Matcher(one, own, asked) for these, is_met in named if not is_met for one in these]
     if any(one.overlaps() for one in unmet):
