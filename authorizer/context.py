@@ -13,8 +13,9 @@ from typing import NamedTuple, TypeGuard
 from authorizer.model import MAX_CONTEXT_BYTES, Claims, ContextValue
 from authorizer.setting_values import ClaimForm, ContextClaim
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NOT_IN_A_LOGIN = re.compile(r"[\s%\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
+_NOT_IN_A_LOGIN = re.compile(r"[\s%\x00-\x1f\x7f-\x9f]")
+_NOT_IN_JSON = {number: f"\\u{number:04x}" for number in range(0x7F, 0xA0)}  # which JSON itself leaves unescaped
 _NEVER_LEFT_OUT = frozenset({"user_id", "session_id", "issued_at", "expires_at", "left_out"})
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _as_sent = json.JSONEncoder(ensure_ascii=False).encode  # as Lambda's runtime writes the answer
@@ -69,8 +70,8 @@ _URL_SAFE = str.maketrans("+/", "-_", "=")
 
 
 def _json(value: object) -> str:
-    """Compact JSON without control characters: JSON itself leaves U+007F unescaped."""
-    return _compact(value).replace("\x7f", "\\u007f")
+    """Compact JSON without control characters."""
+    return _compact(value).translate(_NOT_IN_JSON)
 
 
 def _are_strings(value: object) -> TypeGuard[list[str]]:

@@ -3,6 +3,7 @@
 import base64
 import json
 from typing import Any
+from unicodedata import category
 from urllib.parse import unquote
 
 import pytest
@@ -189,6 +190,7 @@ def test_base64_is_that_of_urls() -> None:
         (["ext:https://idp.example.com/a%20b"], "ext:https://idp.example.com/a%2520b"),
         (["ext:\u00a0\u2003"], "ext:%C2%A0%E2%80%83"),
         (["ext:\0\x7f"], "ext:%00%7F"),
+        (["ext:\x9f"], "ext:%C2%9F"),
         (["", "pwd", ""], "pwd"),
         ([""], ""),
         (["ext:Zoë"], "ext:Zoë"),
@@ -200,11 +202,11 @@ def test_a_login_with_white_space_is_one_word(amr: list[str], shown: str) -> Non
     assert [unquote(word) for word in shown.split()] == [word for word in amr if word]
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\rX-Admin: true", "\0", "a\tb", "\x1f", "\x7f"])
+@pytest.mark.parametrize("text", ["a\nb", "a\rX-Admin: true", "\0", "a\tb", "\x1f", "\x7f", "a\x85b", "\x80\x9f"])
 def test_control_characters_are_replaced_and_counted(text: str) -> None:
     """Where the context becomes a header, a line end would begin another one."""
-    controls = sum(one < " " or one == "\x7f" for one in text)
-    shown = "".join("\ufffd" if one < " " or one == "\x7f" else one for one in text)
+    controls = sum(category(one) == "Cc" for one in text)
+    shown = "".join("\ufffd" if category(one) == "Cc" else one for one in text)
     payload = {"username": text, "email": {"address": text}, "role": text}
     made = built(payload, role="role")
     assert made == (
@@ -215,11 +217,13 @@ def test_control_characters_are_replaced_and_counted(text: str) -> None:
 
 
 def test_what_is_unprintable_but_no_control_character_stays() -> None:
-    assert context({"username": "a\u00a0b\u200bc\u0085"})["username"] == "a\u00a0b\u200bc\u0085"
+    assert context({"username": "a\u00a0b\u200bc\u2028"})["username"] == "a\u00a0b\u200bc\u2028"
 
 
 def test_in_json_control_characters_are_escaped() -> None:
-    assert context({"role": {"a": "b\n\x7f"}}, role="role")["role"] == '{"a":"b\\n\\u007f"}'
+    role = {"a": "b\n\x7f\x85é"}
+    assert context({"role": role}, role="role")["role"] == '{"a":"b\\n\\u007f\\u0085é"}'
+    assert context({"role": ["a\x9f"]}, role="role")["role"] == '["a\\u009f"]'
 
 
 def test_a_claim_of_the_token_never_shadows_a_key_of_ours() -> None:

@@ -170,7 +170,7 @@ def test_r8_a_list_cannot_be_lengthened_from_inside_a_word(
     assert json.loads(context["groups"]) == amr
 
 
-@pytest.mark.parametrize("control", ["\0", "\n", "\r\n", "\t", "\x1b[2J", "\x7f"], ids=ascii)
+@pytest.mark.parametrize("control", ["\0", "\n", "\r\n", "\t", "\x1b[2J", "\x7f", "\x85"], ids=ascii)
 @pytest.mark.parametrize("claim", ["username", "about"])
 def test_r8_no_control_character_reaches_the_backend(
     claim: str, control: str, make_sandbox: MakeSandbox, hanko: StandInHanko
@@ -180,7 +180,7 @@ def test_r8_no_control_character_reaches_the_backend(
     text = f"x{control}X-Role: admin"
     for claims in ({claim: text}, {"email": {"address": text, "is_verified": True}}):
         context = allow(sandbox, forge(hanko, claims=claims))
-        assert not any(re.search(r"[\x00-\x1f\x7f]", str(value)) for value in context.values())
+        assert not any(re.search(r"[\x00-\x1f\x7f-\x9f]", str(value)) for value in context.values())
         assert any("\ufffd" in str(value) for value in context.values())
 
 
