@@ -16,7 +16,10 @@ from local.hanko.service import SESSION_LIFETIME_SECONDS, Service
 Json = dict[str, Any]
 PAGE = Path(__file__).with_name("sign_in.html")
 HOUR_SECONDS = 3600
-EXPOSED = "X-Auth-Token, X-Session-Lifetime, X-Session-Retention"
+EXPOSED = (
+    "Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset,"
+    "X-Session-Lifetime,X-Session-Retention,X-Auth-Token"
+)
 METHODS = "GET,POST,PUT,PATCH,DELETE,OPTIONS"
 
 
@@ -40,26 +43,35 @@ PEOPLE = {
 }
 
 
-def cors(hanko: Service, origin: str | None, asked_headers: str | None) -> dict[str, str]:
-    """The headers for an answer to a page of this origin, none for pages of others."""
+def cors(hanko: Service, origin: str | None, command: str, asked_headers: str | None) -> dict[str, str]:
+    """The headers of every answer. A page of another origin gets `Vary` alone."""
     if origin is None or origin not in hanko.allow_origins:
-        return {}
+        return {"Vary": "Origin"}
+    own = {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
+    if command != "OPTIONS":
+        return {**own, "Access-Control-Expose-Headers": EXPOSED, "Vary": "Origin"}
     return {
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": EXPOSED,
+        **own,
         "Access-Control-Allow-Methods": METHODS,
-        **({"Access-Control-Allow-Headers": asked_headers, "Access-Control-Max-Age": "7200"} if asked_headers else {}),
-        "Vary": "Origin",
+        "Access-Control-Max-Age": "7200",
+        "Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+        **({"Access-Control-Allow-Headers": asked_headers} if asked_headers else {}),
     }
 
 
 def me(hanko: Service, claims: Json) -> Json:
-    """The profile of a session's user."""
-    email = claims["email"]
-    user = {**hanko.user(claims["subject"]), "username": {"username": claims.get("username")}}
-    mfa = {"auth_app_set_up": False, "totp_enabled": False, "security_keys_enabled": False}
-    return {**user, "user_id": user["id"], "emails": [{"id": str(uuid.uuid4()), **email}], "mfa_config": mfa}
+    """The profile of a session's user, who may not see their private metadata."""
+    user = hanko.user(claims["subject"])
+    named = {"username": {"id": str(uuid.uuid4()), "username": claims["username"]}} if "username" in claims else {}
+    return {
+        **{name: user[name] for name in ("id", "created_at")},
+        "user_id": user["id"],
+        "updated_at": user["created_at"],
+        "emails": [{"id": str(uuid.uuid4()), **claims["email"]}],
+        "mfa_config": {"auth_app_set_up": False, "totp_enabled": False, "security_keys_enabled": False},
+        "metadata": {name: value for name, value in user["metadata"].items() if name != "private_metadata"},
+        **named,
+    }
 
 
 def sign_in(hanko: Service, content: bytes) -> tuple[Json, dict[str, str]]:

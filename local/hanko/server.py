@@ -15,6 +15,7 @@ from local.hanko.service import Service, StrangeClaims
 
 Reply = tuple[int, Any]  # status and JSON; None for no content
 MAX_BODY_BYTES = 1024 * 1024
+NO_COOKIE = "hanko=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict"  # also where tokens travel in X-Auth-Token
 
 
 class Server(LoopbackServer):
@@ -84,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
             case "POST", "/sessions/validate":
                 self._answer_validate(*self._validate_body(content))
             case "POST", "/logout":
-                self._reply(*self._logout())
+                self._logout()
             case "GET", "/me":
                 self._reply(*self._me())
             case "OPTIONS", _:
@@ -97,10 +98,11 @@ class Handler(BaseHTTPRequestHandler):
     def _answer_in_mode(self, endpoint: str, payload: Any) -> None:  # noqa: ANN401 - any JSON
         answer = behaviour.Answer(json.dumps(payload).encode(), self.connection, self.server.closing)
         answer_in_mode = self.server.hanko.behaviour_of(endpoint)
-        if answer_in_mode is behaviour.normal and self.headers.get("Connection") == "keep-alive":
-            behaviour.normal(answer, headers={"Connection": "keep-alive"})
+        is_kept = answer_in_mode is behaviour.normal and self.headers.get("Connection") == "keep-alive"
+        self.close_connection = not is_kept
+        if answer_in_mode is behaviour.normal:
+            behaviour.normal(answer, headers={**self._cors(), "Connection": "keep-alive" if is_kept else "close"})
         else:
-            self.close_connection = True
             answer_in_mode(answer)
 
     def _answer_validate(self, status: int, payload: Any) -> None:  # noqa: ANN401 - any JSON
@@ -130,12 +132,13 @@ class Handler(BaseHTTPRequestHandler):
         except StrangeClaims as error:
             return 400, _error(400, f"failed to parse token claims: {error}")
 
-    def _logout(self) -> Reply:
+    def _logout(self) -> None:
         verdict = self._verdict()
         if not verdict["is_valid"]:
-            return 401, _error(401, "Unauthorized")
+            self._reply(401, _error(401, "Unauthorized"))
+            return
         self.server.hanko.end_session(verdict["claims"]["session_id"], "explicit.logout")
-        return 204, None
+        self._send(204, b"", {"Set-Cookie": NO_COOKIE, "Connection": "close"})
 
     def _verdict(self) -> dict[str, Any]:
         try:
@@ -174,15 +177,18 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, content, headers if keep_alive else {**headers, "Connection": "close"})
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
-        asked = self.headers.get("Access-Control-Request-Headers")
         self.send_response(status)
-        for name, value in {**headers, **browser.cors(self.server.hanko, self.headers.get("Origin"), asked)}.items():
+        for name, value in {**headers, **self._cors()}.items():
             self.send_header(name, value)
         length, framed = behaviour.framed(content)
         for name, value in length.items() if content else ():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(framed if content else b"")
+
+    def _cors(self) -> dict[str, str]:
+        asked = self.headers.get("Access-Control-Request-Headers")
+        return browser.cors(self.server.hanko, self.headers.get("Origin"), self.command, asked)
 
 
 def _error(code: int, message: str) -> dict[str, Any]:

@@ -9,14 +9,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from live.conftest import variable
-from live.real_hanko import RealHanko, bearer, call, claims_of
+from live.conftest import WITHOUT, variable
+from live.real_hanko import Json, RealHanko, bearer, call, claims_of
 from servers import client_of
 
 from authorizer.hanko.client import JWKS_PATH
+from local.hanko import StandInHanko
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("admin")]
 ROOT = Path(__file__).parents[2]
+OF_THE_SERVER = {"Connection", "Content-Length", "Date", "Server", "Transfer-Encoding", "X-Request-Id"}
 
 
 def test_a_login_sets_the_cookie_or_the_header(hanko: RealHanko) -> None:
@@ -119,6 +121,65 @@ def test_a_kept_connection_stays_for_minutes(hanko: RealHanko) -> None:
             assert connection.sock is not None
     finally:
         connection.close()
+
+
+def test_the_stand_in_answers_alike(hanko: RealHanko) -> None:
+    """Statuses, headers and the members of the JSON, for all that a page or the authorizer asks."""
+    user, origin = hanko.new_user(), variable("PAGE_ORIGIN", "https://app.example.localhost:8443")
+    metadata = {
+        "public_metadata": {"plan": "gold"},
+        "private_metadata": {"note": "x"},
+        "unsafe_metadata": {"theme": "y"},
+    }
+    call(f"{hanko.admin_url}/users/{user.user_id}/metadata", metadata, method="PATCH")
+    token = hanko.new_session(user)
+    with StandInHanko(allow_origins=[origin], idle_timeout_seconds=0 if "idle" in WITHOUT else 30) as stand_in:
+        same_claims = {**dict.fromkeys(("amr", "iss", "username")), **claims_of(token)}
+        twin = stand_in.mint(claims=same_claims)
+        for headers in ({}, {"Origin": origin}, {"Origin": "https://elsewhere.example.com"}):
+            assert _outlines(stand_in.url, twin, headers) == _outlines(hanko.url, token, headers)
+        for _ in ("good", "over"):
+            ends = [
+                call(f"{url}/logout", method="POST", headers=bearer(one))
+                for url, one in ((hanko.url, token), (stand_in.url, twin))
+            ]
+            assert ends[0].status == ends[1].status
+            assert ends[0].headers["Set-Cookie"] == ends[1].headers["Set-Cookie"]
+
+
+def _outlines(url: str, token: str, headers: dict[str, str]) -> Json:
+    """Answers to each question, without what differs from answer to answer."""
+    signed = {**headers, **bearer(token)}
+    asks = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    answers = {
+        "keys": call(url + JWKS_PATH, headers=headers),
+        "is it valid": call(f"{url}/sessions/validate", headers=signed),
+        "renew it": call(f"{url}/sessions/validate", {"session_token": token}, headers=headers),
+        "is none valid": call(f"{url}/sessions/validate", headers=headers),
+        "renew none": call(f"{url}/sessions/validate", {}, headers=headers),
+        "me": call(f"{url}/me", headers=signed),
+        "nobody": call(f"{url}/me", headers=headers),
+        "nowhere": call(f"{url}/nowhere", headers=signed),
+        **({"preflight": call(f"{url}/me", headers={**headers, **asks}, method="OPTIONS")} if headers else {}),
+    }
+    return {
+        name: (
+            answer.status,
+            {
+                name: ", ".join(answer.headers.get_all(name, [])).removesuffix(",X-Auth-Token")  # only where it comes
+                for name in set(answer.headers) - OF_THE_SERVER
+            },
+            _members(answer.json) if answer.body else None,
+        )
+        for name, answer in answers.items()
+    }
+
+
+def _members(value: object) -> object:
+    """Names and types."""
+    if isinstance(value, dict):
+        return {name: _members(member) for name, member in sorted(value.items())}
+    return [_members(value[0])] if isinstance(value, list) else type(value).__name__
 
 
 def test_init_doctor_and_check_token_take_it(hanko: RealHanko, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

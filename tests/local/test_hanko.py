@@ -525,9 +525,39 @@ def test_logout_ends_the_session(hanko: StandInHanko) -> None:
     token = hanko.mint()
     headers = {"Authorization": f"Bearer {token}"}
 
-    assert call(hanko, "POST", "/logout", headers=headers)[0] == 204
+    status, answered, _ = call(hanko, "POST", "/logout", headers=headers)
+    assert (status, answered["Set-Cookie"].split("; ")[:3]) == (204, ["hanko=", "Path=/", "Max-Age=0"])
     assert not is_valid(hanko, token)
-    assert call(hanko, "POST", "/logout", headers=headers)[0] == 401
+    status, answered, _ = call(hanko, "POST", "/logout", headers=headers)
+    assert (status, answered["Set-Cookie"]) == (401, None)
+
+
+def test_me_is_what_users_may_see_of_themselves(hanko: StandInHanko) -> None:
+    """tests/live compares the whole answer with a real Hanko's."""
+    for username in ("somebody", None):
+        token = hanko.mint(claims={"username": username})
+        _, _, content = call(hanko, "GET", "/me", headers={"Authorization": f"Bearer {token}"})
+        profile = json.loads(content)
+        assert set(profile["metadata"]) == {"public_metadata", "unsafe_metadata"}
+        assert profile.get("username", {}).get("username") == username
+
+
+@pytest.mark.parametrize("path", [JWKS, "/me", "/nowhere"])
+def test_cors_is_that_of_hanko(path: str) -> None:
+    """Methods and headers are for preflights; every answer says that it depends on the origin."""
+    page = "https://app.example.com"
+    with StandInHanko(allow_origins=[page]) as hanko:
+        _, answered, _ = call(hanko, "GET", path, headers={"Origin": page})
+        preflight = {"Origin": page, "Access-Control-Request-Headers": "authorization"}
+        _, allowed, _ = call(hanko, "OPTIONS", path, headers=preflight)
+        _, strange, _ = call(hanko, "GET", path, headers={"Origin": "https://elsewhere.example.com"})
+    assert (answered["Access-Control-Allow-Origin"], answered["Access-Control-Allow-Methods"]) == (page, None)
+    assert "X-Auth-Token" in answered["Access-Control-Expose-Headers"].split(",")
+    assert (allowed["Access-Control-Allow-Headers"], allowed["Access-Control-Expose-Headers"]) == (
+        "authorization",
+        None,
+    )
+    assert (strange["Access-Control-Allow-Origin"], strange["Vary"]) == (None, "Origin")
 
 
 def test_with_a_tenant_every_public_route_is_below_it() -> None:
