@@ -2,6 +2,8 @@
 
 They are read once from environment variables. One message tells all mistakes: the variable, what is wrong, what is
 allowed. It never repeats a value, since a value can be a secret.
+
+A new setting also needs its places in template.yaml and in the documents: CONTRIBUTING.md, "Add a setting".
 """
 
 from collections.abc import Mapping
