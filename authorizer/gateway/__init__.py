@@ -1,4 +1,7 @@
-"""The AWS side: parses events and renders answers. It does not know Hanko."""
+"""The AWS side: parses events and renders answers. It does not know Hanko.
+
+A new API kind is a new file here, a member of `EventKind` and a case in each `match` below: CONTRIBUTING.md lists all.
+"""
 
 from typing import assert_never
 
