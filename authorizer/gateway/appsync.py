@@ -1,5 +1,7 @@
 """AppSync GraphQL APIs with AWS_LAMBDA authorization. A refusal is a 401.
 
+`ttlOverride`, how long AppSync may reuse the answer, is computed in reuse.py.
+
 Source: AWS, "AppSync: AWS_LAMBDA authorization".
 """
 
