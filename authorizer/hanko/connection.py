@@ -1,4 +1,7 @@
-"""A connection to Hanko: TCP, the proxy's tunnel, TLS, one answer after the other; every wait ends at a deadline."""
+"""A connection to Hanko: TCP, the proxy's tunnel, TLS, one answer after the other; every wait ends at a deadline.
+
+`Connections` in fetch.py decides which connection is kept, and closes the kept one.
+"""
 
 import base64
 import contextlib
@@ -56,7 +59,7 @@ class Server:
     """Where a server is, how TLS verifies it, and the proxy on the way, if there is one."""
 
     def __init__(self, url: ServerUrl, tls: Tls, proxy: Proxy | None = None, *, any_status: bool = False) -> None:
-        """Nothing is opened or read here. `any_status`: an answer that is no 200 is one all the same."""
+        """Nothing is opened or read here. With `any_status`, answers of every status count."""
         self._is_https, self.tls, self.any_status = url.scheme == "https", tls, any_status
         self.netloc, self.path, self.host, self._port = url.netloc, url.path, url.host, url.port
         self.proxy = proxy if self._is_https else None
@@ -194,7 +197,7 @@ def failed_because(error: Exception) -> FetchFailed:
 
 
 def _seconds(header: str) -> int:
-    """The first member of an Age or Retry-After header; 0 for what is no number of seconds (RFC 9111, section 5.1)."""
+    """The first member of an Age or Retry-After header; 0 if it is no number of seconds (RFC 9111, section 5.1)."""
     first = header.partition(",")[0].strip(" \t")
     return int(first[:MAX_DIGITS]) if first.isascii() and first.isdigit() else 0
 
