@@ -4,8 +4,9 @@ A name's look-up has no timeout. So each new connection is opened and used in a 
 it until the deadline and no longer.
 
 Where sessions are checked, the connection is kept for the next fetch. A sandbox is frozen between invocations, so a
-kept connection is often dead: it is not used when it has been idle for long or has something to read (its end, or an
-answer to no request), and where it turns out dead all the same, a new one takes its place.
+kept connection is often dead. It is closed instead of used if it has been idle for long or has something to read (its
+end, or an answer to no request). If it turns out to be dead while it is used, a new one takes its place. A session
+check that fails closes it, too: the next answer on it may belong to the failed question.
 """
 
 import contextlib
