@@ -5,7 +5,7 @@ changes and keeps its id. So an unknown key id, and a signature that does not fi
 their own. Anybody can send such tokens, so a `CoolDown` limits these fetches.
 
 Without budget the set in hand decides. If Hanko sent it less than a cool-down ago, the token is refused. If the last
-fetch failed, or a shared cache sent an older set, the answer is `key_unchecked`.
+fetch failed, or a shared cache sent an older set, the answer is a 500, `key_unchecked`: the token may be good.
 """
 
 import re
