@@ -1,4 +1,7 @@
-"""Verifies session tokens. jws.py has the checks that sessions and webhooks have in common."""
+"""Verifies session tokens. Check 12 refuses the token of a webhook or of the passkey server.
+
+jws.py has the checks that sessions and webhooks have in common.
+"""
 
 from authorizer.clock import Clock
 from authorizer.config import Settings
