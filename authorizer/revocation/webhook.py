@@ -1,5 +1,7 @@
 """Verifies a webhook of Hanko, and says what it revokes. A session's token is refused here.
 
+The opposite, a webhook's token sent as a session, is refused by check 12 in tokens.py.
+
 `session.delete.*` revokes one session. `user.delete` revokes all sessions of a user, and so does
 `user.update.password.update` if HANKO_REVOKE_ON_PASSWORD_CHANGE is true. Other events revoke nothing.
 
