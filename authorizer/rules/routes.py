@@ -1,4 +1,7 @@
-"""The routes of rules, and the IAM patterns that mean the same to API Gateway."""
+"""The routes of rules as IAM patterns: API Gateway matches them in a policy, `Patterns.match` does the same here.
+
+evaluation.py asks whether a rule's patterns match the route of the request.
+"""
 
 import re
 from collections.abc import Iterable
