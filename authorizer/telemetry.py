@@ -1,5 +1,7 @@
 """One record per invocation: a JSON line in CloudWatch's embedded metric format (EMF), log line and metrics in one.
 
+emf.py writes it to standard output, which Lambda hands to CloudWatch Logs.
+
 A record holds ids of AWS's, words of our own closed sets and numbers. The one thing of the caller's in it is the user
 id: a keyed hash of it, or all of it if HANKO_LOG_USER_ID says so. Never a token, cookie, claim or exception text.
 """
