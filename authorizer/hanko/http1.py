@@ -1,7 +1,7 @@
 """HTTP/1.1 as RFC 9112 defines it, from a client's side: the bytes of a request, and a reader with limits.
 
-Whatever an answer's framing says, no more than `MAX_ANSWER_BYTES` of it are taken, and what the RFC does not allow is
-refused with a `ValueError`. The numbers behind the checks are its sections.
+At most `MAX_ANSWER_BYTES` of an answer are read, whatever its framing says. An answer that breaks the RFC is a
+`ValueError`. The numbers behind the checks are its sections.
 """
 
 from collections.abc import Callable, Mapping

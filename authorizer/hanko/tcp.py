@@ -66,7 +66,7 @@ def interleave_families(addresses: Sequence[AddressInfo]) -> list[AddressInfo]:
 
 
 def _begin(address: AddressInfo, attempts: dict[int, socket.socket]) -> OSError | None:
-    """Add an attempt. What fails at once is returned: no way there, or a family that this machine does not have."""
+    """Add an attempt, or return its error if it fails at once: no route, or no such address family on this machine."""
     family, kind, protocol, _, target = address
     try:
         attempt = socket.socket(family, kind, protocol)
