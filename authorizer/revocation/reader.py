@@ -7,7 +7,7 @@ from typing import Protocol
 _THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded")
 # Before each attempt. The first two follow at once: a connection kept while the sandbox was frozen may be dead.
 PAUSES_SECONDS = (0, 0, 0.1, 0.2, 0.4, 0.8, 1, 1, 1, 1)
-# What an answer raises that is none of DynamoDB's, or holds no item of ours.
+# The errors of reading an answer that is not DynamoDB's, or whose items are not ours.
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
@@ -29,7 +29,7 @@ class TableReader(Protocol):
     def read(self, subjects: Sequence[str]) -> object:
         """The answer to one consistent BatchGetItem, as DynamoDB's JSON has it.
 
-        Raises `ReadFailed`, or one of `MALFORMED` for what is no answer.
+        Raises `ReadFailed`, or one of `MALFORMED` if the bytes are no such answer.
         """
 
 

@@ -58,7 +58,7 @@ class Receiver:
             record.reason = Reason.EVENT_IGNORED
         else:
             record.reason = self._revoke(webhook.revocation, record, came_at)
-            if self._topic:  # durable by now: what SNS does not take is refused all the same
+            if self._topic:  # the revocation is durable by now, whether or not SNS takes the message
                 record.published = self._topic.publish(webhook.revocation)
         if not webhook.is_for_us:
             raise Misconfigured(Reason.WEBHOOK_AUDIENCE)
