@@ -26,7 +26,7 @@ class Mistakes:
             return parse(value)
         except ValueError as error:
             self.lines.append(f"{name} {error}{hint}")
-            return cast("T", None)  # nobody sees it: `stop` raises
+            return cast("T", None)  # never used: `stop` raises
 
     def stop(self) -> None:
         """Raise `Misconfigured` if there is a mistake. The text is ASCII, one line for each mistake."""

@@ -23,7 +23,6 @@ class HeldBack:
     """What one process holds back."""
 
     def __init__(self) -> None:
-        """Nothing, at first."""
         self._allowed, self._since_ns = 0, 0
         self._held: list[Metrics] = []
 

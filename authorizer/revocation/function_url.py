@@ -17,7 +17,7 @@ _STATUS = {Outcome.RECEIVED: 204, Outcome.UNAUTHENTICATED: 401}
 def parse_body(event: object, max_body_bytes: int) -> bytes:
     """Return the body of a POST. Anybody who knows the URL can send one, of up to 6 MB.
 
-    Raises `Unauthenticated`: `method_not_allowed`, `body_too_large`, or `webhook_malformed` for what is no body.
+    Raises `Unauthenticated`: `method_not_allowed`, `body_too_large`, or `webhook_malformed` without a readable body.
     """
     if not isinstance(event, dict) or section(section(event, "requestContext"), "http").get("method") != "POST":
         raise Unauthenticated(Reason.METHOD_NOT_ALLOWED)

@@ -92,7 +92,7 @@ def parse_pattern(text: str) -> ChannelPattern:
 def parse_asked(operation: str, channel: str) -> AskedChannel | None:
     """Parse what a client asks for. AppSync lets a slash at either end be left out or there.
 
-    None for what AppSync would not accept: every rule guards it, and no rule grants it.
+    None for a channel that AppSync would not accept: every rule guards it, and no rule grants it.
     """
     if operation == CONNECT:
         return AskedChannel(CONNECT, (), open_ended=False)
