@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-CONNECT, SUBSCRIBE, PUBLISH = OPERATIONS = ("CONNECT", "SUBSCRIBE", "PUBLISH")
+CONNECT, SUBSCRIBE, PUBLISH = "CONNECT", "SUBSCRIBE", "PUBLISH"
 
 _SEGMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,48}[A-Za-z0-9])?", re.ASCII)
 _CLAIM = re.compile(r"\{([^\s.,={}/]+(?:\.[^\s.,={}/]+)*)\}", re.ASCII)
