@@ -1,7 +1,7 @@
 """`make deploy ENV=prod`: check, build and deploy one environment of samconfig.toml, with every parameter explicit.
 
 Nothing is built before the environment is right and the changes are printed. SAM leaves a parameter as it is deployed
-if the file says nothing about it. Here it gets the template's default, so that what stands in the file is what runs.
+if the file says nothing about it. Here it gets the template's default, so that the file says all that runs.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """`make replay ENV=prod`: write what waits in the dead-letter queue into the revocation table, and empty the queue.
 
 With your own AWS credentials, which need `cloudformation:DescribeStacks`, `sqs:ReceiveMessage`, `sqs:DeleteMessage` and
-`dynamodb:UpdateItem`. What was written twice, late or out of order is as good. Exits with 1 if anything is left.
+`dynamodb:UpdateItem`. An entry may be written twice, late or out of order. Exits with 1 if anything is left.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def replay(
     """How many entries were written, and how many of those received were not; these are handed out again in a minute.
 
     Ends with the first that the table does not take: it is down, and trying them all takes longer than that minute, so
-    that there would never be an end. What is no entry of ours is passed over, until it comes round again.
+    that there would never be an end. A message that is no entry of ours is passed over, until it comes round again.
     """
     written, left = 0, set[str]()
     for message in _messages(sqs, queue_url, wait_seconds):

@@ -15,7 +15,7 @@ from local.deploy import LOOSER, is_looser
 from local.stack import Aws, Stack
 from local.status import live_version
 
-# What the role may do belongs to the last deployment: an older version may ask for what it may no longer do.
+# The role is the last deployment's: it may lack a permission that an older version needs for these settings.
 NEEDS_PERMISSION = {"HANKO_RULES_PARAMETER", "HANKO_REVOCATION_TABLE"}
 SECRET = {"HANKO_LOG_HASH_KEY"}
 

@@ -30,7 +30,6 @@ class Live:
     """What Hanko answers, as findings; `passed` collects what is well."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
-        """Nothing is asked yet."""
         self._settings, self._clock = settings, clock or Clock()
         self._client = HttpsClient(settings, self._clock)
         self.passed: list[str] = []
