@@ -31,11 +31,12 @@ class Record:
 
     __slots__ = ("decision", "invocation_id", "request", "stack", "started_ns")
 
-    def __init__(self, invocation_id: str, request: Request | None = None, decision: Decision | None = None) -> None:
+    def __init__(self, invocation_id: str) -> None:
         """Start to measure the duration."""
         self.started_ns = time.perf_counter_ns()
         self.invocation_id = str(invocation_id)
-        self.request, self.decision = request, decision or _FAILED
+        self.request: Request | None = None
+        self.decision = _FAILED
         self.stack: list[str] | None = None
 
     def trace(self, error: Exception) -> None:

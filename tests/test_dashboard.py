@@ -29,10 +29,11 @@ def records(capsys: pytest.CaptureFixture[str]) -> list[Json]:
     failing = [CheckReport("session", 1, "circuit_open"), CheckReport("revocation", 1, "throttled")]
     keys = KeyReport(12.4, 1, FetchFailure.TLS, stale=True)
     for reason in Reason:
-        decision = Decision(
+        record = Record("invocation-1")
+        record.request = REQUEST
+        record.decision = Decision(
             reason, "USER", rule="admins", session_unchecked=True, stale_rules="text", audience_never_matched=True
         )
-        record = Record("invocation-1", REQUEST, decision)
         if reason is Reason.INTERNAL:
             record.stack = ["place"]
         telemetry.write(record, keys, failing)

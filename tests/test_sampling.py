@@ -28,8 +28,8 @@ class Timed(Record):
     """A record on the test's clock; the same durations in every run, so that the sums can be compared."""
 
     def __init__(self, decision: Decision, now_ns: int) -> None:
-        super().__init__("0b0c6f3e-0000-4000-8000-000000000000", REQUEST, decision)
-        self.started_ns = now_ns
+        super().__init__("0b0c6f3e-0000-4000-8000-000000000000")
+        self.request, self.decision, self.started_ns = REQUEST, decision, now_ns
 
     def common(self, keys: KeyReport) -> tuple[Members, Metrics]:
         members, metrics = super().common(keys)

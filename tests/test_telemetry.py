@@ -46,6 +46,15 @@ def settings(**variables: str) -> Settings:
     return Settings.from_env({**required, "HANKO_LOG_HASH_KEY": "a-hash-key-for-tests", **variables})
 
 
+def record_of(
+    decision: Decision | None, request: Request | None = REQUEST, invocation_id: str = "invocation-1"
+) -> Record:
+    """As the handler fills it in; without a decision, as it is at first."""
+    record = Record(invocation_id)
+    record.request, record.decision = request, decision or record.decision
+    return record
+
+
 @pytest.fixture
 def written(capsys: pytest.CaptureFixture[str]) -> Callable[[], Json]:
     """The one record since the last call, and nothing else."""
@@ -71,7 +80,7 @@ def write(written: Callable[[], Json]) -> Write:
         **variables: str,
     ) -> Json:
         telemetry = Telemetry(settings(**variables), f"function-{uuid.uuid4()}")
-        telemetry.write(Record("invocation-1", request, decision), keys or KeyReport(), checks)
+        telemetry.write(record_of(decision, request), keys or KeyReport(), checks)
         return written()
 
     return call
@@ -170,7 +179,7 @@ def test_a_record_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lambda makes a log event of each write: in two, neither would be a record."""
     stream = Stream()
     monkeypatch.setattr(sys, "stdout", stream)
-    Telemetry(settings(), "function").write(Record("invocation-1", REQUEST, ALLOWED), KeyReport())
+    Telemetry(settings(), "function").write(record_of(ALLOWED), KeyReport())
     (text,) = stream.writes
     assert text.endswith("}\n")
     assert text.count("\n") == 1
@@ -317,10 +326,10 @@ def test_neither_offers_nor_context_are_written(write: Write) -> None:
 
 def test_one_function_writes_many_records(written: Callable[[], Json]) -> None:
     telemetry = Telemetry(settings(), f"function-{uuid.uuid4()}")
-    telemetry.write(Record("invocation-1", REQUEST, ALLOWED), KeyReport())
+    telemetry.write(record_of(ALLOWED), KeyReport())
     assert written()["ProcessStarts"] == 1
     for decision in (ALLOWED, Decision(Reason.TOKEN_MISSING)):
-        telemetry.write(Record("invocation-1", REQUEST, decision), KeyReport())
+        telemetry.write(record_of(decision), KeyReport())
         record = written()
         assert record[decision.outcome.value.title()] == 1
         assert record["reason"] == decision.reason.value
@@ -355,7 +364,7 @@ def test_texts_from_outside_stay_texts(hostile: str, write: Write) -> None:
 
 @pytest.mark.parametrize("invocation_id", [*HOSTILE, None, 7, [], {"a": float("nan")}], ids=lambda one: ascii(one)[:20])
 def test_an_invocation_id_may_be_anything(invocation_id: str, written: Callable[[], Json]) -> None:
-    Telemetry(settings(), "function").write(Record(invocation_id, REQUEST, ALLOWED), KeyReport())
+    Telemetry(settings(), "function").write(record_of(ALLOWED, invocation_id=invocation_id), KeyReport())
     assert written()["invocation_id"] == str(invocation_id)
 
 
@@ -372,7 +381,7 @@ def test_an_endless_recursion_leaves_a_short_trace() -> None:
 
 @pytest.mark.parametrize("name", ["100%s", "\udc80", 'a"b'])
 def test_a_function_may_have_any_name(name: str, written: Callable[[], Json]) -> None:
-    Telemetry(settings(), name).write(Record("invocation-1", REQUEST, ALLOWED), KeyReport())
+    Telemetry(settings(), name).write(record_of(ALLOWED), KeyReport())
     assert written()["service"] == name
 
 
@@ -381,7 +390,7 @@ def test_an_allowed_request_writes_fewer_bytes_than_before(
 ) -> None:
     """Log line and metric record were 857 bytes for such a request; see docs/decisions/one-record.md."""
     request = REQUEST._replace(api_id="f6g7h8i9j0", request_id="EXqgWgXxDoEFSkEg=")
-    record = Record("0b0c6f3e-0000-4000-8000-000000000000", request, ALLOWED)
+    record = record_of(ALLOWED, request, "0b0c6f3e-0000-4000-8000-000000000000")
     telemetry = Telemetry(settings(), "hanko-authorizer-AuthorizerFunction-1A2B3C4D5E6F")
     telemetry.write(record, KeyReport())
     capsys.readouterr()  # the first of a process says that it has started
@@ -390,7 +399,7 @@ def test_an_allowed_request_writes_fewer_bytes_than_before(
 
 
 def test_a_trace_tells_where_and_never_what(written: Callable[[], Json]) -> None:
-    record = Record("invocation-1", REQUEST, Decision(Reason.INTERNAL))
+    record = record_of(Decision(Reason.INTERNAL))
     try:
         fail("SECRET")
     except ValueError as error:
