@@ -51,4 +51,6 @@ class HankoMiddleware(MiddlewareMixin):  # type: ignore[misc]  # Django ships no
 
 def _incoming_of(request: HttpRequest) -> Incoming:
     scope = getattr(request, "scope", None)  # an ASGIRequest
-    return wsgi.incoming_of(request.environ) if scope is None else asgi.incoming_of(scope)
+    if scope is None:
+        return wsgi.incoming_of(request.environ)  # in which Django itself has put FORCE_SCRIPT_NAME
+    return asgi.incoming_of({**scope, "root_path": request.META["SCRIPT_NAME"]})

@@ -89,6 +89,6 @@ def _verdict(answer: object, table: str, subjects: Sequence[str], issued_at: flo
     if any(item["subject"]["S"] not in subjects for item in items):  # the answer to another question
         raise ValueError("items of others")
     whole_first = sorted(items, key=lambda item: "issued_until" not in item)
-    if any(issued_at <= int(item["issued_until"]["N"]) for item in whole_first):
+    if any(issued_at <= int(item["issued_until"]["N"], 10) for item in whole_first):  # with a base it takes text alone
         return True
     return None if unread else False

@@ -577,9 +577,13 @@ def test_an_old_first_answer_of_a_shared_cache_refuses_nobody(keys: KeyCache, ha
     assert hanko.jwks_requests == 1
 
 
-def test_an_answer_that_a_cache_kept_for_less_than_the_cool_down_is_young(keys: KeyCache, hanko: StandInHanko) -> None:
-    hanko.behave("normal", headers={"Age": "20"})
-    assert refusal(keys, "unknown") is Reason.KEY_UNKNOWN
+@pytest.mark.parametrize(("age", "reason"), [("32", Reason.KEY_UNKNOWN), ("33", Reason.KEY_UNCHECKED)])
+def test_how_long_a_cache_may_have_kept_an_answer_that_refuses(
+    age: str, reason: Reason, keys: KeyCache, hanko: StandInHanko
+) -> None:
+    """Less than a cool-down and a fetch together."""
+    hanko.behave("normal", headers={"Age": age})
+    assert refusal(keys, "unknown") is reason
 
 
 @pytest.mark.parametrize(
@@ -605,6 +609,18 @@ def test_freshness_is_max_age_less_age(
     keys.find(hanko.kids[0])
     assert hanko.jwks_requests == 1
     time_.advance(0.5)
+    keys.find(hanko.kids[0])
+    assert hanko.jwks_requests == 2
+
+
+@pytest.mark.parametrize(("wall", "monotonic"), [(501, -900), (-3600, 501)])
+def test_the_time_in_a_cache_counts_on_both_clocks(
+    keys: KeyCache, hanko: StandInHanko, time_: Time, wall: int, monotonic: int
+) -> None:
+    hanko.behave("normal", headers={"Age": "100"})
+    keys.find(hanko.kids[0])
+    time_.wall += wall
+    time_.monotonic += monotonic
     keys.find(hanko.kids[0])
     assert hanko.jwks_requests == 2
 
@@ -764,7 +780,8 @@ def test_a_prefetch_that_hung_while_the_sandbox_was_frozen_is_not_waited_for(
     assert keys.find(hanko.kids[0]) == public_key(0)
     assert keys.take_report() == KeyReport(age_seconds=0, fetches=1)
     assert hanko.jwks_requests == 2
-    wait_for(lambda: fetch.done)  # it was cut, too
+    wait_for(lambda: fetch.done)
+    assert time.monotonic() < fetch.deadline  # it was cut, too
 
 
 # --- two clocks
@@ -831,6 +848,17 @@ def test_a_report_tells_what_happened_since_the_last_one(keys: KeyCache, hanko: 
     time_.advance(600)
     keys.find(hanko.kids[0])
     assert keys.take_report() == KeyReport(age_seconds=607, fetches=1, failure=FetchFailure.CONNECTION, stale=True)
+    assert keys.take_report() == KeyReport()
+
+
+def test_a_set_is_not_stale_at_its_maximum_age(keys: KeyCache, hanko: StandInHanko, time_: Time) -> None:
+    keys.find(hanko.kids[0])
+    time_.advance(599.5)
+    hanko.behave("status", code=404)
+    assert refusal(keys, "unknown") is Reason.KEY_UNCHECKED
+    keys.take_report()
+    time_.advance(0.5)
+    assert refusal(keys, "unknown") is Reason.KEY_UNCHECKED
     assert keys.take_report() == KeyReport()
 
 

@@ -415,6 +415,15 @@ def test_after_three_failures_in_a_row_hanko_is_left_alone_from_1_to_30_seconds(
         assert hanko.validate_requests == attempts
 
 
+def test_one_success_in_between_starts_the_count_anew(strict: Checks, hanko: StandInHanko) -> None:
+    token = hanko.mint()
+    for _ in range(2):
+        hanko.behave("status", endpoint="validate", code=500)
+        assert [strict.failure(token) for _ in range(2)] == ["status"] * 2
+        hanko.behave("normal", endpoint="validate")
+        strict.ask(token)
+
+
 def test_one_success_ends_it(strict: Checks, hanko: StandInHanko, time_: Time) -> None:
     token = hanko.mint()
     hanko.behave("status", endpoint="validate", code=503)
@@ -432,9 +441,8 @@ def test_what_is_young_or_over_needs_no_hanko(hybrid: Checks, hanko: StandInHank
     young, over = hanko.mint(), ended(hanko)
     hybrid.ask(young)
     assert hybrid.refusal(over) is Reason.SESSION_ENDED
-    hanko.behave("down")
-    for _ in range(4):
-        assert hybrid.refusal(hanko.mint()) is Reason.SESSION_UNCHECKED
+    hanko.behave("status", endpoint="validate", code=500)
+    assert [hybrid.failure(hanko.mint()) for _ in range(4)] == [*["status"] * 3, "circuit_open"]
     hybrid.ask(young)
     assert hybrid.refusal(over) is Reason.SESSION_ENDED
 
@@ -453,6 +461,18 @@ def test_only_what_tells_of_an_outage_keeps_others_from_asking(
         assert strict.failure(hanko.mint()) == "circuit_open"
     else:
         strict.ask(hanko.mint())
+
+
+@pytest.mark.parametrize(
+    ("code", "is_outage"),
+    [(428, False), (429, True), (430, False), (499, False), (500, True), (599, True), (600, False)],
+)
+def test_which_statuses_tell_of_an_outage(code: int, is_outage: bool, strict: Checks, hanko: StandInHanko) -> None:  # noqa: FBT001 - a parameter of the test
+    token = hanko.mint()
+    hanko.behave("status", endpoint="validate", code=code)
+    for _ in range(3):
+        assert strict.failure(token) == "status"
+    assert strict.failure(token) == ("circuit_open" if is_outage else "status")
 
 
 def test_a_refused_answer_neither_starts_nor_ends_the_pause(strict: Checks, hanko: StandInHanko, time_: Time) -> None:
@@ -482,6 +502,13 @@ def test_a_refusal_of_several_users_in_a_row_is_one_of_everybody(
     hanko.behave("status", endpoint="validate", code=403)
     assert [strict.failure(hanko.mint()) for _ in range(REFUSED_USERS)] == ["status"] * REFUSED_USERS
     assert strict.failure(hanko.mint()) == "status"
+
+
+@pytest.mark.parametrize(("code", "is_refusal"), [(400, False), (401, True), (402, False), (403, True), (404, False)])
+def test_which_statuses_refuse(code: int, is_refusal: bool, strict: Checks, hanko: StandInHanko) -> None:  # noqa: FBT001 - a parameter of the test
+    hanko.behave("status", endpoint="validate", code=code)
+    failures = {strict.failure(hanko.mint()) for _ in range(REFUSED_USERS + 4)}
+    assert ("circuit_open" in failures) is is_refusal
 
 
 def test_a_refusal_of_one_user_again_and_again_keeps_nobody_else_out(strict: Checks, hanko: StandInHanko) -> None:

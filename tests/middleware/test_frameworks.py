@@ -177,11 +177,11 @@ def who_view(request: HttpRequest) -> JsonResponse:
 urlpatterns = [django_path("", open_view), django_path("me", who_view)]
 
 
-def of_django(authenticator: HankoAuthenticator, *, asgi: bool = False) -> Call:
+def of_django(authenticator: HankoAuthenticator, *, asgi: bool = False, script_name: str | None = None) -> Call:
     if not django_settings.configured:  # once in a process
         django_settings.configure()
     own: Json = {"MIDDLEWARE": ["authorizer.middleware.django.HankoMiddleware"], "ROOT_URLCONF": __name__}
-    own |= {"ALLOWED_HOSTS": ["*"], "HANKO": {"authenticator": authenticator}}
+    own |= {"ALLOWED_HOSTS": ["*"], "HANKO": {"authenticator": authenticator}, "FORCE_SCRIPT_NAME": script_name}
     django.setup()
     with override_settings(**own):
         handler = ASGIHandler() if asgi else WSGIHandler()
@@ -312,6 +312,18 @@ def test_a_root_path_goes_around_no_rule(guard_path: GuardPath, hanko: StandInHa
     call, user = admin_of_fastapi(guard_path("/api/admin")), {"Authorization": f"Bearer {hanko.mint()}"}
     for path in ("/api/admin", "/admin"):
         assert call("GET", path, user, root_path="/api")[0] == 403
+
+
+@pytest.mark.parametrize("asgi", [False, True])
+def test_the_root_path_of_djangos_settings_goes_around_no_rule(
+    guard_path: GuardPath, hanko: StandInHanko, *, asgi: bool
+) -> None:
+    """FORCE_SCRIPT_NAME is the root path where the server does not say it: `/me` and `/api/me` are one view."""
+    call = of_django(guard_path("/api/me"), asgi=asgi, script_name="/api")
+    user, admin = ({"Authorization": f"Bearer {hanko.mint(claims=role)}"} for role in ({}, {"role": "admin"}))
+    for path in ("/me", "/api/me") if asgi else ("/me",):
+        assert call("GET", path, admin)[0] == 200
+        assert call("GET", path, user)[0] == 403
 
 
 def test_rules_name_paths_without_the_stage(guard_path: GuardPath, hanko: StandInHanko) -> None:

@@ -306,7 +306,10 @@ def test_what_is_no_dead_letter_of_ours(body: str) -> None:
 
 
 NO_LISTS: list[Any] = [None, [None], {}, "", 0, False]
-MALFORMED: list[Json] = [{}, {"issued_until": {"S": "never"}}, {"issued_until": {"N": "1.5"}}, {"issued_until": "1"}]
+MALFORMED: list[Json] = [
+    {},
+    *({"issued_until": one} for one in ({"S": "never"}, {"N": "1.5"}, {"N": True}, {"N": 1}, {"N": None}, "1")),
+]
 
 
 def test_a_session_is_revoked_and_others_are_not(writer: RevocationWriter, check: RevocationCheck) -> None:
@@ -458,7 +461,7 @@ def test_one_item_is_enough_whatever_was_not_read(aws: Aws, check: RevocationChe
     [
         *({}, {"Responses": {TABLE: []}}, {"UnprocessedKeys": {}}),
         *({"Responses": {TABLE: items}, "UnprocessedKeys": {}} for items in NO_LISTS),
-        *({"Responses": {TABLE: [{"subject": {"S": "x"}, **more}]}, "UnprocessedKeys": {}} for more in MALFORMED),
+        *({"Responses": {TABLE: [{"subject": {"S": ITEM.subject}, **more}]}, "UnprocessedKeys": {}} for more in MALFORMED),
     ],
 )
 def test_what_is_no_item_is_no_answer(answer: Json, aws: Aws, check: RevocationCheck) -> None:
@@ -467,6 +470,14 @@ def test_what_is_no_item_is_no_answer(answer: Json, aws: Aws, check: RevocationC
         check.check(CLAIMS, "token")
     assert caught.value.reason is Reason.REVOCATION_UNCHECKED
     assert check.take_report() == CheckReport("revocation", 1, "malformed")
+
+
+def test_half_an_item_hides_no_whole_one(aws: Aws, check: RevocationCheck) -> None:
+    """DynamoDB's answer is in no order."""
+    half = {"subject": {"S": user_subject(USER)}, "expires_at": {"N": str(ITEM.expires_at)}}
+    whole = {"subject": {"S": ITEM.subject}, "issued_until": {"N": str(NOW)}}
+    aws.fail("BatchGetItem", answers(200, {"Responses": {TABLE: [half, whole]}, "UnprocessedKeys": {}}))
+    assert revoked(check)
 
 
 @pytest.mark.parametrize("subject", [session_subject(USER), user_subject(SESSION), "", None])
