@@ -461,7 +461,10 @@ def test_one_item_is_enough_whatever_was_not_read(aws: Aws, check: RevocationChe
     [
         *({}, {"Responses": {TABLE: []}}, {"UnprocessedKeys": {}}),
         *({"Responses": {TABLE: items}, "UnprocessedKeys": {}} for items in NO_LISTS),
-        *({"Responses": {TABLE: [{"subject": {"S": ITEM.subject}, **more}]}, "UnprocessedKeys": {}} for more in MALFORMED),
+        *(
+            {"Responses": {TABLE: [{"subject": {"S": ITEM.subject}, **more}]}, "UnprocessedKeys": {}}
+            for more in MALFORMED
+        ),
     ],
 )
 def test_what_is_no_item_is_no_answer(answer: Json, aws: Aws, check: RevocationCheck) -> None:
