@@ -16,7 +16,7 @@ from authorizer.setting_values import ClaimForm, ContextClaim
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
 _NOT_IN_A_LOGIN = re.compile(r"[\s%\x00-\x1f\x7f-\x9f]")
 _NOT_IN_JSON = {number: f"\\u{number:04x}" for number in range(0x7F, 0xA0)}  # which JSON itself leaves unescaped
-_NEVER_LEFT_OUT = frozenset({"user_id", "session_id", "issued_at", "expires_at", "left_out"})
+_NEVER_LEFT_OUT = frozenset({"user_id", "session_id", "issued_at", "expires_at"})
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _as_sent = json.JSONEncoder(ensure_ascii=False).encode  # as Lambda's runtime writes the answer
 
@@ -25,8 +25,8 @@ class Context(NamedTuple):
     """The context of one caller, and what had to be changed: `left_out` keys, the number of `replaced` characters."""
 
     values: dict[str, ContextValue]
-    left_out: tuple[str, ...] = ()
-    replaced: int = 0
+    left_out: tuple[str, ...]
+    replaced: int
 
 
 def build_context(claims: Claims, extra: Sequence[ContextClaim], max_bytes: int = MAX_CONTEXT_BYTES) -> Context:

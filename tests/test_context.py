@@ -249,6 +249,17 @@ def test_bytes_are_counted_as_they_are_sent_and_not_characters(text: str) -> Non
     assert context({"username": text[:900]})
 
 
+def test_what_needs_no_escape_is_not_counted_as_one() -> None:
+    assert context({"username": "é" * 1500})["username"] == "é" * 1500
+
+
+def test_names_and_numbers_count_too() -> None:
+    names = [f"{number:02}{'n' * 62}" for number in range(MAX_NAMES_CHARACTERS // 64)]
+    made = built(dict.fromkeys(names, -(10**39)), max_bytes=1024, **{name: name for name in names})
+    assert made.left_out == (names[-1],)
+    assert len(json.dumps(made.values)) <= 1024
+
+
 def test_the_largest_values_go_first_and_only_as_many_as_must() -> None:
     payload = {"a": "a" * 3000, "b": "b" * 2000, "c": "c" * 1000, "role": "admin", "username": "u" * 2500}
     made = built(payload, a="a", b="b", c="c", role="role")

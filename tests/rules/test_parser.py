@@ -162,6 +162,26 @@ def test_a_name_is_visible_text_that_fits_into_json_and_lists(name: str) -> None
     assert line.endswith('name must be 1 to 64 visible ASCII characters, without ", ; and \\')
 
 
+def test_a_mistake_names_its_rule_to_the_64th_character() -> None:
+    line = the_mistake(f"name = '{'n' * 63}xyz'\nroutes = ['GET /a']\nmax_age_seconds = 1")
+    assert line.startswith(f"line 3, rule '{'n' * 63}x': name must be ")
+
+
+def test_an_unknown_key_is_told_to_its_64th_character() -> None:
+    assert mistakes(f"{'k' * 63}xyz = 1") == [f"the file: '{'k' * 63}x' is no key here"]
+
+
+def test_a_rule_asks_by_its_channels_only_if_it_guards_nothing_else() -> None:
+    asks = "name = 'a'\nchannels = ['SUBSCRIBE /inbox/{sub}']"
+    assert parse_rules(rule_with(asks)).rules[0].channels
+    for other in ("fields = ['Query.me']", "routes = ['GET /a']"):
+        assert the_mistake(f"{asks}\n{other}").startswith("line 3, rule 'a': it asks for nothing; ")
+
+
+def test_a_mistake_in_a_channel_is_the_only_one() -> None:
+    assert the_mistake("name = 'a'\nchannels = ['/a']").startswith("line 3, rule 'a': channels has '/a'")
+
+
 @pytest.mark.parametrize(
     ("route", "parsed"),
     [
@@ -221,7 +241,7 @@ def test_any_other_route_is_refused(route: str) -> None:
     assert " routes has " in the_mistake(f'name = "a"\nroutes = ["{route}"]\nmax_age_seconds = 1')
 
 
-@pytest.mark.parametrize("value", ["[]", "'GET /a'", "[1]", "{}", "[['GET /a']]", "true"])
+@pytest.mark.parametrize("value", ["[]", "'GET /a'", "[1]", "['GET /a', 1]", "{}", "[['GET /a']]", "true"])
 def test_routes_and_fields_are_lists_of_texts(value: str) -> None:
     for key in ("routes", "fields"):
         line = the_mistake(f"name = 'a'\n{key} = {value}\nmax_age_seconds = 1")
@@ -256,7 +276,7 @@ def test_the_names_of_graphql_are_fields(field: str) -> None:
 
 def test_fields_and_deny_do_not_go_together() -> None:
     line = the_mistake("name = 'a'\nfields = ['Query.me']", "deny")
-    assert line.endswith('fields need default = "allow", since AppSync can only be told what to deny')
+    assert line == ("line 3, rule 'a': fields need default = \"allow\", since AppSync can only be told what to deny")
 
 
 def test_with_deny_a_rule_may_ask_for_nothing() -> None:
@@ -304,6 +324,11 @@ def test_what_is_required(require: str, requirements: list[tuple[tuple[str, ...]
 def test_what_cannot_be_required(require: str) -> None:
     line = the_mistake(f"name = 'a'\nroutes = ['GET /a']\nrequire = {require}")
     assert line.startswith("line 3, rule 'a': require ")
+
+
+def test_what_cannot_be_required_is_told_to_its_64th_character() -> None:
+    line = the_mistake(f"name = 'a'\nroutes = ['GET /a']\nrequire = {{ a.{'b' * 61}xyz = [] }}")
+    assert line.startswith(f"line 3, rule 'a': require 'a.{'b' * 61}x' must be a claim's path ")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "31536001", "1.5", "true", "'60'", "[60]"])
