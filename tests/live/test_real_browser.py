@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, expect, sync_p
 from tab import PATIENCE_MS, Tab
 
 from local.live import PAGE_PORT, Live, live
+from local.web.places import config_of
 
 pytestmark = [pytest.mark.live, pytest.mark.needs("admin", "mail", "browser")]
 AUTHENTICATOR = {
@@ -200,3 +201,18 @@ def test_the_sdk_signs_out_what_was_revoked(visit: Visit, address: str, mails: M
     visit.call("GET /me", 200)
     visit.open()
     expect(visit.who).to_have_text("Nobody is signed in.")
+
+
+def test_session_storage(visit: Visit, address: str, mails: Mails, hanko: RealHanko, up: Live) -> None:
+    """Hanko's form puts the token where the page looks for it, and no cookie is made."""
+    config = {**config_of(up.site, hanko.url, "elements"), "tokenIn": "sessionStorage"}
+    visit.context.route("**/config.json", lambda route: route.fulfill(json=config))
+    visit.open()
+    visit.get_authenticator()
+    visit.call("GET /me", 401)
+    visit.register(address, mails)
+    visit.open()  # a reload keeps it
+    visit.call("GET /me", 200)
+    assert "hanko" not in [cookie["name"] for cookie in visit.context.cookies()]
+    visit.sign_out()
+    assert visit.page.evaluate("sessionStorage.getItem('hanko')") is None
