@@ -76,7 +76,21 @@ BAD = {
     "two_lengths_in_a_list": OK + b"Content-Length: 2, 3\r\n\r\n{} ",
     **{
         f"length_{wrong!r}": OK + b"Content-Length: " + wrong + b"\r\n\r\n{}"
-        for wrong in (b"", b"+2", b"-2", b"2.0", b"0x2", b"2 2", b"2_0", b"\xb2", b",2", b"\x1f2", b"2\x85", b"\xa02, 2", b"9" * 5000)
+        for wrong in (
+            b"",
+            b"+2",
+            b"-2",
+            b"2.0",
+            b"0x2",
+            b"2 2",
+            b"2_0",
+            b"\xb2",
+            b",2",
+            b"\x1f2",
+            b"2\x85",
+            b"\xa02, 2",
+            b"9" * 5000,
+        )
     },
     **{
         f"coding_{coding!r}": OK + b"Transfer-Encoding: " + coding + b"\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
