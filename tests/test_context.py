@@ -255,7 +255,7 @@ def test_what_needs_no_escape_is_not_counted_as_one() -> None:
 
 def test_names_and_numbers_count_too() -> None:
     names = [f"{number:02}{'n' * 62}" for number in range(MAX_NAMES_CHARACTERS // 64)]
-    made = built(dict.fromkeys(names, -(10**39)), max_bytes=1024, **{name: name for name in names})
+    made = built(dict.fromkeys(names, -(10**39)), "", 1024, **{name: name for name in names})
     assert made.left_out == (names[-1],)
     assert len(json.dumps(made.values)) <= 1024
 
