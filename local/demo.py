@@ -7,7 +7,7 @@ table shows who may call what.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -160,13 +160,17 @@ def painted(cell: Result | Verdict | Ask | None) -> str:
     return f"\033[{colour_of(cell)}m{text}\033[0m" if cell and sys.stdout.isatty() else text
 
 
-def print_row(deployment: Deployment, name: str, cells: Sequence[Result | Verdict | Ask | None]) -> int:
-    """Print one row, and return how many of its cells differ from what was expected."""
-    print(f"{name:<{NAME_COLUMNS}}{''.join(map(painted, cells))}".rstrip(), flush=True)
-    failed = sum(cell is not None and not cell.passed for cell in cells)
-    if failed:
-        print(f"  The authorizer's last record: {last_record(deployment)}")
-    return failed
+def print_row(deployment: Deployment, name: str, cells: Iterable[Result | Verdict | Ask | None]) -> int:
+    """Print one row, and return how many of its cells differ from what was expected. Each cell is a call."""
+    seen, record = [], ""
+    for cell in cells:
+        seen.append(cell)
+        if cell and not cell.passed and not record:  # now, before the next call writes its own
+            record = last_record(deployment)
+    print(f"{name:<{NAME_COLUMNS}}{''.join(map(painted, seen))}".rstrip(), flush=True)
+    if record:
+        print(f"  The record of the first that differs: {record}")
+    return sum(cell is not None and not cell.passed for cell in seen)
 
 
 def last_record(deployment: Deployment) -> str:
@@ -188,7 +192,7 @@ def print_answers(deployment: Deployment) -> int:
     print("\nWhat each API answers. With 200 and 101 the backend knows the caller.\n")
     print_head(list(deployment.apis))
     by_row = groupby(results(deployment), key=lambda result: result.row)
-    failed = sum(print_row(deployment, row.name, list(cells)) for row, cells in by_row)
+    failed = sum(print_row(deployment, row.name, cells) for row, cells in by_row)
     print("\n^ The local AWS answers otherwise. The status is what AWS makes of the authorizer's answer to the event")
     print("  that AWS documents. Nothing is called behind an Event API: the caller is read from that answer, too.")
     return failed

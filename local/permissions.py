@@ -71,13 +71,20 @@ def difference(seen: Seen, expected: int | None) -> str:
     return f"{seen.status} ≠ {expected}" if expected not in (None, seen.status) else f"{seen.status} who?"
 
 
-def verdicts(deployment: Deployment, *, expected: bool = True) -> Iterator[tuple[str, list[Verdict | None]]]:
-    """A row for each caller and question, with a cell for each API: None where the API has no such question."""
+def verdicts(deployment: Deployment, *, expected: bool = True) -> Iterator[tuple[str, Iterator[Verdict | None]]]:
+    """A row for each caller and question, with a call for each API: None where the API has no such question."""
     for caller in CALLERS:
         token = caller.token(deployment)
         for what in ASKED:
-            cells = [verdict(caller, api, what, token, expected=expected) for api in deployment.apis.values()]
-            yield f"{caller.name}: {what}", cells
+            yield f"{caller.name}: {what}", _cells(deployment, caller, what, token, expected=expected)
+
+
+def _cells(
+    deployment: Deployment, caller: Caller, what: str, token: str, *, expected: bool
+) -> Iterator[Verdict | None]:
+    """The calls of a row, each made when it is asked for."""
+    for api in deployment.apis.values():
+        yield verdict(caller, api, what, token, expected=expected)
 
 
 def verdict(caller: Caller, api: Api, what: str, token: str, *, expected: bool = True) -> Verdict | None:

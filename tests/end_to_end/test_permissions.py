@@ -36,7 +36,7 @@ def test_the_verdict_is_right_in_every_order(deployment: Deployment, apis: dict[
 
 
 def test_the_demo_shows_it_for_every_kind_of_api(deployment: Deployment) -> None:
-    rows = list(verdicts(deployment))
+    rows = [(name, list(cells)) for name, cells in verdicts(deployment)]
     assert len(rows) == len(CALLERS) * len(ASKED)
     assert [name for name, cells in rows if not all(cell is None or cell.passed for cell in cells)] == []
     assert [len([cell for cell in cells if cell]) for _, cells in rows] == [7, 5, 7, 5] * len(CALLERS)
