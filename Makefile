@@ -15,7 +15,7 @@ OWN_ENV := $(if $(filter command environment,$(firstword $(origin ENV))),--env $
 ENV ?= dev
 PORT ?= 8700
 # demo and local deploy the rules of the examples unless RULES is given.
-OWN_RULES := $(if $(filter command environment,$(firstword $(origin RULES))),--rules $(RULES))
+OWN_RULES := $(if $(filter command environment,$(firstword $(origin RULES))),--rules '$(RULES)')
 RULES ?= rules.toml
 TEMPLATES := template.yaml $(wildcard local/ask_aws/*.yaml examples/*.yaml examples/attach/sam-*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
@@ -43,18 +43,19 @@ token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=name
 	@$(PYTHON) -m local.sign --token-only --hanko $(or $(HANKO_API_URL),http://127.0.0.1:$(PORT)) $(if $(DEFECT),--defect $(DEFECT))
 
 sam: $(READY) ## Build for sam local invoke and sam local start-api ## [EXAMPLE=http-api] [RULES=file]
-	@RULES=$(RULES) $(PYTHON) -m local.sam $(if $(EXAMPLE),--example $(EXAMPLE))
+	@RULES='$(RULES)' $(PYTHON) -m local.sam $(if $(EXAMPLE),--example $(EXAMPLE))
 
 invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=name [DEFECT=name] [RULES=file] [SAM=1]
-	@RULES=$(RULES) $(PYTHON) -m local.invoke $(EVENT) $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
+	@RULES='$(RULES)' $(PYTHON) -m local.invoke '$(EVENT)' $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
 
 explain: $(READY) ## Tell which check decided about an event ## EVENT=name|file [ENV=…] [DEFECT=name]
-	@$(PYTHON) -m local.explain '$(EVENT)' $(OWN_ENV) --rules $(RULES) $(if $(DEFECT),--defect $(DEFECT)) \
+	@$(PYTHON) -m local.explain '$(EVENT)' $(OWN_ENV) --rules '$(RULES)' $(if $(DEFECT),--defect $(DEFECT)) \
 	$(if $(TOKEN),--token) $(if $(FULL),--full) $(if $(JSON),--json)
 
 ##@ Set up
 
 setup: $(READY) ## Install everything into .venv, at pinned versions with hashes
+	@echo "Next: make demo, which needs no AWS account, or make init ENV=prod"
 
 # pip installs nothing but uv, which takes seconds where pip takes minutes. MiniStack pins another botocore than SAM CLI,
 # so it has an environment of its own, with the same Python: it runs what is built for that one.
@@ -97,22 +98,22 @@ keys: $(READY) ## Fetch an environment's keys into keys.json, for the artifact #
 	@$(PYTHON) -m local.keys_file $(ENV)
 
 doctor: $(READY) ## Find mistakes in rules, settings, Hanko and your API ## [ENV=…] [TEMPLATE=…] [STACK=…]
-	@$(PYTHON) -m local.doctor --rules $(RULES) $(OWN_ENV) \
-	$(if $(TEMPLATE),--template $(TEMPLATE)) $(if $(STACK),--stack $(STACK)) $(if $(TOKEN),--token) $(if $(JSON),--json)
+	@$(PYTHON) -m local.doctor --rules '$(RULES)' $(OWN_ENV) \
+	$(if $(TEMPLATE),--template '$(TEMPLATE)') $(if $(STACK),--stack $(STACK)) $(if $(TOKEN),--token) $(if $(JSON),--json)
 
 check-token: $(READY) ## Tell whether and why a session token passes ## [ENV=dev] [FULL=1] < token
-	@$(PYTHON) -m local.explain '$(or $(EVENT),rest_request)' --env $(ENV) --token --rules $(RULES) \
+	@$(PYTHON) -m local.explain '$(or $(EVENT),rest_request)' --env $(ENV) --token --rules '$(RULES)' \
 	$(if $(FULL),--full) $(if $(JSON),--json)
 
 ##@ Run
 
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
-	@$(PYTHON) -m local.doctor --rules $(RULES) --brief
-	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV) --build-only
+	@$(PYTHON) -m local.doctor --rules '$(RULES)' --brief
+	@RULES='$(RULES)' $(PYTHON) -m local.deploy $(ENV) --build-only
 
 deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=dev] [RULES=…] [YES=1]
-	@$(PYTHON) -m local.doctor --rules $(RULES) --brief
-	@RULES=$(RULES) $(PYTHON) -m local.deploy $(ENV) $(if $(YES),--yes)
+	@$(PYTHON) -m local.doctor --rules '$(RULES)' --brief
+	@RULES='$(RULES)' $(PYTHON) -m local.deploy $(ENV) $(if $(YES),--yes)
 
 smoke: $(READY) ## Call the deployed authorizer: no token, a bad one, a good one ## [ENV=dev] [URL=…] [TOKEN=-]
 	@$(PYTHON) -m local.smoke $(ENV) $(if $(URL),--url '$(value URL)') $(if $(TOKEN),--token)

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 
 import boto3
 
+from authorizer.errors import Misconfigured
+from authorizer.rules.source import rules_of
 from local.background import Background, free_port
 from local.build import ROOT
 from local.command_line import CommandFailed
@@ -33,10 +35,14 @@ MINISTACK = Path(sys.prefix) / "ministack" / "bin" / "ministack"  # in an enviro
 
 
 def find_rules(rules: str) -> Path:
-    """The file, from the checkout on. Raises `CommandFailed` if there is none."""
+    """The file, from the checkout on. Raises `CommandFailed` if there is none, or the function would not start."""
     found = ROOT / rules
     if not found.is_file():
         raise CommandFailed(f"RULES={rules}: there is no such file")
+    try:
+        rules_of(found.read_text("utf-8"))
+    except (ValueError, Misconfigured) as error:
+        raise CommandFailed(f"RULES={rules} is wrong: {str(error).splitlines()[-1]}") from None
     return found
 
 

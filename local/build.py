@@ -86,7 +86,8 @@ def build(artifacts: Path, target: str, python: str = LAMBDA_PYTHON) -> None:
 def install_wheels(artifacts: Path, target: str, python: str) -> None:
     """Install requirements.txt: exactly these wheels, hashes checked, nothing compiled or resolved here."""
     command = pip_command("install", target, python)
-    subprocess.run([*command, "--no-compile", "--target", str(artifacts)], check=True)
+    if subprocess.run([*command, "--no-compile", "--target", str(artifacts)], check=False).returncode:
+        sys.exit("the wheels of requirements.txt could not be installed. Without a network? Try again later.")
 
 
 def pip_command(verb: str, target: str, python: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,6 +91,19 @@ def confirmed(question: str, ask: Callable[[str], str], *, yes: bool, answer: st
         return False
 
 
+def read_token() -> str:
+    """A session token from standard input, as it is copied: with Bearer or quotes around it, say."""
+    if sys.stdin.isatty():
+        raise CommandFailed("give the session token on standard input, so that no history keeps it: … < token")
+    try:
+        token = re.sub(r"^bearer +", "", sys.stdin.read().strip().strip("\"'"), flags=re.IGNORECASE)
+    except UnicodeDecodeError:
+        raise CommandFailed("what is on standard input is no text, so no token") from None
+    if not token:
+        raise CommandFailed("there is no token on standard input")
+    return token
+
+
 # --- other programs
 
 
@@ -127,6 +141,8 @@ def explain(error: Exception) -> str | None:
     """What the user is told about an error that they can do something about; None for a fault of ours."""
     if isinstance(error, CommandFailed):
         return str(error)
+    if isinstance(error, PermissionError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     if "botocore.exceptions" in sys.modules:
         return _explain_aws(error)
     return None

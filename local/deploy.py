@@ -108,10 +108,12 @@ LOOSER: dict[str, Callable[[str, str], bool]] = {
     "HankoAudience": _gains,
     "HankoMaxTokenLifetimeSeconds": _grows,
     "HankoClockSkewSeconds": _grows,
+    "HankoKeysMaxAgeSeconds": _grows,
     "HankoKeysMaxStaleSeconds": _grows,
     "HankoKeysFileMaxAgeSeconds": _grows,
     "HankoSessionMaxAgeSeconds": _grows,
     "HankoRevocationCacheSeconds": _grows,
+    "HankoAppsyncTtlSeconds": _grows,
 }
 
 

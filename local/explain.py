@@ -7,7 +7,6 @@ comes from standard input, or is in the event already, and the keys come from th
 import argparse
 import json
 import os
-import re
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
-from local.command_line import WIDTH, CommandFailed, columns, run, say
+from local.command_line import WIDTH, CommandFailed, columns, read_token, run, say
 from local.configuration import read_environment
 from local.explanation import Explanation, State, explain
 from local.hanko import StandInHanko
@@ -31,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Decide, and tell how. Exits with 1 if the request would not pass."""
     options = _parser().parse_args(argv)
     sample = find_event(options.event)
+    event_from(sample, "")  # says if it is no event
     defect = known_defect(options.defect)
     with ExitStack() as stack:
         if options.env:
@@ -99,16 +99,6 @@ def _token(sample: Path, options: argparse.Namespace) -> str:
 def has_place(sample: Path) -> bool:
     """Whether a token goes into this event."""
     return PLACE.search(sample.read_text("utf-8", errors="replace")) is not None
-
-
-def read_token() -> str:
-    """A session token from standard input, as it is copied: with Bearer or quotes around it, say."""
-    if sys.stdin.isatty():
-        raise CommandFailed("give the session token on standard input, so that no history keeps it: … < token")
-    token = re.sub(r"^bearer +", "", sys.stdin.read().strip().strip("\"'"), flags=re.IGNORECASE)
-    if not token:
-        raise CommandFailed("there is no token on standard input")
-    return token
 
 
 # --- printing

@@ -22,7 +22,7 @@ from authorizer.clock import Clock
 from authorizer.errors import Misconfigured
 from authorizer.hanko.failure import FetchFailed
 from authorizer.hanko.jwk import parse_keys
-from local.command_line import CommandFailed, columns, confirmed, run, say
+from local.command_line import CommandFailed, columns, confirmed, read_token, run, say
 from local.configuration import Environment, environments, is_example, read_environment, samconfig_file
 from local.keys_file import read_keys
 
@@ -92,7 +92,7 @@ def _answers(options: argparse.Namespace, known: Environment | None, ask: Callab
     given = {"api_url": options.api_url, "audience": options.audience, "issuer": options.issuer}
     silent = options.yes or options.token
     if options.token:
-        _complete(given, sys.stdin.read().strip())
+        _complete(given, read_token())
     if not given["api_url"] and not silent:
         answer = _ask_for(ask, "API URL (or paste a session token)", known, "HankoApiUrl")
         if TOKEN.fullmatch(answer):

@@ -20,7 +20,7 @@ from typing import Any
 
 from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from local.aws import PROGRAMS
+from local.aws import PROGRAMS, find_rules
 from local.build import ROOT
 from local.command_line import CommandFailed, run, say
 from local.deployment import QUERY_PARAMETER, SUBPROTOCOL
@@ -73,6 +73,7 @@ def next_commands(example: str) -> list[str]:
 
 def build(example: str = "") -> None:
     """Build the authorizer, and an example's API and backend in the same template. Raises `CommandFailed`."""
+    find_rules(os.environ.get("RULES") or "rules.toml")
     FOLDER.mkdir(parents=True, exist_ok=True)
     keys, template = FOLDER / "keys.json", FOLDER / "template.json"
     origin = {"hanko_api_url": API_URL, "fetched_at": int(time.time())}

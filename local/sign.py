@@ -56,7 +56,7 @@ def event_from(path: Path, token: str) -> dict[str, Any]:
     """The event in a file, with this token where the file says TOKEN."""
     try:
         event = _placed(json.loads(path.read_text()), token)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandFailed(f"{path} is no JSON file: {error}") from None
     if not isinstance(event, dict):
         raise CommandFailed(f"{path} is no event: an event is a JSON object")

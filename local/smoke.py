@@ -6,13 +6,12 @@ With a URL it calls that, too, as a client would. Exits with 1 if anything is no
 
 import argparse
 import json
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from local.command_line import CommandFailed, columns, run, say
+from local.command_line import CommandFailed, columns, read_token, run, say
 from local.configuration import read_environment
 from local.sign import event_with
 from local.stack import Aws, Stack
@@ -45,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.url and not options.url.startswith(("https://", "http://")):
         raise CommandFailed(f"{options.url} is no URL: it begins with https://")
-    token = sys.stdin.read().strip() if options.token else ""
+    token = read_token() if options.token else ""
     environment = read_environment(options.environment)
     aws = Aws(environment.region)
     stack = Stack.of(aws, environment)

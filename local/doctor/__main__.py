@@ -18,7 +18,7 @@ from authorizer.errors import Misconfigured
 from authorizer.hanko.bundled import read_bundled
 from authorizer.rules.evaluation import Rules
 from local.build import ROOT
-from local.command_line import CommandFailed, run, say
+from local.command_line import CommandFailed, read_token, run, say
 from local.configuration import Environment, read_environment, samconfig_file
 from local.doctor.deployed import read_stack
 from local.doctor.dropped import find_dropped
@@ -27,7 +27,7 @@ from local.doctor.live import Live
 from local.doctor.rules import read_rules
 from local.doctor.template import read_template
 from local.doctor.traps import Context, find_traps
-from local.explain import read_token, told_about
+from local.explain import told_about
 from local.explanation import State
 from local.sign import event_with
 from local.stack import Aws

@@ -65,6 +65,8 @@ def test_what_sam_cannot_carry_is_refused() -> None:
         ("HankoMaxTokenLifetimeSeconds", "3600", "600", False),
         ("HankoAudience", "other.dev", "mine.dev", True),
         ("HankoAudience", "mine.dev,other.dev", "mine.dev", False),
+        ("HankoKeysMaxAgeSeconds", "600", "3600", True),
+        ("HankoAppsyncTtlSeconds", "0", "60", True),
         ("MemorySize", "512", "1024", False),
     ],
 )

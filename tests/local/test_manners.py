@@ -19,6 +19,7 @@ MISTAKES = {
     "invoke of a misspelt event": (["local.invoke", "rest_tokn"], "Did you mean rest_token?"),
     "invoke of a file that is not there": (["local.invoke", "events/none.json"], "is no sample event and no file"),
     "invoke of a file that is no JSON": (["local.invoke", "README.md"], "README.md is no JSON file"),
+    "explain of a file that is no JSON": (["local.explain", "README.md"], "README.md is no JSON file"),
     "invoke of a folder": (["local.invoke", "events"], "is no sample event and no file"),
     "invoke with a misspelt defect": (["local.invoke", "http_v2", "--defect", "expird"], "Did you mean expired?"),
     "token without a stand-in": (["local.sign", "--token-only", "--hanko", "http://127.0.0.1:9"], "make hanko"),
@@ -26,6 +27,7 @@ MISTAKES = {
     "hanko on a word": (["local.hanko", "--port", "http"], "is no port"),
     "local with a page on a port that is none": (["local.serve", "--page-port", "99999"], "is no port"),
     "demo with rules that are not there": (["local.demo", "--rules", "none.toml"], "RULES=none.toml: there is no"),
+    "demo with rules that are none": (["local.demo", "--rules", "README.md"], "RULES=README.md is wrong"),
     "local with rules that are not there": (["local.serve", "--rules", "none.toml"], "RULES=none.toml: there is no"),
 }
 
@@ -103,6 +105,23 @@ def make(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     own = {**ENVIRONMENT, **variables}
     command = ["make", *words]
     return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+
+
+def test_names_with_blanks_reach_the_command(tmp_path: Path) -> None:
+    (tmp_path / "a b.json").write_text("[]")
+    assert "a b.json is no event" in make("invoke", f"EVENT={tmp_path}/a b.json").stderr
+    (tmp_path / "c d.yaml").write_text("[]")
+    assert "c d.yaml is no template" in make("doctor", f"TEMPLATE={tmp_path}/c d.yaml").stderr
+    assert "a b.toml" in make("doctor", f"RULES={tmp_path}/a b.toml").stdout
+
+
+def test_an_event_that_is_too_deep_is_no_event(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert_told(run("local.explain", str(tmp_path / "deep.json")), "is no JSON file")
+
+
+def test_set_up_says_what_comes_next() -> None:
+    assert make("setup").stdout.endswith("Next: make demo, which needs no AWS account, or make init ENV=prod\n")
 
 
 def test_a_python_that_is_too_old_is_told(tmp_path: Path) -> None:

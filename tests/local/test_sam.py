@@ -45,6 +45,12 @@ def test_an_example_that_sam_does_not_serve_is_refused() -> None:
         sam.compose("websocket")
 
 
+def test_wrong_rules_are_told_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RULES", "README.md")
+    with pytest.raises(CommandFailed, match=r"^RULES=README\.md is wrong: no TOML"):
+        sam.build()
+
+
 def test_the_plain_commands_find_the_build() -> None:
     default = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
     for command in ("local_invoke", "local_start_api"):

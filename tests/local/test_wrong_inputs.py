@@ -1,6 +1,7 @@
 """What the commands print for wrong inputs: one to three lines of at most 100 columns, no traceback, nothing left."""
 
 import base64
+import errno
 import http.server
 import io
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from local import deploy, destroy, init, keys_file, logs, replay, rollback, smoke, status
+from local import build, deploy, destroy, explain, init, keys_file, logs, replay, rollback, smoke, status
 from local.build import ROOT
 from local.command_line import run
 from local.hanko import StandInHanko
@@ -234,12 +235,51 @@ def token_with(claims: object) -> str:
     return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}.c2ln"
 
 
-@pytest.mark.parametrize("token", ["", "no token", "a.b.c", token_with([]), token_with({}), token_with({"aud": [7]})])
+@pytest.mark.parametrize("token", ["no token", "a.b.c", token_with([]), token_with({}), token_with({"aud": [7]})])
 def test_init_from_what_is_no_token(
     token: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(token))
     assert "this is no session token of Hanko" in told(capsys, init.main, "mine", "--token", "--yes")
+
+
+TAKE_TOKENS: dict[str, Main] = {
+    "init": lambda _: init.main(["mine", "--token", "--yes"]),
+    "smoke": lambda _: smoke.main(["mine", "--token"]),
+    "check-token": lambda _: explain.main(["rest_request", "--env", "mine", "--token"]),
+}
+
+
+@pytest.mark.parametrize("main", TAKE_TOKENS.values(), ids=TAKE_TOKENS)
+@pytest.mark.parametrize(("given", "said"), [(b" \n", "there is no token"), (b"\xff\xfe", "is no text, so no token")])
+def test_no_token_on_standard_input(
+    main: Main, given: bytes, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even a green smoke: whoever pipes a token wants to see it pass."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
+    assert said in told(capsys, main)
+
+
+def test_init_into_a_file_that_may_not_be_written(
+    hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(file: Path, _text: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    monkeypatch.setattr(init, "_replace", refuse)
+    arguments = ["mine", "--yes", "--api-url", hanko.url, "--audience", "localhost"]
+    assert "samconfig.toml: Permission denied" in told(capsys, init.main, *arguments)
+
+
+def test_a_build_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What pip says comes first."""
+    for name, value in {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match="could not be installed"):
+        build.install_wheels(tmp_path, "host", "3.13")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

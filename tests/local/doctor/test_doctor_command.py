@@ -1,5 +1,6 @@
 """`make doctor` as a command: settings and the live Hanko, JSON, exit status, manners."""
 
+import io
 import json
 import os
 import re
@@ -141,6 +142,34 @@ def test_keys_that_are_skipped_or_none_at_all() -> None:
     with StandInHanko() as hanko:
         hanko.behave("body", data='{"keys": []}')
         assert codes(settings_for(hanko.url)) == ["no-usable-key"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({"Cache-Control": "no-store"}, ["short-cache-control"]),
+        ({"Cache-Control": "public, max-age=5"}, ["short-cache-control"]),
+        ({"Age": "30", "Date": None}, ["shared-cache", "no-date"]),
+        ({"Date": None}, ["no-date"]),
+    ],
+)
+def test_what_stands_before_hanko(headers: Mapping[str, str | None], found: list[str]) -> None:
+    """A cache that keeps the keys, or lets none keep them; an answer without a time."""
+    with StandInHanko() as hanko:
+        hanko.behave("body", data=json.dumps(hanko.jwks), headers=headers)
+        assert codes(settings_for(hanko.url)) == found
+
+
+@pytest.mark.parametrize(("claims", "told"), [({}, "passes: allowed"), ({"aud": ["x"]}, "check 9, audience")])
+def test_a_sample_token_is_tried(  # noqa: PLR0913, PLR0917 - fixtures
+    claims: Mapping[str, Any], told: str, hanko: StandInHanko, samconfig: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    samconfig.write_text(ENVIRONMENT.format(url=hanko.url, more=""))
+    monkeypatch.setattr("sys.stdin", io.StringIO(hanko.mint(claims=claims)))
+    status, found = report(capsys, "--env", "dev", "--token")
+    assert told in json.dumps(found)
+    assert status == (0 if told.startswith("passes") else 1)
 
 
 # --- manners
