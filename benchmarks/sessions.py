@@ -7,13 +7,13 @@ from itertools import count, cycle
 from pathlib import Path
 
 from benchmarks.cold import UNTIL, starts
-from benchmarks.contestants import FROM_SOURCE, environment_for, event_of
+from benchmarks.contestants import environment_for, event_of
 from benchmarks.handlers import CALLS_PER_ROUND, invoker
 from benchmarks.paired import Ratio, Samples, ratio, report, take_turns
 from benchmarks.runtime_api import Sandbox
 from local.build import ROOT
 from local.hanko import StandInHanko
-from local.runtime import lambda_environment
+from local.runtime import HANDLER, lambda_environment
 
 POOL_SIZE = 500  # sessions, all alive
 WARM_UP_ROUNDS = POOL_SIZE // CALLS_PER_ROUND  # everyone's answers are remembered then
@@ -21,8 +21,8 @@ ROUNDS = 150
 COLD_ROUNDS = 25
 BAR = 1.05  # of the whole handler
 STRICT_BAR = 1.3
-FLOORS = {"empty": "empty", "empty, but a round trip": "round_trip"}
-DIFFERENCES = {"strict less off": ("strict", "off"), "bare round trip": ("empty, but a round trip", "empty")}
+FLOORS = {name: f"benchmarks.python.{name}.handler" for name in ("empty", "round_trip")}
+DIFFERENCES = {"strict less off": ("strict", "off"), "bare round trip": ("round_trip", "empty")}
 MODES: dict[str, dict[str, str]] = {
     "off": {},
     "hybrid": {"HANKO_SESSION_CHECK": "hybrid", "HANKO_SESSION_MAX_AGE_SECONDS": "3600"},
@@ -35,27 +35,18 @@ def measure() -> list[dict[str, object]]:
     with ExitStack() as stack:
         hanko = stack.enter_context(StandInHanko(tls=True))
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        tokens = [hanko.mint() for _ in range(POOL_SIZE)]
-        events = [event_of(token) for token in tokens]
+        events = [event_of(hanko.mint()) for _ in range(POOL_SIZE)]
         numbers = count()
 
-        def sandbox(mode: str) -> Sandbox:
-            log = logs / str(next(numbers))
-            return Sandbox((sys.executable, *FROM_SOURCE), ROOT, {**environment_for(hanko), **MODES[mode]}, log)
+        def sandbox(name: str) -> Sandbox:
+            handler = FLOORS.get(name, HANDLER)
+            own = {**environment_for(hanko), **lambda_environment(handler, ROOT), **MODES.get(name, {})}
+            return Sandbox((sys.executable, "-m", "awslambdaric", handler), ROOT, own, logs / str(next(numbers)))
 
-        def floor(module: str) -> Sandbox:
-            handler = f"benchmarks.python.{module}.handler"
-            return Sandbox(
-                (sys.executable, "-m", "awslambdaric", handler),
-                ROOT,
-                environment_for(hanko) | lambda_environment(handler, ROOT),
-                logs / module,
-            )
-
-        contestants = {mode: invoker(stack.enter_context(sandbox(mode)).invoke, cycle(events)) for mode in MODES}
-        contestants["off again"] = invoker(stack.enter_context(sandbox("off")).invoke, cycle(events))
-        for name, module in FLOORS.items():
-            contestants[name] = invoker(stack.enter_context(floor(module)).invoke, cycle(events))
+        contestants = {
+            name: invoker(stack.enter_context(sandbox(name)).invoke, cycle(events))
+            for name in (*MODES, "off again", *FLOORS)
+        }
         take_turns(contestants, WARM_UP_ROUNDS)
         warm = _warm(take_turns(contestants, ROUNDS))
         return [warm, _cold(take_turns(starts(sandbox, MODES, events[0]), COLD_ROUNDS))]
