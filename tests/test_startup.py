@@ -17,7 +17,7 @@ START = (
     "import os, sys\n"
     "from authorizer.startup import start\n"
     "assert 'authorizer.config' not in sys.modules\n"
-    "start(os.environ)\n"
+    "start(os.environ, is_receiver=sys.argv[1:] == ['receiver'])\n"
     "sys.exit('started')"
 )
 WRONG = {"HANKO_CLOCK_SKEW_SECONDS": "much"}  # so that no fetch begins: whoever connects does it early
@@ -30,22 +30,29 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def refused_start(listener: socket.socket, **environ: str) -> str:
+def refused_start(listener: socket.socket, *arguments: str, **environ: str) -> str:
     """Start a process whose settings are wrong, with Hanko at this listener. What it says is wrong."""
     port = listener.getsockname()[1]
-    given = {"HANKO_API_URL": f"http://127.0.0.1:{port}", "HANKO_AUDIENCE": "localhost", **WRONG, **environ}
+    given = {"HANKO_API_URL": f"http://127.0.0.1:{port}", "HANKO_AUDIENCE": "localhost", **environ}
     own = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")} | given
     process = subprocess.run(  # noqa: S603 - this Python
-        [sys.executable, "-c", START], cwd=ROOT, env=own, capture_output=True, text=True, check=False
+        [sys.executable, "-c", START, *arguments], cwd=ROOT, env=own, capture_output=True, text=True, check=False
     )
     record = json.loads(process.stdout)
     assert record["reason"] == "settings_invalid", process.stderr
     return str(record["mistakes"])
 
 
-def test_the_connection_opens_before_the_settings_are_read(listener: socket.socket) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "environ", "wrong"),
+    [([], WRONG, "HANKO_CLOCK_SKEW_SECONDS"), (["receiver"], {}, "HANKO_REVOCATION_TABLE")],
+    ids=["authorizer", "receiver"],
+)
+def test_the_connection_opens_before_the_settings_are_read(
+    listener: socket.socket, arguments: list[str], environ: dict[str, str], wrong: str
+) -> None:
     """It costs nothing but that: where the settings are wrong, not one byte is sent."""
-    assert "HANKO_CLOCK_SKEW_SECONDS" in refused_start(listener)
+    assert wrong in refused_start(listener, *arguments, **environ)
     connection, _ = listener.accept()
     with connection:
         connection.settimeout(HANG_GUARD_SECONDS)
@@ -66,7 +73,7 @@ def test_the_connection_opens_before_the_settings_are_read(listener: socket.sock
 )
 def test_nothing_connects_early(listener: socket.socket, environ: dict[str, str]) -> None:
     """A proxy is spoken to first, bundled keys may do without, a snapshot has no socket, a URL must be right."""
-    refused_start(listener, **environ)
+    refused_start(listener, **WRONG, **environ)
     listener.settimeout(0)
     with pytest.raises(BlockingIOError):
         listener.accept()
