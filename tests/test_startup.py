@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from authorizer.errors import Misconfigured
 from authorizer.startup import start
 from local.build import ROOT
 
@@ -77,6 +78,13 @@ def test_nothing_connects_early(listener: socket.socket, environ: dict[str, str]
     listener.settimeout(0)
     with pytest.raises(BlockingIOError):
         listener.accept()
+
+
+def test_a_url_that_is_wrong_is_told_with_all_other_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Misconfigured):
+        start({"HANKO_API_URL": "http://hanko.example.com", "HANKO_AUDIENCE": " "})
+    told = json.loads(capsys.readouterr().out)["mistakes"]
+    assert [line.split()[0] for line in told] == ["HANKO_API_URL", "HANKO_AUDIENCE"]
 
 
 def test_what_a_process_has_shows_no_credentials() -> None:
