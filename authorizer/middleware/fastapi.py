@@ -1,7 +1,7 @@
 """FastAPI: a dependency with the security schemes of OpenAPI, so that /docs has its padlock.
 
-Alone it guards the endpoints that ask for it. Behind `asgi.HankoMiddleware` it returns what that has found, unless it
-has an authenticator of its own: that one may be stricter.
+Alone it guards the endpoints that ask for it. Behind `asgi.HankoMiddleware` it returns what that has found. Its own
+arguments count there, too, since they may be stricter: its authenticator is asked, its origins are checked.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from authorizer.errors import Reason
 from authorizer.middleware.asgi import HankoMiddleware, incoming_of
 from authorizer.middleware.authenticator import HankoAuthenticator
-from authorizer.middleware.guard import Guard
+from authorizer.middleware.guard import Guard, check_arguments, check_origin_of
 from authorizer.middleware.refused import Refused
 from authorizer.middleware.session import Session
 
@@ -55,11 +55,19 @@ class HankoDependency:
         authenticator: HankoAuthenticator | None = None,
         *,
         allowed_origins: Iterable[str] = (),
-        check_origin: bool = True,
+        check_origin: bool | None = None,
     ) -> None:
-        """See `Guard`. Without an authenticator the environment is read when the first request comes."""
-        self._authenticator, self._allowed_origins = authenticator, allowed_origins
-        self._check_origin = check_origin
+        """See `Guard`. Without an authenticator the environment is read when the first request comes.
+
+        Behind the middleware, `allowed_origins` or `check_origin=True` check the origin here, too.
+
+        Raises `Misconfigured(settings_invalid)` if an origin is of another form.
+        """
+        origins = list(allowed_origins)
+        check_arguments((), origins)
+        self._authenticator, self._allowed_origins = authenticator, origins
+        self._check_origin = check_origin is not False
+        self._checks_origin_again = check_origin or (check_origin is None and bool(origins))
         self._made: Guard | None = None
 
     async def __call__(
@@ -69,11 +77,13 @@ class HankoDependency:
         _cookie: Annotated[None, Security(_COOKIE)],
     ) -> Session:
         """The session. Raises `RefusedHTTPException`."""
-        session = connection.scope.get("hanko")
-        if isinstance(session, Session) and self._authenticator is None:
-            return session
+        session, incoming = connection.scope.get("hanko"), incoming_of(connection.scope)
         try:
-            found = await self._guard.session_async(incoming_of(connection.scope))
+            if isinstance(session, Session) and self._authenticator is None:
+                if self._checks_origin_again:
+                    check_origin_of(incoming, self._allowed_origins)
+                return session
+            found = await self._guard.session_async(incoming)
         except Refused as refused:
             raise RefusedHTTPException(refused) from None
         if found is None:  # a CORS preflight, of an endpoint for OPTIONS

@@ -6,7 +6,7 @@ page can set. Sources: RFC 6454 section 7, Fetch section 3.1, RFC 6455 section 1
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from urllib.parse import urlsplit
 
 from authorizer.errors import Misconfigured, Reason
@@ -39,18 +39,18 @@ class Guard:
         """
         self._authenticator = authenticator or HankoAuthenticator.from_env()
         paths, origins = list(open_paths), list(allowed_origins)
-        _check_arguments(paths, origins)
+        check_arguments(paths, origins)
         self._open_paths = frozenset(path for path in paths if not path.endswith("*"))
         self._open_beginnings = tuple(path[:-1] for path in paths if path.endswith("*"))
-        self._allowed_origins = frozenset(origins)
-        self._check_origin = check_origin
+        self._origins = frozenset(origins) if check_origin else None
 
     def session(self, incoming: Incoming) -> Session | None:
         """Who is calling; None for what needs no session. It may wait for Hanko. Raises `Refused`."""
         if self._is_open(incoming):
             return None
         session = self._authenticator.session(incoming)
-        self._verify_origin(incoming)
+        if self._origins is not None:
+            check_origin_of(incoming, self._origins)
         return session
 
     async def session_async(self, incoming: Incoming) -> Session | None:
@@ -58,7 +58,8 @@ class Guard:
         if self._is_open(incoming):
             return None
         session = await self._authenticator.session_async(incoming)
-        self._verify_origin(incoming)
+        if self._origins is not None:
+            check_origin_of(incoming, self._origins)
         return session
 
     def _is_open(self, incoming: Incoming) -> bool:
@@ -70,20 +71,22 @@ class Guard:
         # A preflight (Fetch section 4.8) has no credentials, and answers nothing but what another origin may send.
         return bool(_header(incoming, "origin") and _header(incoming, "access-control-request-method"))
 
-    def _verify_origin(self, incoming: Incoming) -> None:
-        """Refuse what a page of another origin makes a browser send."""
-        if not self._check_origin or (incoming.method in _SAFE and not incoming.is_websocket):
-            return
-        if _header(incoming, "authorization"):
-            return
-        origins, hosts = _header(incoming, "origin"), _header(incoming, "host")
-        if len(origins) == 1 and (origins[0] in self._allowed_origins or hosts == _host(origins[0])):
-            return
-        raise Refused(Reason.ORIGIN_NOT_ALLOWED)
+
+def check_origin_of(incoming: Incoming, allowed_origins: Container[str]) -> None:
+    """Refuse what a page of another origin makes a browser send. Raises `Refused(origin_not_allowed)`."""
+    if (incoming.method in _SAFE and not incoming.is_websocket) or _header(incoming, "authorization"):
+        return
+    origins, hosts = _header(incoming, "origin"), _header(incoming, "host")
+    if len(origins) == 1 and (origins[0] in allowed_origins or hosts == _host(origins[0])):
+        return
+    raise Refused(Reason.ORIGIN_NOT_ALLOWED)
 
 
-def _check_arguments(paths: Sequence[str], origins: Sequence[str]) -> None:
-    """A text in place of a list is its characters: of "/static/*" the last one alone would open every path."""
+def check_arguments(paths: Sequence[str], origins: Sequence[str]) -> None:
+    """A text in place of a list is its characters: of "/static/*" the last one alone would open every path.
+
+    Raises `Misconfigured(settings_invalid)`.
+    """
     mistakes = []
     if not all(path.startswith("/") for path in paths):
         mistakes.append("open_paths must be a list of paths, each with a / in front")

@@ -24,6 +24,7 @@ from flask import Flask, g
 from mangum import Mangum
 from sandbox import SESSION, USER
 
+from authorizer.errors import Misconfigured
 from authorizer.middleware import HankoAuthenticator, Session, wsgi
 from authorizer.middleware.asgi import HankoMiddleware
 from authorizer.middleware.django import session_not_required
@@ -389,6 +390,37 @@ def test_a_dependency_with_settings_of_its_own_asks_by_them(
     hanko.end_session(SESSION)
     assert call_asgi(app, "GET", "/me", headers)[::2] == (200, USER)
     assert call_asgi(app, "GET", "/dear", headers)[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("own", "of_the_host", "of_another"),
+    [
+        ({}, 200, 200),
+        ({"allowed_origins": ["https://web.example.com"]}, 200, 403),
+        ({"check_origin": True}, 200, 403),
+        ({"allowed_origins": ["https://evil.example.com"]}, 200, 200),
+        ({"allowed_origins": ["https://web.example.com"], "check_origin": False}, 200, 200),
+    ],
+)
+def test_a_dependency_that_names_origins_checks_them_behind_a_middleware_that_does_not(
+    authenticator: HankoAuthenticator, hanko: StandInHanko, own: Json, of_the_host: int, of_another: int
+) -> None:
+    """Without an authenticator of its own, too. One without arguments leaves the check to the middleware."""
+    app = FastAPI()
+    app.add_middleware(HankoMiddleware, authenticator=authenticator, check_origin=False)
+
+    @app.post("/me")
+    def me(session: Annotated[Session, Depends(HankoDependency(**own))]) -> str:
+        return session.user_id
+
+    headers = {"Cookie": f"hanko={hanko.mint()}", "Host": "app.example.com"}
+    assert call_asgi(app, "POST", "/me", {**headers, "Origin": "https://app.example.com"})[0] == of_the_host
+    assert call_asgi(app, "POST", "/me", {**headers, "Origin": "https://evil.example.com"})[0] == of_another
+
+
+def test_a_dependency_tells_an_origin_of_another_form_at_start() -> None:
+    with pytest.raises(Misconfigured, match="allowed_origins"):
+        HankoDependency(allowed_origins="https://web.example.com")
 
 
 # --- WebSockets
