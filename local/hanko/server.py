@@ -5,6 +5,7 @@ import re
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from local.hanko.service import Service, StrangeClaims
 
 Reply = tuple[int, Any]  # status and JSON; None for no content
 MAX_BODY_BYTES = 1024 * 1024
+UNREAD_TYPES = ("application/xml", "text/xml", "application/x-www-form-urlencoded", "multipart/form-data")
 NO_COOKIE = "hanko=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict"  # also where tokens travel in X-Auth-Token
 
 
@@ -118,10 +120,12 @@ class Handler(BaseHTTPRequestHandler):
         return re.findall(r"(?mi)^Bearer +(\S+)$", headers) + re.findall(r'(?:^|; )hanko="?([^;"]+)', cookies)
 
     def _validate_body(self, content: bytes) -> Reply:
-        try:
-            token = json.loads(content)["session_token"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            token = None
+        """As echo's `BindBody`: JSON is read, XML and forms have no such field, and any other type is a 415."""
+        kind, token = self.headers.get("Content-Type", ""), None
+        if content and not kind.startswith(("application/json", *UNREAD_TYPES)):
+            return 415, _error(415, "Unsupported Media Type")
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            token = None if kind.startswith(UNREAD_TYPES) else json.loads(content)["session_token"]
         if not isinstance(token, str) or not token:
             return 400, _error(400, "code=400, message=session_token is a required field")
         return self._validate([token], renew=True)

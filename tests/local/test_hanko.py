@@ -56,7 +56,7 @@ def call(
 
 
 def post(hanko: StandInHanko, path: str, body: object) -> tuple[int, Any]:
-    status, _, content = call(hanko, "POST", path, body)
+    status, _, content = call(hanko, "POST", path, body, {"Content-Type": "application/json"})
     return status, json.loads(content)
 
 
@@ -390,7 +390,26 @@ def test_validate_takes_the_first_credential_that_verifies(hanko: StandInHanko) 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"session_token": 5}', b'{"session_token": ""}'])
 def test_a_malformed_body_is_400(hanko: StandInHanko, body: bytes) -> None:
-    assert call(hanko, "POST", "/sessions/validate", body)[0] == 400
+    assert call(hanko, "POST", "/sessions/validate", body, {"Content-Type": "application/json"})[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        (None, 415),
+        ("text/plain", 415),
+        ("application/octet-stream", 415),
+        ("application/x-www-form-urlencoded", 400),
+        ("text/xml", 400),
+    ],
+)
+def test_validate_reads_a_body_that_says_it_is_json(hanko: StandInHanko, kind: str | None, status: int) -> None:
+    """Echo's `BindBody`: XML and forms are read, and have no such field; every other type is unsupported."""
+    headers = {} if kind is None else {"Content-Type": kind}
+    body = json.dumps({"session_token": hanko.mint()}).encode()
+    assert call(hanko, "POST", "/sessions/validate", body, headers)[0] == status
 
 
 def test_what_is_no_live_session_is_not_valid(hanko: StandInHanko) -> None:
