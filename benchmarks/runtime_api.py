@@ -1,5 +1,6 @@
 """A Lambda runtime API of a few lines: GET next, POST response, and how long it took in between."""
 
+import select
 import socket
 import subprocess
 import time
@@ -18,11 +19,11 @@ class Sandbox:
     def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path) -> None:
         """Nothing starts before the `with`."""
         self._command, self._folder, self._environment, self._output = command, folder, environment, output
+        self._connections: list[socket.socket] = []
 
     def __enter__(self) -> Self:
         """Start the function and wait until it asks for its first event."""
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(TIMEOUT_SECONDS)
         address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the runtimes that are to be measured
@@ -30,7 +31,6 @@ class Sandbox:
                 env={**self._environment, "AWS_LAMBDA_RUNTIME_API": address},
             )  # fmt: skip
         try:
-            self._connection = self._accept()
             self._wait_for_next()
         except BaseException:
             self.__exit__(None, None, None)
@@ -42,7 +42,8 @@ class Sandbox:
     ) -> None:
         self._process.kill()
         self._process.wait()
-        self._listener.close()
+        for connection in [self._listener, *self._connections]:
+            connection.close()
 
     def invoke(self, event: bytes) -> tuple[float, bytes]:
         """Seconds from sending the event to having the answer, and the answer. Waits for the next request, too."""
@@ -98,19 +99,22 @@ class Sandbox:
         return head, rest
 
     def _receive_some(self) -> bytes:
-        """The next bytes. If the client has closed its connection, they come from its next one."""
-        data = self._connection.recv(65536)
-        if not data:
-            self._connection.close()
-            self._connection = self._accept()
-            return self._receive_some()
-        return data
+        """The next bytes, from whichever connection the client uses: Rust's may open a second one meanwhile."""
+        while True:
+            ready, _, _ = select.select([self._listener, *self._connections], [], [], TIMEOUT_SECONDS)
+            if not ready:
+                raise RuntimeError(f"the function does not go on: {self._output.read_text()[-2000:]}")
+            for connection in ready:
+                if connection is self._listener:
+                    self._accept()
+                elif data := connection.recv(65536):
+                    self._connection = connection
+                    return data
+                else:
+                    self._connections.remove(connection)
+                    connection.close()
 
-    def _accept(self) -> socket.socket:
-        try:
-            connection, _ = self._listener.accept()
-        except TimeoutError:
-            raise RuntimeError(f"the function does not start: {self._output.read_text()[-2000:]}") from None
-        connection.settimeout(TIMEOUT_SECONDS)
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+        self._connections.append(connection)
