@@ -95,7 +95,7 @@ class Connection:
         self._server, self._early = server, early
         self._sockets: list[socket.socket] = []  # the last one is in use; TLS takes the place of the plain one
         self.is_cancelled = False
-        self.keep_alive = False  # whether it may serve once more
+        self.keep_alive = self._has_answered = False  # `keep_alive`: whether it may serve once more
 
     def open(self, deadline: float) -> None:
         """Name, TCP, the proxy's tunnel, TLS."""
@@ -122,6 +122,10 @@ class Connection:
             request = request[self._sockets[-1].send(request) :]
 
     def receive(self, deadline: float) -> HttpResponse:
+        """The answer. On a kept connection, one with something behind it may be that to another request.
+
+        Raises `FetchFailed`, `TooLarge`, `OSError` or `ValueError`.
+        """
         reader = self._reader(deadline)
         head = reader.head()
         if head.status != _OK and not self._server.any_status:  # no redirect is followed, and 206 is not a whole
@@ -131,7 +135,10 @@ class Connection:
         if head.headers.get("content-encoding", "identity").lower() != "identity":
             raise FetchFailed(FetchFailure.PROTOCOL)
         body = reader.body(head, MAX_BODY_BYTES)
-        self.keep_alive = head.keep_alive and reader.is_empty
+        is_last = reader.is_empty and (not head.keep_alive or self.is_reusable)
+        if self._has_answered and not is_last:
+            raise ConnectionResetError
+        self._has_answered, self.keep_alive = True, head.keep_alive and is_last
         headers = head.headers
         return HttpResponse(body, headers.get("cache-control", ""), _seconds(headers.get("age", "")), head.status)
 

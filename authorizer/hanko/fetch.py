@@ -5,8 +5,9 @@ it until the deadline and no longer.
 
 Where sessions are checked, the connection is kept for the next fetch. A sandbox is frozen between invocations, so a
 kept connection is often dead. It is closed instead of used if it has been idle for long or has something to read (its
-end, or an answer to no request). If it turns out to be dead while it is used, a new one takes its place. A session
-check that fails closes it, too: the next answer on it may belong to the failed question.
+end, or an answer to no request). If it turns out to be dead while it is used, or brings two answers to one request, a
+new one takes its place. A session check that fails closes it, too: the next answer on it may belong to the failed
+question.
 """
 
 import contextlib

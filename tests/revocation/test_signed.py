@@ -1,7 +1,10 @@
 """The reader that signs its own requests: botocore is the oracle for signatures and endpoints."""
 
+import json
 import random
+import socket
 import string
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,8 +17,10 @@ from aws import TABLE, Aws, signed_reader
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 from sandbox import MakeSettings, Time
+from servers import HANG_GUARD_SECONDS, Script, saying, serving, whole
 
 from authorizer.hanko.client import HttpsClient
+from authorizer.hanko.strict_json import parse_object
 from authorizer.revocation.reader import ReadFailed
 from authorizer.revocation.signed import SignedReader, open_signed
 from authorizer.revocation.sigv4 import Credentials, sign
@@ -187,6 +192,42 @@ def test_one_connection_serves_until_it_has_been_idle(reader: SignedReader, aws:
         assert isinstance(answer, dict)
         assert answer["Responses"] == {TABLE: []}
         assert aws.connections == connections
+
+
+def found(*issued_until: int) -> bytes:
+    items = [{"subject": {"S": "session#1"}, "issued_until": {"N": str(number)}} for number in issued_until]
+    return whole(json.dumps({"Responses": {TABLE: items}, "UnprocessedKeys": {}}))
+
+
+NOTHING, REVOKED = found(), found(1_800_000_000)
+
+
+@pytest.mark.parametrize(
+    ("at_once", "later", "to_the_next"),
+    [(NOTHING * 2, b"", b""), (NOTHING, NOTHING, b""), (NOTHING, b"", NOTHING + REVOKED)],
+)
+def test_an_answer_too_many_is_not_the_answer_to_the_next_question(
+    make_settings: MakeSettings, time_: Time, at_once: bytes, later: bytes, to_the_next: bytes
+) -> None:
+    """An empty one names no session: what may be the answer to another question is asked again, elsewhere."""
+    is_read, is_sent = threading.Event(), threading.Event()
+
+    def faulty(script: Script, connection: socket.socket) -> None:
+        script.is_asked(connection)
+        connection.sendall(at_once)
+        is_read.wait(HANG_GUARD_SECONDS)
+        connection.sendall(later)
+        is_sent.set()
+        if script.is_asked(connection):
+            connection.sendall(to_the_next)
+
+    script = Script(faulty, saying(REVOKED))
+    with serving(script) as address, closing(signed_reader(f"http://{address}", make_settings(), time_.clock)) as table:
+        assert table.read(["session#1"]) == parse_object(NOTHING.partition(b"\r\n\r\n")[2])
+        is_read.set()
+        assert is_sent.wait(HANG_GUARD_SECONDS)
+        assert table.read(["session#1"]) == parse_object(REVOKED.partition(b"\r\n\r\n")[2])
+    assert script.connections == 2
 
 
 def test_an_address_where_nobody_listens_is_a_failed_read(make_settings: MakeSettings, time_: Time) -> None:
