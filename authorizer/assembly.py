@@ -1,4 +1,4 @@
-"""What a handler is built of. Each optional part has a function named after its setting."""
+"""Builds the authorizer from its settings. Each optional part has a function named after its setting."""
 
 import os
 from contextlib import suppress
@@ -35,7 +35,7 @@ def build_authorizer(started: Startup) -> Authorizer:
         raise
     if started.waits_frozen and started.prefetch:
         with suppress(FetchFailed):  # the first token tries again
-            started.prefetch.result()  # what is under way when Lambda freezes the process is lost
+            started.prefetch.result()  # a fetch under way is lost when Lambda freezes the process
     return Authorizer(
         settings,
         keys,

@@ -1,4 +1,4 @@
-"""Time, injected. A frozen sandbox stops one clock, a restored snapshot jumps the other: ages ask both."""
+"""Time, injected. Ages use two clocks: a frozen sandbox stops one, and a restored snapshot makes the other jump."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +22,7 @@ class Clock(NamedTuple):
         return Instant(self.wall(), self.monotonic())
 
     def seconds_since(self, then: Instant) -> float:
-        """The age of `then`: whatever the two clocks say, the larger, since too old is the safe mistake."""
+        """The age of `then`: the larger of both clocks' answers, since too old is the safe mistake."""
         return max(self.wall() - then.wall, self.monotonic() - then.monotonic)
 
 

@@ -107,7 +107,7 @@ class Settings(NamedTuple):
     audiences: tuple[str, ...] = _setting(
         None,
         Kind(parse_audiences, "one audience or more, comma-separated, of visible ASCII characters"),
-        "Who a token must be for",
+        "The audience that a token must have",
         variables=("HANKO_AUDIENCE",),
     )
     issuer: str | None = _setting(
@@ -199,7 +199,7 @@ class Settings(NamedTuple):
     )
     log_user_id: bool = _setting("false", _BOOLEAN, "Whether records hold the user id itself instead of its hash.")
     log_hash_key: Secret | None = _setting(
-        "", matching(r"[!-~]{16,64}", Secret, "16 to 64 visible ASCII characters"), "The key of that hash."
+        "", matching(r"[!-~]{16,64}", Secret, "16 to 64 visible ASCII characters"), "The key of the user ids' hash."
     )
     log_allowed: LogAllowed = _setting(
         "all", choice(LogAllowed), "Which allowed requests leave a record; the metrics count all of them"
@@ -211,7 +211,7 @@ class Settings(NamedTuple):
         variables=("HTTPS_PROXY", "https_proxy"),
     )
     no_proxy: str = _setting(
-        "", Kind(str, "a list of hosts"), "Hosts to reach without it.", variables=("NO_PROXY", "no_proxy")
+        "", Kind(str, "a list of hosts"), "Hosts reached without proxy.", variables=("NO_PROXY", "no_proxy")
     )
     ca_file: str | None = _setting(
         "",

@@ -1,7 +1,7 @@
 """Claims → the flat, bounded map that the backend receives.
 
-No user is refused because of their own data: a value that cannot be passed on as it is gets another documented form,
-see docs/backend.md. Values are text that users may have written; the keys never are.
+A user's own data never causes a refusal: if API Gateway cannot carry a value, it gets another documented form, see
+docs/backend.md. Users may have written the values, never the keys.
 """
 
 import binascii
@@ -30,7 +30,7 @@ class Context(NamedTuple):
 
 
 def build_context(claims: Claims, extra: Sequence[ContextClaim], max_bytes: int = MAX_CONTEXT_BYTES) -> Context:
-    """Hanko's own claims under fixed keys, then the claims that the deployer names. Absent or empty: left out.
+    """Hanko's own claims under fixed keys, then the claims that the deployer names. Absent and empty ones are left out.
 
     Above `max_bytes` the largest values are left out until the rest fits, and `left_out` names them.
     """
@@ -50,7 +50,7 @@ def build_context(claims: Claims, extra: Sequence[ContextClaim], max_bytes: int 
             values[claim.name] = _flat(value, claim.form)
     text = "".join([value for value in values.values() if isinstance(value, str)])
     replaced = 0 if text.isprintable() else _replace_control_characters(values)
-    # Encoding takes 6 us of a request's 200, this bound 1 us: four bytes a character, and 120 for a name, its
+    # An upper bound, in 1 us of a request's 200 (encoding takes 6): four bytes a character, and 120 for a name, its
     # punctuation and a number.
     fits = 4 * len(text) + 120 * len(values) <= max_bytes
     return Context(values, () if fits else _leave_out(values, max_bytes), replaced)
@@ -95,7 +95,7 @@ def _logins(amr: list[str]) -> str:
 
 
 def _replace_control_characters(values: dict[str, ContextValue]) -> int:
-    """Where a backend makes a header of a value, a line end would begin another header."""
+    """Replace control characters: if a backend makes a header of a value, a line end would begin another header."""
     replaced = 0
     for name, value in values.items():
         if isinstance(value, str):

@@ -20,7 +20,7 @@ _USAGE_KEY = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
 class SessionCheck(Protocol):
-    """What knows whether a session still lives: the revocation table, Hanko itself."""
+    """Checks whether a session is still alive: in the revocation table, or at Hanko."""
 
     def check(self, claims: Claims, token: str) -> None:
         """Return if the session lives; `token` is the verified token that the claims come from.
@@ -29,10 +29,10 @@ class SessionCheck(Protocol):
         """
 
     def seconds_left(self, claims: Claims) -> float:
-        """How long it says the same about this session."""
+        """How many seconds the result for this session stays valid."""
 
     def take_report(self) -> CheckReport:
-        """What happened since the last call."""
+        """The number of requests, and the last failure, since the last call."""
 
 
 def decide(
@@ -42,9 +42,9 @@ def decide(
     rules: RulesProvider,
     session_checks: Sequence[SessionCheck] = (),
 ) -> Decision:
-    """Who asks, and may they?
+    """Authenticate the caller and evaluate the rules.
 
-    What we know to be refused is a denying `Decision`. `Unavailable` and `Misconfigured` pass: they are no answer.
+    A refusal is returned, as a `Decision`. Raises `Unavailable` and `Misconfigured`: we could not find out.
     """
     try:
         token = find_token(request, settings)
@@ -57,7 +57,7 @@ def decide(
     verdict = rules.evaluate(request, claims)
     context = build_context(claims, settings.context_claims, verdict.context_bytes)
     context.values.update(verdict.unmet_rules)
-    is_reused = reuse.is_told(request.kind) and not unchecked
+    is_reused = reuse.applies_to(request.kind) and not unchecked
     return Decision(
         verdict.reason,
         claims.user_id,
@@ -81,7 +81,10 @@ def _reuse_seconds(
 
 
 def _passes_unchecked(claims: Claims, token: str, session_checks: Sequence[SessionCheck], on_outage: OnOutage) -> bool:
-    """Whether a check could not be made and is let off. Raises what the checks raise: a refusal always stands."""
+    """Run the session checks; True if one was unavailable and HANKO_SESSION_ON_OUTAGE lets the session pass.
+
+    Raises what the checks raise. A refusal counts even if another check was unavailable.
+    """
     unchecked = False
     for check in session_checks:
         try:
@@ -89,11 +92,11 @@ def _passes_unchecked(claims: Claims, token: str, session_checks: Sequence[Sessi
         except Unavailable:
             if on_outage is OnOutage.FAIL:
                 raise
-            unchecked = True  # the token alone decides, as without the check; the next one is asked all the same
+            unchecked = True  # as if this check were off; the next one still runs
     return unchecked
 
 
 def _usage_key(claims: Claims, settings: Settings) -> str:
-    """The API key that the claim holds; "" where it holds none, and then API Gateway refuses by itself."""
+    """The API key in the claim. Without one it is "", and API Gateway itself refuses the request."""
     key = settings.usage_plan_claim and claims.at(settings.usage_plan_claim)
     return key if isinstance(key, str) and _USAGE_KEY.fullmatch(key) else ""

@@ -18,7 +18,7 @@ _LEVEL = {
     Outcome.UNAVAILABLE: "ERROR",
     Outcome.MISCONFIGURED: "ERROR",
 }
-_OUTAGE_OF = (Fault.HANKO, Fault.AWS, Fault.AUTHORIZER)  # the outcome says whose business all others are
+_OUTAGE_OF = (Fault.HANKO, Fault.AWS, Fault.AUTHORIZER)  # for all other faults the outcome says who has to act
 _UNIT = {"Duration": "Milliseconds", "KeySetAge": "Seconds"}  # all others are counts
 
 Members = dict[str, object]  # in the log line alone
@@ -29,14 +29,14 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: a lone surrog
 
 
 def counted(reason: Reason, metrics: Metrics) -> Metrics:
-    """The metrics, and those that the reason counts in: its outcome's, and whose business an outage is."""
+    """Add the metrics of the reason: its counter, and for an outage also that of its fault, e.g. `HankoFaults`."""
     if reason.fault in _OUTAGE_OF:
         return {reason.counter: 1, f"{reason.fault.title()}Faults": 1, **metrics}
     return {reason.counter: 1, **metrics}
 
 
 def write_line(service: str, reason: Reason, members: Members, metrics: Values) -> None:
-    """Write one record, in one go: Lambda makes a log event of each write."""
+    """Write one record in one write: Lambda makes a log event of each."""
     sys.stdout.write(_encode(record_of(service, reason, members, metrics)) + "\n")
     sys.stdout.flush()
 

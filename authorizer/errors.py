@@ -1,4 +1,4 @@
-"""The error tree, and the one table of reasons: outcome, fault, what to do, counter.
+"""The error tree, and the one table of reasons: outcome, fault, what to do, counter. `Reason` is the table.
 
 AuthorizerError
 ├── Unauthenticated   we do not know who you are                → 401 (403 where the API kind has no 401)
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 
 
 class Fault(StrEnum):
-    """Whose business a reason is."""
+    """Who has to act on a reason."""
 
     NOBODY = "nobody"
     CALLER = "caller"
@@ -45,10 +45,10 @@ _STRANGER = "Nothing: it is not from Hanko."
 
 
 class Reason(StrEnum):
-    """Why an invocation ended as it did. A row: word, outcome, whose business it is, what an operator does.
+    """Why an invocation ended as it did. A row: word, outcome, who has to act, what an operator does.
 
-    A fifth column names the metric that counts the reason in place of its outcome's: anybody can cause it, so it must
-    stay away from the alarm on `Unavailable`.
+    A fifth column names a metric that counts the reason instead of its outcome's. Anybody can cause `key_unchecked`, so
+    it must not raise the alarm on `Unavailable`.
     """
 
     outcome: Outcome
@@ -138,7 +138,7 @@ class Unauthenticated(AuthorizerError):
 
 
 class Unavailable(AuthorizerError):
-    """We could not find out. API Gateway caches no such answer, and no client should log in again for it."""
+    """We could not find out. API Gateway does not cache it, and a client need not log in again."""
 
 
 class Misconfigured(AuthorizerError):

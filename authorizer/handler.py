@@ -35,8 +35,8 @@ class Authorizer:
     def handle(self, event: object, invocation_id: str, function_arn: str = "") -> dict[str, object]:
         """The answer to one event; id and ARN are what Lambda says of this invocation.
 
-        Raises `Unauthorized` where raising it is how the API kind answers 401, `AuthorizerUnavailable` when there is
-        no answer. Nothing else leaves, whatever comes in.
+        Raises `Unauthorized` if that is how the API kind answers 401, `AuthorizerUnavailable` if there is no answer,
+        and nothing else, whatever the event is.
         """
         record = Record(invocation_id)
         answer = self._answer(event, record, function_arn)

@@ -1,7 +1,7 @@
-"""What flows: `Request` in one shape for every kind of API, `Claims`, `Grant`, `Decision`, and the checks' reports.
+"""The data of a request: `Request` (one shape for every kind of API), `Claims`, `Grant`, `Decision`, check reports.
 
-All are NamedTuples, as is what else a cold start needs: docs/decisions/namedtuples.md has the figures. A tuple shows
-its fields wherever it is printed. So those with personal data have a `__repr__` without them, and secrets are in plain
+All are NamedTuples, which cost a cold start less than dataclasses: docs/decisions/namedtuples.md. A tuple shows its
+fields wherever it is printed. So those with personal data have a `__repr__` without them, and secrets are in plain
 classes: `Secret`, `Fetch`.
 """
 
@@ -58,10 +58,10 @@ class Scope(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is asked. `stage_arn` is rebuilt from validated parts and ends behind the stage; AppSync's is the API's.
+    """What the caller asks for. `stage_arn` is rebuilt from validated parts and ends after the stage (AppSync: API).
 
-    `path` is the caller's own text: rules look at it, and it goes nowhere. Only an HTTP API's simple response that may
-    be cached has a `scope`.
+    `path` is the caller's own text: only the rules read it. `scope` is set only if API Gateway may cache a simple
+    response of an HTTP API.
     """
 
     kind: EventKind
@@ -79,7 +79,7 @@ class Request(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """What a verified session token says. `payload` is all of it; whatever else it holds, the user may have chosen."""
+    """The claims of a verified session token. `payload` has all of them, also those that the user may have written."""
 
     user_id: str
     session_id: str
@@ -88,7 +88,7 @@ class Claims(NamedTuple):
     payload: Mapping[str, object]
 
     def at(self, path: Sequence[str]) -> object:
-        """What lies at a path of names in the payload; None where the path leads nowhere."""
+        """The value at a path of names in the payload; None if there is none."""
         value: object = self.payload
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
@@ -99,7 +99,7 @@ class Claims(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """What a caller may call: `allowed` without `denied`, as IAM patterns behind the stage; AppSync has fields."""
+    """What a caller may call: `allowed` minus `denied`, IAM patterns after the stage. AppSync has `denied_fields`."""
 
     allowed: tuple[str, ...] = ("*",)
     denied: tuple[str, ...] = ()
@@ -107,11 +107,11 @@ class Grant(NamedTuple):
 
 
 class RulesResult(NamedTuple):
-    """What the rules say: of the route that was asked for in `reason` and `rule`, of every route in `grant`.
+    """The result of the rules: `reason` and `rule` are about the requested route, `grant` is about every route.
 
-    `unmet_rules` is for the context: the rules that the caller does not meet, whatever route was asked for.
-    `context_bytes` is what the answer has left for the claims. After `seconds_left` the answer can be another: a login
-    that is young enough now will be too old for a rule. The defaults count where there are no rules.
+    `unmet_rules` goes into the context: all rules that the caller does not meet, for any route. `context_bytes` is the
+    room left for the claims. After `seconds_left` the result can change, because a login gets too old for a rule. The
+    defaults are the result without rules.
     """
 
     reason: Reason = Reason.ALLOWED
@@ -124,7 +124,7 @@ class RulesResult(NamedTuple):
 
 
 class CheckReport(NamedTuple):
-    """What a session check did since its last report: how many questions went out, and the last failure.
+    """What a session check did since its last report: the number of requests it sent, and its last failure.
 
     `name` is `session` or `revocation`, `failure` a word of a closed set.
     """
@@ -135,13 +135,13 @@ class CheckReport(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What was decided. Reason and `rule` are about this request; `grant` is about every route of the API.
+    """The decision. `reason` and `rule` are about this request; `grant` is about every route of the API.
 
-    All but the reason is empty unless the caller is known. `usage_key` is the caller's API key of a usage plan.
+    Without a known caller most fields are empty. `usage_key` is the caller's API key for a usage plan.
     `session_unchecked`: no session check was available, and HANKO_SESSION_ON_OUTAGE lets the session pass.
-    `left_out` names what was too large for the context, `replaced_characters` counts the control characters in it.
-    AppSync alone is told how long it may reuse the answer.
-    `audience_never_matched`: Hanko signed the token, and no token of this process was for one of our audiences.
+    `left_out` names the claims too large for the context, `replaced_characters` counts the control characters in it.
+    `reuse_seconds` is for AppSync: how long it may reuse the answer.
+    `audience_never_matched`: Hanko signed the token, and no token in this process so far had one of our audiences.
     """
 
     reason: Reason

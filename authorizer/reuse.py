@@ -1,6 +1,6 @@
-"""How long AppSync may reuse an answer, sent as `ttlOverride`: never beyond anything that can change the answer.
+"""How long AppSync may reuse an answer, sent as `ttlOverride`: at most until something can change the answer.
 
-Without it AppSync takes the API's own time to live, whatever becomes of the token. Source: AWS, "AppSync: AWS_LAMBDA
+Without it AppSync uses the API's own time to live, even if the token expires earlier. Source: AWS, "AppSync: AWS_LAMBDA
 authorization" and "AppSync Events: Configuring authorization".
 """
 
@@ -11,7 +11,7 @@ from authorizer.errors import Reason
 from authorizer.model import EventKind
 
 _KINDS = (EventKind.APPSYNC, EventKind.APPSYNC_EVENTS)
-# Refusals that no passing of time ends. A key may be published in a moment; Hanko may not know a new session yet.
+# Refusals that stay. Others may end soon: Hanko may publish the key, or come to know a new session.
 _LASTING = frozenset(
     (
         Reason.TOKEN_MALFORMED,
@@ -28,7 +28,7 @@ _LASTING = frozenset(
 )
 
 
-def is_told(kind: EventKind) -> bool:
+def applies_to(kind: EventKind) -> bool:
     return kind in _KINDS
 
 
@@ -39,5 +39,5 @@ def of_refusal(reason: Reason, settings: Settings) -> int:
 
 
 def of_answer(settings: Settings, *seconds_left: float) -> int:
-    """Seconds for the answer to a known session. `seconds_left` are the times after which it can be another."""
+    """Seconds for the answer to a known session. `seconds_left` are the times after which the answer can change."""
     return max(0, math.floor(min(settings.appsync_ttl_seconds, *seconds_left)))

@@ -7,7 +7,7 @@ has allowed, at most 99 records, and none for longer than ten seconds while requ
 from authorizer.emf import Metrics, Values
 
 MAX_HELD = 99  # EMF takes 100 values of a metric in one line
-LOSS = 20  # at most one in so many is lost
+LOSS = 20  # at most one in 20 is lost
 MAX_HELD_NS = 10 * 10**9
 
 _ADDED_UP = ("Allowed", "SessionChecks", "RevocationChecks")
@@ -15,12 +15,12 @@ _EVERYDAY = {*_ADDED_UP, "Duration"}
 
 
 def is_everyday(metrics: Metrics) -> bool:
-    """Whether the record may be held back: an allowed request, nothing fetched, failed or left out."""
+    """Whether the record may be held back: an allowed request without a fetch, a failure or a left-out claim."""
     return "Allowed" in metrics and metrics.keys() <= _EVERYDAY
 
 
 class HeldBack:
-    """What one process holds back."""
+    """The records that one process holds back."""
 
     def __init__(self) -> None:
         self._allowed, self._since_ns = 0, 0

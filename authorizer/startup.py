@@ -44,9 +44,9 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored:
 
     The webhooks' receiver requires more settings, and tries a fetch more often, because Hanko sends a webhook once.
 
-    A snapshot (SnapStart) must hold neither connection nor keys. So a process that becomes one connects to nothing,
-    and each process that `is_restored` from it starts once more: see `after_restore`. A process with bundled keys
-    whose start a request waits for connects to nothing either: it fetches with its second token.
+    A snapshot (SnapStart) must hold neither connection nor keys. So a process that becomes one does not connect, and
+    each process that `is_restored` from it starts once more: see `after_restore`. With bundled keys, an on-demand
+    start does not connect either, because a request waits for it: the process fetches with its second token.
 
     Raises `Misconfigured(settings_invalid)` after it has written why the function does not start.
     """
@@ -99,11 +99,11 @@ def becomes_snapshot(environ: Mapping[str, str]) -> bool:
 
 
 def after_restore(environ: Mapping[str, str], rebuild: Callable[[Startup], None]) -> None:
-    """Start every process that is restored from a snapshot of this one once more, and have `rebuild` called with that.
+    """Register a hook: each process restored from a snapshot of this one starts once more, and calls `rebuild`.
 
-    Its memory can be weeks older than such a process: sockets, credentials, rules, pauses after failures and answers
-    that are remembered are void. So all of that is built anew; the imports are what a snapshot saves. Source: AWS
-    Lambda, "Handling uniqueness with Lambda SnapStart" and "Runtime hooks".
+    A restored memory can be weeks old: sockets, credentials, rules, circuit breakers and remembered answers are void.
+    So all of that is built anew; a snapshot saves only the imports. Source: AWS Lambda, "Handling uniqueness with
+    Lambda SnapStart" and "Runtime hooks".
     """
     if becomes_snapshot(environ):
         from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - needed here only; Lambda has it
@@ -115,7 +115,7 @@ def after_restore(environ: Mapping[str, str], rebuild: Callable[[Startup], None]
 
 
 def reseed_openssl() -> None:
-    """OpenSSL's generator is copied with the memory: two processes would agree on the secrets of their TLS sessions."""
+    """Reseed OpenSSL, whose generator a snapshot copies: two processes would have the same secrets in TLS."""
     import ssl  # noqa: PLC0415 - loaded by now, see above
 
     ssl.RAND_add(os.urandom(32), 32)

@@ -2,14 +2,14 @@
 
 emf.py writes it to standard output, which Lambda hands to CloudWatch Logs.
 
-A record holds ids of AWS's, words of our own closed sets and numbers. The one thing of the caller's in it is the user
-id: a keyed hash of it, or all of it if HANKO_LOG_USER_ID says so. Never a token, cookie, claim or exception text.
+A record holds AWS ids, words of closed sets, numbers, and one value of the caller: the user id, as a keyed hash, or in
+clear if HANKO_LOG_USER_ID says so. It never holds a token, a cookie, another claim or an exception text.
 """
 
 import os
 import time
 import traceback
-from _blake2 import blake2b  # what hashlib has; hashlib itself loads a second OpenSSL: 3 ms without TLS
+from _blake2 import blake2b  # hashlib's own; importing hashlib loads a second OpenSSL: 3 ms if TLS is not loaded
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -21,13 +21,13 @@ from authorizer.hanko.keys import KeyReport
 from authorizer.model import CheckReport, Decision, Request
 from authorizer.sampling import HeldBack, is_everyday
 
-CIRCUIT_OPEN = "circuit_open"  # a session check that asks nothing, because Hanko fails
+CIRCUIT_OPEN = "circuit_open"  # the session check did not ask Hanko, because it has been failing
 _FAILED = Decision(Reason.INTERNAL)
 MAX_STACK_PLACES = 40  # the innermost: an endless recursion has a thousand
 
 
 class Record:
-    """What is known of one request. Until something is known of it, it failed."""
+    """What is known of one request. Its first decision is a failure, `internal`."""
 
     __slots__ = ("decision", "invocation_id", "request", "stack", "started_ns")
 
@@ -46,7 +46,7 @@ class Record:
         self.stack = [*places[-MAX_STACK_PLACES:], type(error).__name__]
 
     def common(self, keys: KeyReport) -> tuple[Members, Metrics]:
-        """What the records of requests and webhooks have in common."""
+        """The members and metrics that the records of requests and webhooks have in common."""
         members: Members = {"invocation_id": self.invocation_id}
         metrics: Metrics = {"Duration": round((time.perf_counter_ns() - self.started_ns) / 1e6, 3)}
         if keys.age_seconds is not None:
@@ -63,7 +63,7 @@ class Record:
 
 
 class WebhookRecord(Record):
-    """What is known of one webhook: of what it says, the family of its event alone."""
+    """What is known of one webhook. Of its content, only the family of its event is kept."""
 
     __slots__ = ("event", "published", "reason", "request_id")
 
@@ -134,7 +134,7 @@ class Telemetry:
 
 
 def _mark(decision: Decision, members: Members, metrics: Metrics) -> None:
-    """What an operator should know although the request was answered."""
+    """Add what an operator should know about an answered request."""
     if decision.stale_rules:
         members["stale_rules"], metrics["StaleRules"] = decision.stale_rules, 1
     if decision.session_unchecked:

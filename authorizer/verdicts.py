@@ -10,7 +10,7 @@ MAX_REMEMBERED = 4096  # about 2 MB; beyond that the oldest verdicts are forgott
 class Verdicts:
     """Which sessions live, and which are over. A verdict belongs to one token: its session, user and time of issue.
 
-    A session that is over stays over, so that verdict has no age. Expired tokens do not get here.
+    A session that is over stays over, so that verdict does not age. Expired tokens are refused before.
     """
 
     def __init__(self, clock: Clock, max_age_seconds: float) -> None:
@@ -34,6 +34,6 @@ class Verdicts:
         return self._max_age_seconds - self._clock.seconds_since(asked_at) if asked_at else 0
 
     def remember(self, claims: Claims, asked_at: Instant, *, lives: bool) -> None:
-        """Keep a verdict, as old as its question: what happens while the answer is on its way may not be in it."""
+        """Keep a verdict. It ages from its question on: a logout after the question may not be in the answer."""
         if self._max_age_seconds or not lives:
             self._asked_at[claims.session_id, claims.user_id, claims.issued_at] = asked_at if lives else None

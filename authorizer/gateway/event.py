@@ -6,7 +6,7 @@ from authorizer.model import CredentialSources, EventKind, Request, Scope
 MAX_TEXT_CHARACTERS = 128
 
 
-# Members that events of API kinds have and pings do not, and what the usual pingers send.
+# Members of the events of API kinds, which pings do not have, and the `source` of the usual pings.
 _OF_REQUESTS = frozenset(("type", "authorizationToken", "requestContext", "methodArn", "routeArn"))
 _PINGERS = ("serverless-plugin-warmup", "aws.events", "aws.scheduler")
 
@@ -27,7 +27,7 @@ def section(event: dict[str, object], name: str) -> dict[str, object]:
 def text(value: object) -> str:
     """An id that AWS sets, for the log: ASCII, at most `MAX_TEXT_CHARACTERS`; "" if it is no string.
 
-    A direct invocation can put a lone surrogate there, and no stream can write one.
+    ASCII, because a direct invocation can send a lone surrogate, which no stream can write.
     """
     return value.encode("ascii", "backslashreplace")[:MAX_TEXT_CHARACTERS].decode() if isinstance(value, str) else ""
 

@@ -59,12 +59,12 @@ def _is_elsewhere(key: str, event: dict[str, object]) -> bool:
         elif isinstance(part, list):
             rest += part
     sought, found = _decoded(key), _decoded("\n".join(texts))
-    is_cut = ";" in key or "," in key  # there cookies, and headers that are sent twice, are cut and joined
+    is_cut = ";" in key or "," in key  # API Gateway cuts cookies at ; and joins repeated headers with commas
     return is_cut or sought is None or found is None or sought in found
 
 
 def _decoded(text: str) -> str | None:
-    """The same for all URL encodings of one text. None if it is encoded more often than `_MAX_ENCODINGS` times."""
+    """Decode a text until nothing changes. None if it is encoded more often than `_MAX_ENCODINGS` times."""
     if "%" not in text:
         return text.replace("+", " ")
     from urllib.parse import unquote  # noqa: PLC0415 - 2 ms of a cold start, and rarely needed

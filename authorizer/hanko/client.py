@@ -1,4 +1,4 @@
-"""The one HTTPS client: one deadline over everything, no redirects, a size limit, every failure a `FetchFailed`.
+"""The HTTPS client: one deadline for a whole fetch, no redirects, a size limit, every failure a `FetchFailed`.
 
 docs/decisions/own-https-client.md says why. Importing this imports no TLS: the first fetch does, in fetch.py.
 """
@@ -23,7 +23,7 @@ RECEIVER_ATTEMPTS = 5  # as many as its 3 s have room for
 
 
 class HttpsClient:
-    """Sends requests below `HANKO_API_URL`. Plain http is for the loopback hosts that the settings allow, only."""
+    """Sends requests below `HANKO_API_URL`. Plain http is only for the loopback hosts that the settings allow."""
 
     def __init__(
         self, settings: Settings, clock: Clock, early: "EarlyConnection | None" = None, attempts: int = ATTEMPTS
@@ -53,14 +53,14 @@ class HttpsClient:
         body: bytes | None = None,
         deadline: float | None = None,
     ) -> "Fetch":
-        """Begin to ask for `path` (with its leading slash) in the background; `deadline` is an earlier fetch's."""
+        """Begin to fetch `path` (with its leading slash) in the background. `deadline` is that of an earlier fetch."""
         if deadline is None:
             deadline = time.monotonic() + self._settings.fetch_timeout_seconds
         all_headers = {
             "Accept": "application/json",
-            "Cache-Control": "no-cache",  # a set that some cache kept would lack the key that is looked for
-            "Accept-Encoding": "identity",  # what is compressed could be of any size
-            "User-Agent": f"hanko-authorizer/{__version__}",  # Cloudflare turns Python's own away
+            "Cache-Control": "no-cache",  # a cached key set would lack a new key
+            "Accept-Encoding": "identity",  # a compressed body could unpack to any size
+            "User-Agent": f"hanko-authorizer/{__version__}",  # Cloudflare refuses Python's own
             "Connection": "keep-alive" if self._keeps else "close",
             **(headers or {}),
         }

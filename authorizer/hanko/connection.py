@@ -128,7 +128,7 @@ class Connection:
         """
         reader = self._reader(deadline)
         head = reader.head()
-        if head.status != _OK and not self._server.any_status:  # no redirect is followed, and 206 is not a whole
+        if head.status != _OK and not self._server.any_status:  # no redirect is followed, and a 206 is only a part
             is_transient = head.status in _OVERLOADED
             retry_after_seconds = _seconds(head.headers.get("retry-after", ""))
             raise FetchFailed(FetchFailure.STATUS, head.status, retry_after_seconds, is_transient=is_transient)
@@ -212,7 +212,7 @@ def _seconds(header: str) -> int:
 def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:
     if not no_proxy:
         return False
-    import urllib.request  # noqa: PLC0415 - 20 ms that only an owner of NO_PROXY needs to pay
+    import urllib.request  # noqa: PLC0415 - 20 ms, needed only with NO_PROXY
 
     # `proxy_bypass` asks macOS for its settings instead; this is the same on every system.
     return bool(urllib.request.proxy_bypass_environment(netloc, {"no": no_proxy}))  # type: ignore[attr-defined]  # no typeshed

@@ -1,4 +1,4 @@
-"""When not to ask Hanko: a circuit breaker for its failures, a cool-down for what callers can cause."""
+"""When not to ask Hanko: a circuit breaker for its failures, a cool-down for fetches that callers can cause."""
 
 from authorizer.bounded import BoundedDict
 from authorizer.clock import Clock, Instant

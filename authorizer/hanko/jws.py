@@ -112,7 +112,7 @@ class SignatureVerifier:
     def verify_times(self, payload: dict[str, object], *, at_any_time: bool = False) -> tuple[float, float]:
         """Check 8: `iat` and `exp` (RFC 7519 section 4.1), both required; `nbf` where it is there.
 
-        Raises `Unauthenticated`, or `Unavailable(token_early)`; `at_any_time` alone the former, `claims_malformed`.
+        Raises `Unauthenticated`, or `Unavailable(token_early)`; with `at_any_time` only `claims_malformed`.
         """
         issued_at, expires_at, not_before = _times(payload)
         starts_at = issued_at if issued_at > not_before else not_before

@@ -4,8 +4,9 @@ docs/when-hanko-is-down.md has the behaviour. Hanko signs with a new key at once
 changes and keeps its id. So an unknown key id, and a signature that does not fit the key of its id, cause a fetch of
 their own. Anybody can send such tokens, so a `CoolDown` limits these fetches.
 
-Without budget the set in hand decides. If Hanko sent it less than a cool-down ago, the token is refused. If the last
-fetch failed, or a shared cache sent an older set, the answer is a 500, `key_unchecked`: the token may be good.
+Without a fetch the set in hand decides. If Hanko sent it less than a cool-down ago, the token is refused. If the last
+fetch failed (an outage), or a shared cache sent an older set, the answer is a 500, `key_unchecked`: the token may be
+good.
 """
 
 import re
@@ -58,7 +59,7 @@ _NOTHING_YET = KeyReport()
 class KeyCache:
     """Finds the key of a key id. Not thread-safe: a process of Lambda's handles one invocation at a time.
 
-    middleware/engine.py has the one for many threads.
+    middleware/shared.py has the one for many threads.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class RemoteKeySet:
         return self._clock.seconds_since(self.key_set.fetched_at) < seconds
 
     def take_report(self) -> KeyReport:
-        """What happened since the last call. If anything did, the age of the set now belongs to it."""
+        """What happened since the last call. If anything did, it includes the age of the set."""
         report, self._report = self._report, _NOTHING_YET
         if report == _NOTHING_YET or self.key_set is None:
             return report
@@ -157,15 +158,15 @@ class RemoteKeySet:
         return self._bundled.keys[kid]
 
     def refresh(self) -> bool:
-        """Take the result of the prefetch, and fetch if the set is overdue; whether a set came after a wait."""
-        self._bundled = None  # from here on it is a set as any other: it serves while no fetch brings a newer one
+        """Take the result of the prefetch, and fetch if the set is overdue; True if a set came after a wait."""
+        self._bundled = None  # from here on it is a set like any other: it serves until a fetch brings a newer one
         has_come = self._prefetch is not None and self._take_prefetch(self._prefetch)
         if (self.key_set is None or self._overdue_seconds(self.key_set) > 0) and not self.breaker.is_open:
             has_come = self.reload()
         return has_come
 
     def reload(self) -> bool:
-        """Fetch now; whether a set came."""
+        """Fetch now; True if a set came."""
         return self._replace_from(self._client.start(JWKS_PATH), failure_counts=True)
 
     def usable_keys(self) -> dict[str, RSAPublicKey]:
@@ -192,7 +193,7 @@ class RemoteKeySet:
         return self._replace_from(fetch, failure_counts=is_recent) and had_to_wait
 
     def _is_recent(self, began: Instant) -> bool:
-        """False if the sandbox was frozen during a fetch: its failure is too old to count, its rest will not come."""
+        """False if the sandbox was frozen during a fetch: its failure is too old to count, its answer will not come."""
         return self._clock.seconds_since(began) <= self._settings.fetch_timeout_seconds
 
     def _replace_from(self, fetch: "Fetch", *, failure_counts: bool) -> bool:

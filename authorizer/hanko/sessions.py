@@ -3,7 +3,7 @@
 Only an answer about this very session and user counts. "Not valid" names no session. So it counts only on a new
 connection: on a kept one it may be the answer to an earlier question. And it counts only if Hanko serves its keys:
 without its database Hanko says "not valid" of every session. An answer from a shared cache does not count. While Hanko
-fails it is left alone, and requests fail at once.
+fails, the circuit breaker is open, and requests fail at once.
 """
 
 import json
@@ -29,11 +29,11 @@ FAILURE_THRESHOLD = 3  # failures in a row: one lost connection is no outage
 _OUTAGES = frozenset(FetchFailure) - {FetchFailure.STATUS, FetchFailure.TOO_LARGE, FetchFailure.CONTENT}
 _OUTAGE_STATUSES = frozenset((429, *range(500, 600)))
 _REFUSED = frozenset((401, 403))
-REFUSED_USERS = 5  # none let through in between: what refuses them (a firewall, a wrong URL) refuses everybody
+REFUSED_USERS = 5  # in a row: then a firewall or a wrong URL refuses everybody
 
 
 class Asked(NamedTuple):
-    """What came of a question: whether the session lives, or why that is not known; `checks` is how often we asked."""
+    """The outcome of one question: whether the session lives, or the failure; `checks` is how often we asked."""
 
     began: Instant
     outcome: bool | FetchFailed
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
 class HankoSessions:
     """Asks Hanko's `/sessions/validate`. Not thread-safe: a process of Lambda's handles one invocation at a time.
 
-    middleware/engine.py has the one for many threads.
+    middleware/shared.py has the one for many threads.
     """
 
     def __init__(self, settings: Settings, client: HttpsClient) -> None:
@@ -72,7 +72,7 @@ class HankoSessions:
     def known(self, claims: Claims) -> bool | None:
         """Whether the session lives; None if Hanko must be asked.
 
-        Raises `Unavailable(session_unchecked)` while Hanko is left alone.
+        Raises `Unavailable(session_unchecked)` while the circuit breaker is open.
         """
         lives = self._verdicts.lives(claims)
         if lives is None and self._breaker.is_open:
@@ -97,9 +97,9 @@ class HankoSessions:
         return Asked(fetch.began, lives, checks)
 
     def learn(self, claims: Claims, asked: Asked) -> bool:
-        """Remember what came of a question; whether the session lives.
+        """Remember the outcome of a question, and return whether the session lives.
 
-        Raises `Unavailable(session_unchecked)` if nothing came of it.
+        Raises `Unavailable(session_unchecked)` if the question failed.
         """
         self._checks += asked.checks
         if isinstance(asked.outcome, FetchFailed):
@@ -158,6 +158,6 @@ def read_verdict(response: HttpResponse, claims: Claims) -> bool:
 
 
 def _is_about(named: dict[str, object], claims: Claims) -> bool:
-    """A tenant's own claim `subject` takes the place of Hanko's in the answer, and stands in the token, too."""
+    """Whether the answer names this session and user. A tenant's own claim `subject` replaces Hanko's `subject`."""
     subjects = (claims.user_id, claims.payload.get("subject", claims.user_id))
     return named.get("session_id") == claims.session_id and named.get("subject") in subjects

@@ -18,7 +18,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# The headers that anybody here looks at; a browser sends twenty. ASGI has the names in lower case.
+# The headers that the library reads; a browser sends twenty. ASGI has the names in lower case.
 _WANTED = frozenset(
     (
         *(b"authorization", b"cookie", b"sec-websocket-protocol", b"host", b"origin"),
@@ -47,7 +47,7 @@ class HankoMiddleware:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection. What is neither HTTP nor a WebSocket (the lifespan) passes."""
+        """One connection. Only HTTP and WebSockets are checked; the lifespan passes."""
         if scope["type"] in ("http", "websocket"):
             try:
                 session = await self._guard.session_async(incoming_of(scope))

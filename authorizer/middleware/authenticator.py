@@ -19,7 +19,7 @@ _log = logging.getLogger("hanko_authorizer")
 
 
 class Source(Protocol):
-    """What knows who is calling: our own checks, or the authorizer in front."""
+    """Identifies the caller: by our own checks, or by the context of the authorizer in front."""
 
     def session(self, incoming: Incoming) -> Session:
         """Who is calling. It may wait for Hanko. Raises `Refused`, or an error of ours."""
@@ -38,7 +38,7 @@ class Source(Protocol):
 
 
 class HankoAuthenticator:
-    """Tells who is calling, for one Hanko. One for the whole process: safe for threads, and safe to fork."""
+    """Identifies callers by the tokens of one Hanko. One for the whole process: safe for threads, and safe to fork."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class HankoAuthenticator:
         clock: Clock | None = None,
         **settings: str | float,
     ) -> None:
-        """Nothing is asked, opened or started here. `settings` are those of docs/settings.md, without HANKO_.
+        """Connect to nothing yet. `settings` are those of docs/settings.md, without HANKO_.
 
         Raises `Misconfigured`, whose text names every mistake.
         """
@@ -62,7 +62,7 @@ class HankoAuthenticator:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: str | float) -> Self:
-        """With the settings of the environment; `settings` take the place of some. Raises `Misconfigured`."""
+        """Build it with the settings of the environment, which `settings` override. Raises `Misconfigured`."""
         return cls(environ=os.environ if environ is None else environ, **settings)  # type: ignore[arg-type]  # mypy takes `settings` for api_url, too
 
     def authenticate(
@@ -132,7 +132,7 @@ _all: "weakref.WeakSet[HankoAuthenticator]" = weakref.WeakSet()
 
 
 def start_anew() -> None:
-    """What a child process does first."""
+    """Run first in a forked child process."""
     for authenticator in list(_all):
         authenticator.after_fork()
 

@@ -45,8 +45,8 @@ class Gateway:
 
     def session(self, incoming: Incoming) -> Session:
         """The session that the authorizer's context names. Raises `Misconfigured(identity_missing)`."""
-        is_header = self._behind is Behind.WEB_ADAPTER
-        context = _context_in(_sent_by_web_adapter(incoming.headers) if is_header else incoming.request_context)
+        has_event = self._behind is Behind.API_GATEWAY
+        context = _context_in(incoming.request_context if has_event else _sent_by_web_adapter(incoming.headers))
         match context:
             case {"user_id": str(user_id), "session_id": str(session_id)} if user_id and session_id:
                 return session_of(context)
@@ -67,7 +67,7 @@ class Gateway:
 
 
 def _context_in(request_context: object) -> dict[str, ContextValue]:
-    """The authorizer's context, where that kind of API has it, and nowhere else."""
+    """The authorizer's context, from the one place where that kind of API has it."""
     match request_context:
         case {"http": _, "authorizer": {"lambda": dict() as context}}:  # an HTTP API, payload 2.0
             return context

@@ -1,6 +1,6 @@
-"""Django: `request.hanko` in every view. Like Django's own LoginRequiredMiddleware, it guards whatever is not let off.
+"""Django: `request.hanko` in every view. Like Django's own LoginRequiredMiddleware, it guards every view not exempted.
 
-The setting HANKO is a dict with the arguments of `Guard`, and may be left out. Under ASGI Django runs it in a thread.
+The setting HANKO is a dict with the arguments of `Guard`, and is optional. Under ASGI Django runs it in a thread.
 """
 
 from collections.abc import Callable
@@ -33,13 +33,13 @@ class HankoMiddleware(MiddlewareMixin):  # type: ignore[misc]  # Django ships no
         self._guard = Guard(**getattr(settings, "HANKO", {}))
 
     def process_request(self, request: HttpRequest) -> None:
-        """Until it is known who is calling, it is nobody."""
+        """Set `request.hanko` to None, until the session is known."""
         request.hanko = None
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: object, _kwargs: object
     ) -> HttpResponse | None:
-        """`request.hanko`, or the refusal."""
+        """Set `request.hanko`, or return the refusal."""
         if not getattr(view, "hanko_session_required", True):
             return None
         try:

@@ -1,4 +1,4 @@
-"""One Hanko, its rules, and the checks of decision.py, which keep nothing: for many threads, and for an event loop."""
+"""Runs the checks of decision.py for one Hanko: for many threads, and for an event loop."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from authorizer.model import Claims, CredentialSources, EventKind, Request, Rule
 from authorizer.rules.routes import CONNECT
 from authorizer.rules.source import RulesProvider, rules_of
 
-KEY_THREADS, SESSION_THREADS = 4, 32  # those that wait for keys must not hold up the session checks
+KEY_THREADS, SESSION_THREADS = 4, 32  # two pools: threads that wait for keys must not block session checks
 _NOT_HERE = {
     "revocation_table": "HANKO_REVOCATION_TABLE is for the Lambda authorizer: set HANKO_SESSION_CHECK instead",
     "rules_parameter": "HANKO_RULES_PARAMETER is for the Lambda authorizer: set HANKO_RULES_FILE instead",
@@ -31,10 +31,10 @@ _CREDENTIALS = frozenset(("authorization", "cookie", "sec-websocket-protocol"))
 
 
 class Engine:
-    """Everything that lives as long as a process, and belongs to it alone."""
+    """The state of one process: settings, keys, rules, sessions, threads."""
 
     def __init__(self, settings: Settings, rules_file: Path | None, clock: Clock) -> None:
-        """Nothing is asked, opened or started here.
+        """Connect to nothing yet.
 
         Raises `Misconfigured` for wrong rules, and for settings that the Lambda authorizer alone understands.
         """
@@ -58,7 +58,7 @@ class Engine:
         return self._decide(incoming, self._verifier, self._checks)
 
     async def session_async(self, incoming: Incoming) -> Session:
-        """The same. The event loop verifies, and never waits: what has to be asked for is asked in a thread."""
+        """The same. The event loop verifies and never waits: threads ask Hanko."""
         try:
             return self._decide(incoming, self._verifier_at_once, self._checks_at_once)
         except WouldWait as wait:
@@ -91,7 +91,7 @@ class HandshakeRules(RulesProvider):
     """A WebSocket's handshake must meet the rules of `$connect`, and those of GET on its path."""
 
     def evaluate(self, request: Request, claims: Claims) -> RulesResult:
-        """As `RulesProvider.evaluate`. What is granted counts by the path."""
+        """As `RulesProvider.evaluate`. With `default = "deny"` a rule for the path must grant it."""
         if request.kind is EventKind.WEBSOCKET:
             result = super().evaluate(request._replace(path=""), claims)
             if result.reason not in (Reason.ALLOWED, Reason.NO_RULE_GRANTS):
@@ -112,14 +112,14 @@ def _open_rules(file: Path | None, clock: Clock) -> HandshakeRules:
 
 
 def _request(incoming: Incoming) -> Request:
-    """The same in the authorizer's words."""
+    """The request in the form that `decide` takes."""
     found = [(name, value) for name, value in incoming.headers if name in _CREDENTIALS]
     last = dict(found)
     several: dict[str, list[str]] = {}
     if len(last) < len(found):  # a name that came more than once
         several = {name: [value for key, value in found if key == name] for name in last}
     cookies = None
-    if incoming.cookies is not None:  # decoded ones, each of them whole: with a semicolon it would be read as two
+    if incoming.cookies is not None:  # they are decoded: one with a semicolon would be read as two
         cookies = [pair for name, value in incoming.cookies.items() if ";" not in (pair := f"{name}={value}")]
     sources = CredentialSources(headers=last, multi_value_headers=several, cookies=cookies, query=incoming.query)
     if incoming.is_websocket:

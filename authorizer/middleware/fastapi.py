@@ -22,7 +22,7 @@ __all__ = ["HankoDependency", "HankoMiddleware", "RefusedHTTPException", "Sessio
 
 
 class RefusedHTTPException(HTTPException):
-    """A refusal as FastAPI's own handler answers it: problem details with `detail`, which is the reason, alone."""
+    """A refusal as FastAPI's own handler answers it: a body with `detail` only, the reason."""
 
     def __init__(self, refused: Refused) -> None:
         """Of the same status, reason and headers."""

@@ -1,8 +1,8 @@
 """What the middleware of every framework does: open paths, CORS preflights, the session, the Origin of a cookie's page.
 
-Browsers send the cookie with whatever page asks. So a request that may change something, and every WebSocket, must come
-from a page of the same host, or of one of `allowed_origins`, unless it has an Authorization header, which no foreign
-page can set. Sources: RFC 6454 section 7, Fetch section 3.1, RFC 6455 section 10.2.
+Browsers send the cookie with requests from any page. So a request that may change something, and every WebSocket, must
+come from a page of the same host, or of one of `allowed_origins`, unless it has an Authorization header, which no
+foreign page can set. Sources: RFC 6454 section 7, Fetch section 3.1, RFC 6455 section 10.2.
 """
 
 import re
@@ -31,11 +31,11 @@ class Guard:
         allowed_origins: Iterable[str] = (),
         check_origin: bool = True,
     ) -> None:
-        """Without an authenticator, the settings of the environment.
+        """Without an authenticator the settings of the environment apply.
 
-        An open path needs no session; with * at its end it is whatever begins so. An origin is `https://host`.
+        An open path needs no session; with * at its end it is every path that begins so. An origin is `https://host`.
 
-        Raises `Misconfigured(settings_invalid)` if one of them is of another form.
+        Raises `Misconfigured(settings_invalid)` for a path or an origin of another form.
         """
         self._authenticator = authenticator or HankoAuthenticator.from_env()
         paths, origins = list(open_paths), list(allowed_origins)
@@ -73,7 +73,7 @@ class Guard:
 
 
 def check_origin_of(incoming: Incoming, allowed_origins: Container[str]) -> None:
-    """Refuse what a page of another origin makes a browser send. Raises `Refused(origin_not_allowed)`."""
+    """Raise `Refused(origin_not_allowed)` if a page of another origin made the browser send this request."""
     if (incoming.method in _SAFE and not incoming.is_websocket) or _header(incoming, "authorization"):
         return
     origins, hosts = _header(incoming, "origin"), _header(incoming, "host")
@@ -83,7 +83,7 @@ def check_origin_of(incoming: Incoming, allowed_origins: Container[str]) -> None
 
 
 def check_arguments(paths: Sequence[str], origins: Sequence[str]) -> None:
-    """A text in place of a list is its characters: of "/static/*" the last one alone would open every path.
+    """Refuse a text in place of a list: read as a list, "/static/*" has the item "*", which would open every path.
 
     Raises `Misconfigured(settings_invalid)`.
     """
@@ -101,7 +101,7 @@ def _header(incoming: Incoming, name: str) -> list[str]:
 
 
 def _host(origin: str) -> list[str] | None:
-    """The host and port of an origin; None of "null" and of whatever else is none."""
+    """The host and port of an origin; None for "null" and for anything else without a host."""
     try:
         host = urlsplit(origin).netloc
     except ValueError:

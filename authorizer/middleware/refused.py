@@ -1,4 +1,4 @@
-"""Why a request gets no further, and the answer to it: RFC 6750 for the header, RFC 9457 for the body."""
+"""A refusal and its answer: RFC 6750 for the header, RFC 9457 for the body."""
 
 import json
 
@@ -11,10 +11,10 @@ RETRY_AFTER_SECONDS = 1
 
 
 class Refused(Exception):
-    """A request that gets no further: 401 not known, 403 not allowed, 500 and 503 when that could not be found out."""
+    """The request is refused: 401 unknown caller, 403 not allowed, 500 and 503 if that could not be found out."""
 
     def __init__(self, reason: Reason) -> None:
-        """Holds nothing of the request."""
+        """It holds no text of the request."""
         super().__init__(reason.value)
         self.reason = reason
         self.status = 500 if reason is Reason.INTERNAL else _STATUS[reason.outcome]

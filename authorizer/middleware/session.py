@@ -1,4 +1,4 @@
-"""Who is calling, in one shape, whether we verified the token or the authorizer did."""
+"""The caller's session, in one shape, whether we verified the token or the authorizer did."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Session:
 
 
 def session_of(context: Mapping[str, ContextValue]) -> Session:
-    """The session of an authorizer's context. REST APIs turn every value into text, so types are taken as either.
+    """The session of an authorizer's context. REST APIs turn every value into text, so texts are accepted, too.
 
     `user_id` and `session_id` must be there.
     """

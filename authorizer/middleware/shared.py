@@ -1,7 +1,7 @@
-"""What a process remembers, for many threads at a time: the key set and the session checks get their locks here.
+"""The key set and the session checks for many threads: here they get their locks.
 
-A thread waits for Hanko only if its own answer depends on it. For asyncio there is a second front to each, which never
-waits and raises `WouldWait` instead.
+A thread waits for Hanko only if its own answer depends on it. For asyncio there is a variant of each that never waits:
+it raises `WouldWait`.
 """
 
 import threading
@@ -17,7 +17,7 @@ from authorizer.hanko.keys import KeyCache
 from authorizer.hanko.sessions import Asked, HankoSessions
 from authorizer.model import CheckReport, Claims
 
-OVERDUE_SECONDS = 60  # a set that is overdue for less serves while a thread fetches it again
+OVERDUE_SECONDS = 60  # up to then an overdue set serves while a thread fetches the next one
 
 
 class WouldWait(Exception):
@@ -38,9 +38,9 @@ class SharedKeys(KeyCache):
         self._lock, self._refreshing = threading.Lock(), threading.Lock()
 
     def known(self, kid: str) -> RSAPublicKey | None:
-        """The key if it is in a set that may serve, without a wait. A set that is overdue is fetched again meanwhile.
+        """The key, without a wait; None if it is unknown or the set too old. A thread fetches an overdue set again.
 
-        Overdue for more than `OVERDUE_SECONDS`, after a quiet time, it serves only if Hanko was asked and failed.
+        A set overdue for more than `OVERDUE_SECONDS`, after a quiet time, serves only if Hanko was asked and failed.
         """
         key_set = self._remote.key_set
         key = None if key_set is None else key_set.keys.get(kid)
@@ -71,7 +71,7 @@ class SharedKeys(KeyCache):
             return super().find_changed(kid, unfit)
 
     def failure(self) -> str | None:
-        """Why a fetch failed since the last call, for the log: it must not wait, so two threads may hear the same."""
+        """Why a fetch failed since the last call, for the log. It takes no lock, so two threads may get the same."""
         return self.take_report().failure
 
     def _refresh_meanwhile(self) -> None:
@@ -87,7 +87,7 @@ class SharedKeys(KeyCache):
 
 
 class KeysAtOnce:
-    """The keys that are known; the others would need a wait."""
+    """Finds the known keys; for others it raises `WouldWait`."""
 
     def __init__(self, keys: SharedKeys, threads: ThreadPoolExecutor) -> None:
         """`threads` are those that may wait."""
@@ -106,10 +106,10 @@ class KeysAtOnce:
 
 
 class SharedSessions(HankoSessions):
-    """Asks Hanko for many threads: what is remembered has a lock, the questions go out at the same time."""
+    """Asks Hanko for many threads: a lock guards the remembered answers, and the questions go out in parallel."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        """Nothing is asked or opened here."""
+        """Connect to nothing yet."""
         super().__init__(settings, HttpsClient(settings, clock))
         self._settings, self._lock = settings, threading.Lock()
         self._idle: list[HttpsClient] = []  # each with its kept connection, and used by one thread at a time
@@ -136,13 +136,13 @@ class SharedSessions(HankoSessions):
         return asked
 
     def close(self) -> None:
-        """Close the connections that nobody uses at this moment."""
+        """Close the idle connections."""
         while self._idle:
             self._idle.pop().close()
 
 
 class SessionsAtOnce:
-    """What is remembered of sessions; the rest would need a wait."""
+    """Uses the remembered answers about sessions; without one it raises `WouldWait`."""
 
     def __init__(self, sessions: SharedSessions, threads: ThreadPoolExecutor) -> None:
         """`threads` are those that may wait."""

@@ -16,8 +16,8 @@ def parse_outline(data: bytes) -> dict[str, object]:
     Names on the first level are unique. An object on the second level is a tuple of its members, and its names may
     repeat: read it with `sole_member`. Numbers are floats, possibly infinite.
 
-    The deeper levels are not parsed: Python's parser fails on some thousand levels, and no mistake of a user's down
-    there may keep the levels above from being read.
+    The deeper levels are not parsed, so that users' own texts there cannot make the levels above unreadable: Python's
+    parser fails at some thousand levels.
     """
     members = _OUTLINE_DECODER.decode(_without_depths(data.decode("utf-8", "replace")))
     if not isinstance(members, tuple):

@@ -20,7 +20,7 @@ class ReadFailed(Exception):
 
 
 class TableReader(Protocol):
-    """Reads items of one table. It is asked again where that may help, so it tries once."""
+    """Reads items of one table. It tries once; the caller tries again where that may help."""
 
     @property
     def table(self) -> str:

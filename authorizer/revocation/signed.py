@@ -27,7 +27,7 @@ _OK = 200
 
 # The partitions aws and aws-us-gov: all their regions have the same form of endpoint.
 _REGION = re.compile(r"(?:af|ap|ca|eu|il|me|mx|sa|us|us-gov)-(?:north|south)?(?:central|east|west|north|south)-[0-9]")
-# Each of them has an effect on botocore that is not repeated here.
+# Variables that botocore reads and this reader does not.
 _ONLY_BOTOCORE = frozenset((
     *("AWS_CA_BUNDLE", "AWS_CREDENTIAL_EXPIRATION", "AWS_DATA_PATH", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
     *("AWS_PROFILE", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT", "AWS_ACCOUNT_ID_ENDPOINT_MODE"),
@@ -85,7 +85,7 @@ def open_signed(
 
 
 def _credentials(environ: Mapping[str, str]) -> Credentials | None:
-    """Those of Lambda's environment. A snapshot's would be those of the day that it was made."""
+    """The credentials in Lambda's environment. In a snapshot they would be as old as the snapshot."""
     key_id, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
     if not key_id or not secret or environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         return None
@@ -93,7 +93,7 @@ def _credentials(environ: Mapping[str, str]) -> Credentials | None:
 
 
 def _endpoint(environ: Mapping[str, str], region: str) -> ServerUrl | None:
-    """Source: AWS, "Service-specific endpoints", and "Amazon DynamoDB endpoints and quotas"."""
+    """Where DynamoDB is. Source: AWS, "Service-specific endpoints", "Amazon DynamoDB endpoints and quotas"."""
     given = environ.get("AWS_ENDPOINT_URL_DYNAMODB") or environ.get("AWS_ENDPOINT_URL")
     if not given and not _REGION.fullmatch(region):
         return None
@@ -104,7 +104,7 @@ def _endpoint(environ: Mapping[str, str], region: str) -> ServerUrl | None:
 
 
 def _is_configured_otherwise(environ: Mapping[str, str]) -> bool:
-    """Whether a variable or a configuration file says more than is understood here."""
+    """Whether a variable or a configuration file says what only botocore understands."""
     if any(value and name.upper() in _ONLY_BOTOCORE for name, value in environ.items()):
         return True
     return os.path.exists(os.path.expanduser(environ.get("AWS_CONFIG_FILE") or "~/.aws/config"))

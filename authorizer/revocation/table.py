@@ -2,8 +2,8 @@
 
 An item revokes the tokens issued up to its `issued_until`. Both of its numbers only grow, so replays, retries and
 disorder change nothing. They are written together. If one is already larger than the number to be written, the other is
-raised alone, `expires_at` first: DynamoDB removes items some time after it, and must not do so between the two. An item
-that is still there is right, and an item that is gone concerned no living token.
+raised alone, `expires_at` first: DynamoDB removes items some time after it, and must not do so between the two writes.
+An item is removed only when all its tokens have expired.
 
 Importing this imports botocore, which the Lambda runtime has. The authorizer does so only where signed.py cannot read.
 """

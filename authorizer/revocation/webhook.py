@@ -118,7 +118,7 @@ def _parse(body: bytes) -> tuple[str, str]:
 
 
 def _for_others(webhook: Webhook) -> Webhook:
-    """What it revokes here, if it is for another audience."""
+    """What a webhook for another audience revokes here: a session, never a user."""
     return webhook._replace(is_for_us=False) if webhook.event == _SESSION_ENDED else Webhook(is_for_us=False)
 
 

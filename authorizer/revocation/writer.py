@@ -28,7 +28,7 @@ class RevocationWriter:
         self._table, self._client, self._clock, self._pause = table, client, clock, pause
 
     def write(self, revocation: Revocation, came_at: float | None = None) -> None:
-        """Write it, or find that the item already says as much; it is durable on return.
+        """Write the entry, or find that the item already covers it; it is durable on return.
 
         `came_at` is when the webhook came in, on the monotonic clock; now, if it is not given.
 
@@ -81,7 +81,7 @@ class DeadLetterQueue:
         self._url, self._client, self._clock, self._pause = url, client, clock, pause
 
     def put(self, revocation: Revocation, came_at: float | None = None) -> None:
-        """Queue it, durably on return; `came_at` as above.
+        """Queue the entry; it is durable on return. `came_at` as for `write`.
 
         Raises `Unavailable(revocation_unwritten)` if no attempt succeeded.
         """

@@ -21,7 +21,7 @@ HasClaim = Callable[[tuple[str, ...], str], bool]  # whether the caller's claim 
 
 
 class AskedChannel(NamedTuple):
-    """What a client asks for: one channel, or with `open_ended` every channel below."""
+    """The channel that a client asks for, or with `open_ended` every channel below it."""
 
     operation: str
     segments: tuple[str, ...]
@@ -29,7 +29,7 @@ class AskedChannel(NamedTuple):
 
 
 class ChannelPattern(NamedTuple):
-    """What a rule names. A segment is a text, or the path of a claim."""
+    """The channels that a rule names. A segment is a text, or the path of a claim."""
 
     operation: str
     segments: tuple[str | tuple[str, ...], ...]
@@ -41,10 +41,9 @@ class ChannelPattern(NamedTuple):
         return [one for one in self.segments if isinstance(one, tuple)]
 
     def overlaps(self, asked: AskedChannel) -> bool:
-        """Whether a channel that is asked for has this form, whatever stands for the claims.
+        """Whether a requested channel matches this pattern with any values of the claims.
 
-        A wildcard that is asked for counts as holding its own base, and a segment in another case as the same: AWS does
-        not say that they do not.
+        A requested wildcard is taken to include its own base, and case is ignored: AWS documents neither.
         """
         if self.operation != asked.operation:
             return False
@@ -57,7 +56,7 @@ class ChannelPattern(NamedTuple):
         return is_possible and all(isinstance(one, tuple) or one.lower() == other.lower() for one, other in pairs)
 
     def covers(self, asked: AskedChannel, has_claim: HasClaim) -> bool:
-        """Whether every channel that is asked for has this form, with the caller's own claims."""
+        """Whether every requested channel matches this pattern with the caller's own claims."""
         mine, theirs = len(self.segments), len(asked.segments)
         if self.open_ended:
             is_possible = mine < theirs or (mine == theirs and asked.open_ended)
@@ -66,7 +65,7 @@ class ChannelPattern(NamedTuple):
         return is_possible and self.operation == asked.operation and self._fits(asked, has_claim)
 
     def is_the_callers(self, asked: AskedChannel, has_claim: HasClaim) -> bool:
-        """Whether all that is asked for of this form stands under the caller's own claims."""
+        """Whether every requested channel that matches this pattern belongs to the caller, by the claims in it."""
         last = max((index for index, one in enumerate(self.segments) if isinstance(one, tuple)), default=-1)
         return last < len(asked.segments) and self._fits(asked, has_claim)
 
@@ -76,7 +75,7 @@ class ChannelPattern(NamedTuple):
 
 
 def parse_pattern(text: str) -> ChannelPattern:
-    """Parse what a rule names. Raises ValueError, whose text says what is allowed."""
+    """Parse a pattern of a rule. Raises ValueError, whose text says what is allowed."""
     operation, _, path = text.partition(" ")
     if text == CONNECT:
         return ChannelPattern(CONNECT, (), open_ended=False)
@@ -85,12 +84,12 @@ def parse_pattern(text: str) -> ChannelPattern:
     texts = [one for one in segments if isinstance(one, str)]
     if operation not in (SUBSCRIBE, PUBLISH) or path[:1] != "/" or not all(map(_SEGMENT.fullmatch, texts)):
         raise ValueError(f"has {text[:64]!a}; {_FORM}")
-    # What the backend receives as user_id is Hanko's claim sub.
+    # user_id, as the backend knows it, is Hanko's claim sub.
     return ChannelPattern(operation, tuple(("sub",) if one == ("user_id",) else one for one in segments), open_ended)
 
 
 def parse_asked(operation: str, channel: str) -> AskedChannel | None:
-    """Parse what a client asks for. AppSync lets a slash at either end be left out or there.
+    """Parse a requested channel, with or without a slash at either end: AppSync accepts both.
 
     None for a channel that AppSync would not accept: every rule guards it, and no rule grants it.
     """
@@ -110,17 +109,17 @@ def _split(path: str) -> tuple[list[str], bool]:
 
 
 def guard(patterns: Sequence[ChannelPattern], asked: AskedChannel | None) -> bool:
-    """Whether these patterns name a part of what is asked for."""
+    """Whether these patterns match at least a part of the requested channels."""
     return asked is None or any(one.overlaps(asked) for one in patterns)
 
 
 def grant(patterns: Sequence[ChannelPattern], asked: AskedChannel | None, has_claim: HasClaim) -> bool:
-    """Whether one of these patterns names all of what is asked for."""
+    """Whether one of these patterns matches all requested channels."""
     return asked is not None and any(one.covers(asked, has_claim) for one in patterns)
 
 
 def leave_to_the_caller(patterns: Sequence[ChannelPattern], asked: AskedChannel | None, has_claim: HasClaim) -> bool:
-    """Whether nothing that is asked for belongs, by the claims in these patterns, to somebody else."""
+    """Whether no requested channel belongs to another user, by the claims in these patterns."""
     if asked is None:
         return False
     named = [one for one in patterns if one.overlaps(asked)]

@@ -44,7 +44,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Requirement:
-    """The path of a claim, and the values of which the claim must be one, or contain one as a list."""
+    """The claim at `path` must be one of `values`, or a list that contains one of them."""
 
     path: tuple[str, ...]
     values: tuple[Scalar, ...]
@@ -76,7 +76,7 @@ class Rule:
     guard_head: bool = True
 
     def unmet_because(self, caller: Caller) -> Reason | None:
-        """Why the caller does not meet it; None if they do. A reason that no new login would change goes first."""
+        """Why the caller does not meet it; None if they do. A reason that a new login cannot change comes first."""
         reason = None
         for requirement in self.requirements:
             if not requirement.is_met(caller):
@@ -141,26 +141,26 @@ class Rules:
         return RulesResult(reason, name, grant_, told, room, self.stale, self._seconds_left(request.kind, caller, met))
 
     def _seconds_left(self, kind: EventKind, caller: Caller, met: Sequence[Rule]) -> float:
-        """How long the answer stays right. 0 for one about a channel: AppSync's cache may not tell channels apart."""
+        """How long the answer stays right. 0 for a channel: AppSync's cache may not tell channels apart."""
         if kind is EventKind.APPSYNC_EVENTS and self._by_kind[kind]:
             return 0
         ages = [rule.max_age_seconds - caller.age_seconds for rule in met if rule.max_age_seconds is not None]
         return min(ages, default=math.inf)
 
     def _context_bytes(self, request: Request, grant_: Grant) -> int:
-        """What is left for the claims: `context_bytes` is for a stage name of `STAGE_CHARACTERS`."""
+        """The room for the claims: `context_bytes`, less what a stage name beyond `STAGE_CHARACTERS` takes."""
         more = max(0, len(request.stage) - STAGE_CHARACTERS)
         return self.context_bytes - more * (len(grant_.allowed) + len(grant_.denied))
 
     @property
     def _appsync_verdict(self) -> tuple[Reason, str]:
-        """AppSync can only be told what to deny."""
+        """The reason for the whole API: AppSync can only be told which fields to deny."""
         return (Reason.ALLOWED if self.default_allows else Reason.NO_RULE_GRANTS), ""
 
     def _channel_verdict(
         self, request: Request, caller: Caller, met: Sequence[Rule], unmet: Unmet
     ) -> tuple[Reason, str]:
-        """The reason for the channels that were asked for. AppSync asks again for the next ones."""
+        """The reason for the requested channels. AppSync asks again for the next ones."""
         asked = parse_asked(request.method, request.path)
         for rule, reason in unmet:
             if guard(rule.channels, asked):
@@ -174,7 +174,7 @@ class Rules:
         return Reason.ALLOWED, ""
 
     def _verdict(self, request: Request, met: Sequence[Rule], unmet: Unmet) -> tuple[Reason, str]:
-        """The reason for the route that was asked for, and the rule that refuses it."""
+        """The reason for the requested route, and the rule that refuses it."""
         route, scope, could_be_any = f"{request.method}{request.path}", request.scope, self._could_be_any(request)
         for rule, reason in unmet:
             if could_be_any or rule.guarded.match(route) or (scope is not None and rule.guarded.match_any_of(scope)):

@@ -1,6 +1,6 @@
 """The text of rules.toml → `Rules`. One message tells all mistakes, with their lines.
 
-The message repeats names and patterns, which are the deployer's own, and no value that a claim must have.
+The message repeats names and patterns of rules, never the value that a claim must have.
 """
 
 import math

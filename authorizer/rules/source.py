@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from authorizer.rules.evaluation import Rules
 
 MAX_AGE_SECONDS = 300  # of the parameter's text
-RETRY_SECONDS = 10  # between two reads of which the first failed: no request in between waits for one
+RETRY_SECONDS = 10  # after a failed read; requests in between do not wait
 RETRY_WITHOUT_RULES_SECONDS = 2  # the same, while there are no rules at all and every request fails
-MAX_STALE_CHARACTERS = 500  # of the reason, in every log line meanwhile
+MAX_STALE_CHARACTERS = 500  # of the reason, in every log line until a read succeeds
 CALL_SECONDS = 1  # to connect, and again to read
 PAUSES_SECONDS = (0, 0.1, 0.4)  # before each call of one read: a kept connection may be dead, Systems Manager throttles
-CALL_AGAIN_SECONDS = 2  # after the first call no other begins later
+CALL_AGAIN_SECONDS = 2  # after the first call; no call begins later
 
 
 _NO_RULES = RulesResult()
 
 
 class RulesProvider:
-    """The rules in force, and the clock that they are judged by."""
+    """The rules in force, and the clock for the age of a login."""
 
     def __init__(self, current: "Callable[[], Rules | None]", clock: Clock) -> None:
-        """`current` returns the rules to go by at this moment, None for none, or raises an error of ours."""
+        """`current` returns the rules in force, None if there are none, or raises an `AuthorizerError`."""
         self._current, self._clock = current, clock
 
     def evaluate(self, request: Request, claims: Claims) -> RulesResult:
@@ -45,7 +45,7 @@ class RulesProvider:
 
 
 def open_rules(settings: Settings, clock: Clock, file: str | os.PathLike[str]) -> RulesProvider:
-    """The parameter that the settings name, else the file, which the build puts there, with rules or without.
+    """Open the rules in the parameter that the settings name, else in `file`, which every build has.
 
     Raises `Misconfigured(rules_invalid)`. A parameter that cannot be read now is read with a later request.
     """
@@ -74,7 +74,7 @@ def rules_of(text: str) -> "Rules | None":
 
 
 class ParameterRules:
-    """The rules in a text that is read again when it is old. The last good ones stay while that fails."""
+    """The rules in a text that is read again when it is old. The last good rules stay while reading fails."""
 
     def __init__(self, read: Callable[[], str], clock: Clock) -> None:
         """`read` returns the text or raises `Unavailable`. It is called at once: wrong rules stop the function."""
@@ -85,7 +85,7 @@ class ParameterRules:
         self._refresh()
 
     def current(self) -> "Rules":
-        """The rules to go by; `stale` says why they could not be read again."""
+        """The rules in force; `stale` says why they could not be read again."""
         retry_seconds = RETRY_WITHOUT_RULES_SECONDS if self._rules is None else RETRY_SECONDS
         if self._is_older(self._read_at, MAX_AGE_SECONDS) and self._is_older(self._failed_at, retry_seconds):
             self._refresh()
@@ -111,14 +111,14 @@ class ParameterRules:
 
 
 def _some(rules: "Rules | None") -> "Rules":
-    """What a parameter must hold: emptied by mistake, it would open everything at once."""
+    """Refuse a parameter without rules: one emptied by mistake would open every route at once."""
     if rules is None or (not rules.rules and rules.default_allows):
         raise Misconfigured(Reason.RULES_INVALID, "Wrong rules:\nthe parameter holds no rule")
     return rules
 
 
 def read_parameter(name: str) -> Callable[[], str]:
-    """How the text of a parameter is read: by Powertools, whose boto3 takes more than 100 ms of a cold start."""
+    """Return a function that reads the parameter: with Powertools, whose boto3 adds over 100 ms to a cold start."""
     from aws_lambda_powertools.utilities.parameters import SSMProvider  # noqa: PLC0415 - see above
     from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415 - see above
     from botocore.config import Config  # noqa: PLC0415 - see above
