@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from authorizer.hanko.fetch import Fetch
     from authorizer.hanko.tcp import EarlyConnection
 
-EARLY_SECONDS = 5.0  # the longest HANKO_FETCH_TIMEOUT_SECONDS; the fetch waits no longer than its own
+LONGEST_SECONDS = 5.0  # of a fetch: what HANKO_FETCH_TIMEOUT_SECONDS may be at most, and the receiver's own deadline
 INITIALIZATION_TYPE = "AWS_LAMBDA_INITIALIZATION_TYPE"
 
 
@@ -42,7 +42,8 @@ class Startup(NamedTuple):
 def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored: bool = False) -> Startup:
     """Read the settings and start to fetch Hanko's keys.
 
-    The webhooks' receiver requires more settings, and tries a fetch more often, because Hanko sends a webhook once.
+    The webhooks' receiver requires more settings. Hanko sends a webhook once and waits 10 s, so its fetches take the
+    longest deadline, whatever the setting says, and as many attempts as that has room for.
 
     A snapshot (SnapStart) must hold neither connection nor keys. So a process that becomes one does not connect, and
     each process that `is_restored` from it starts once more: see `after_restore`. With bundled keys, an on-demand
@@ -62,6 +63,7 @@ def start(environ: Mapping[str, str], *, is_receiver: bool = False, is_restored:
         settings = Settings.from_env(environ)
         if is_receiver:
             settings.table_and_queue()
+            settings = settings._replace(fetch_timeout_seconds=LONGEST_SECONDS)
     except Misconfigured as error:
         report_not_started(function_name, error)
         raise
@@ -88,7 +90,7 @@ def _connect_early(environ: Mapping[str, str]) -> "EarlyConnection | None":
     from authorizer.setting_values import parse_api_url  # noqa: PLC0415 - the same
 
     try:
-        return EarlyConnection(parse_api_url(environ.get("HANKO_API_URL", "")), EARLY_SECONDS)
+        return EarlyConnection(parse_api_url(environ.get("HANKO_API_URL", "")), LONGEST_SECONDS)
     except ValueError:
         return None
 

@@ -367,7 +367,7 @@ NO_PARAMETERS = {  # a name of API Gateway's, the namespace of our metrics, clas
     ),
 }
 # What is fixed for the receiver, whatever the parameter says for the authorizer: see there, and test_template.py.
-FIXED_FOR_THE_RECEIVER = {"HANKO_KEYS_COOLDOWN_SECONDS": "2", "HANKO_FETCH_TIMEOUT_SECONDS": "3"}
+FIXED_FOR_THE_RECEIVER = {"HANKO_KEYS_COOLDOWN_SECONDS": "2"}
 
 
 def parameter_of(name: str) -> str:

@@ -191,6 +191,21 @@ def test_a_cold_receiver_whose_first_connections_are_reset(
     assert aws.items.keys() == {f"session#{SESSION}"}
 
 
+@pytest.mark.parametrize("late", [{"mode": "slow", "delay_seconds": 4}, {"mode": "down", "seconds": 4}])
+def test_a_cold_receiver_waits_for_the_keys_as_long_as_it_can(
+    start: Start, hanko: StandInHanko, aws: Aws, capsys: pytest.CaptureFixture[str], late: Json
+) -> None:
+    """Hanko answers late, or refuses for a while: 5 s of its 10 are for the keys, and that is one fetch."""
+    event = "session.delete.explicit.logout"
+    body = json.dumps({"token": hanko.webhook_token(event, ENDED), "event": event})
+    environ = {"HANKO_REVOCATION_TABLE": TABLE, "HANKO_REVOCATION_QUEUE_URL": aws.queue_url}
+    hanko.behave(**late)
+    handler = start(hanko.url, "webhook_function", HANKO_FETCH_TIMEOUT_SECONDS="0.5", **environ)
+    assert handler(url_event(body), CONTEXT)["statusCode"] == 204
+    assert aws.items.keys() == {f"session#{SESSION}"}
+    assert (record(capsys)["KeyFetches"], hanko.jwks_requests) == (1, 1)
+
+
 def test_early_hints_and_a_hundred_headers_come_before_the_keys(start: Start, hanko: StandInHanko) -> None:
     """RFC 9110, section 15.2: an interim answer is passed over."""
     body = json.dumps(hanko.jwks).encode()

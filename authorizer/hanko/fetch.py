@@ -22,7 +22,7 @@ from authorizer.hanko.http1 import TooLarge, request_bytes
 from authorizer.hanko.tcp import EarlyConnection
 
 MAX_IDLE_SECONDS = 30  # half of what the usual load balancer waits: ELB 60 s, nginx 75 s
-FIRST_PAUSE_SECONDS = 0.1  # before the second attempt; twice as long before each further one
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1  # before the second attempt; then twice as long each time, up to
 
 
 class Connections:
@@ -87,7 +87,8 @@ class Fetch:
         kept = connections.take_kept()
         self.on_kept = kept is not None
         self._connection = kept or connections.new()
-        self._pauses = [FIRST_PAUSE_SECONDS * 2**number for number in range(connections.attempts - 1)]
+        doubled = (FIRST_PAUSE_SECONDS * 2**number for number in range(connections.attempts - 1))
+        self._pauses = [min(pause_seconds, LONGEST_PAUSE_SECONDS) for pause_seconds in doubled]
         if self.on_kept:
             self._pauses.insert(0, 0.0)
             with contextlib.suppress(OSError):  # a dead connection is noticed by `result`
