@@ -22,6 +22,12 @@ class Seen:
     status: int
     caller: Mapping[str, Any] = field(default_factory=dict)
     headers: Headers = field(default_factory=dict)
+    is_read: bool = False  # from the authorizer's answer: the local AWS does not act on it
+
+    @property
+    def shown(self) -> str:
+        """`403`, or `403^` if it is read from the authorizer's answer."""
+        return f"{self.status}^" if self.is_read else str(self.status)
 
 
 def call_http(url: str, headers: Headers, body: str | None = None, *, method: str = "GET") -> Seen:

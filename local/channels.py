@@ -42,6 +42,11 @@ class Ask:
         """Whether it is the expected one."""
         return self.expected in (None, self.status)
 
+    @property
+    def proven(self) -> bool:
+        """Whether something was expected."""
+        return self.expected is not None
+
     def __str__(self) -> str:
         """`200`, or `200 ≠ 401`."""
         return str(self.status) if self.passed else f"{self.status} ≠ {self.expected}"

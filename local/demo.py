@@ -28,9 +28,8 @@ APIS = ("REST, TOKEN", "REST, REQUEST", "HTTP API 1.0", "HTTP API 2.0", "WebSock
 ALLOWED = dict.fromkeys(APIS, 200) | {"WebSocket": 101, "AppSync Events": 101}
 REFUSED = dict.fromkeys(APIS, 401) | {"HTTP API 1.0": 403, "HTTP API 2.0": 403}
 BROKEN = dict.fromkeys(APIS, 500)
-# ... and where the local AWS differs. It answers 500 to a WebSocket's 401, and 401 to a failed AppSync authorizer. It
-# leaves the version out of payload 1.0: the authorizer takes the event for a REST API's, and raises. There the proof is
-# the authorizer's own answer to the event that AWS documents.
+# ... and where the local AWS differs: docs/local-tools.md, MiniStack. There the proof is the authorizer's own answer
+# to the event that AWS documents.
 LOCAL_INSTEAD = {
     ("WebSocket", 401): 500,
     ("HTTP API 1.0", 403): 500,
@@ -150,8 +149,7 @@ def colour_of(cell: Result | Verdict | Ask) -> int:
     """Green is proven, red differs, grey says nothing about AWS."""
     if not cell.passed:
         return RED
-    proven = cell.proven if isinstance(cell, Result) else cell.expected is not None
-    return GREEN if proven else GREY
+    return GREEN if cell.proven else GREY
 
 
 def painted(cell: Result | Verdict | Ask | None) -> str:
@@ -195,19 +193,20 @@ def print_answers(deployment: Deployment) -> int:
     failed = sum(print_row(deployment, row.name, cells) for row, cells in by_row)
     print("\n^ The local AWS answers otherwise. The status is what AWS makes of the authorizer's answer to the event")
     print("  that AWS documents. Nothing is called behind an Event API: the caller is read from that answer, too.")
+    print("  HTTP API 1.0: the local AWS leaves out the event's version. The authorizer answers as for a REST API.")
     return failed
 
 
 def print_permissions(deployment: Deployment, *, expected: bool) -> int:
     """Who may call what; how many answers differ."""
-    print(f"\nWho may call what by {deployment.rules}, with answers cached for 300 s and one token each.")
+    print(f"\nWho may call what by {deployment.rules}, one token each. REST and HTTP APIs cache answers for 300 s.")
     print("  me     GET /me, the field me, a WebSocket's $connect, an Event API's connection")
     print("  admin  GET /admin/x, the field admin")
     print("  pay    POST /payments, the mutation pay\n")
     print_head(list(deployment.apis))
     failed = sum(print_row(deployment, name, cells) for name, cells in verdicts(deployment, expected=expected))
-    print("\nAppSync's 403 is a denied field: AWS answers 200 with an error for that field. The local AWS knows no")
-    print("denied fields, so they are read from the authorizer's answer.")
+    print("\n^ Read from the authorizer's answer; the local AWS does not act on it. It is a denied field: AWS answers")
+    print("  200 with an error for the field, the local AWS 200 with its value. Behind a 200 no field is denied.")
     return failed
 
 

@@ -8,7 +8,7 @@ from typing import Self
 
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from local.aws import EXAMPLE_RULES, LocalAws
+from local.aws import EXAMPLE_RULES, REGION, LocalAws
 from local.build import ROOT
 from local.calls import Headers, Seen, call_graphql, call_http, call_websocket
 from local.event_api import EventApi
@@ -166,8 +166,8 @@ class Deployment:
             """The local AWS does not know denied fields, so they are read from the authorizer's own answer."""
             operation, name = FIELDS[what]
             seen = call_graphql(url, headers, operation, name)
-            denied = seen.caller and name in self._denied_fields(api_id, headers["Authorization"])
-            return Seen(403) if denied else seen
+            denied = seen.caller and self._is_denied(f"{operation.title()}/fields/{name}", api_id, headers)
+            return Seen(403, is_read=True) if denied else seen
 
         return Api("AppSync", url, ask)
 
@@ -182,9 +182,11 @@ class Deployment:
 
         return Api("AppSync Events", self.events.url, ask, ("me",))
 
-    def _denied_fields(self, api_id: str, authorization: str) -> list[str]:
-        """What the authorizer answers to AppSync: the names of the fields that this caller may not ask for."""
-        event = event_with("appsync", authorization)
+    def _is_denied(self, field: str, api_id: str, headers: Headers) -> bool:
+        """Whether the authorizer's answer to the event that AWS documents denies this field of the API."""
+        event = event_with("appsync", headers["Authorization"])
         event["requestContext"]["apiId"] = api_id
         answer = self.aws.invoke(self.outputs[ALIAS], event)
-        return [arn.rsplit("/fields/", 1)[1] for arn in answer.get("deniedFields", ())]
+        account = event["requestContext"]["accountId"]
+        arn = f"arn:aws:appsync:{REGION}:{account}:apis/{api_id}/types/{field}"
+        return arn in answer.get("deniedFields", ())

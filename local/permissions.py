@@ -56,6 +56,11 @@ class Verdict:
     seen: Seen
 
     @property
+    def proven(self) -> bool:
+        """Whether something was expected, and the local AWS acts on the authorizer's answer."""
+        return self.expected is not None and not self.seen.is_read
+
+    @property
     def passed(self) -> bool:
         """The status is right, and the backend knows the caller if it was to be called, and was not called if not."""
         status = self.expected or self.seen.status
@@ -63,12 +68,12 @@ class Verdict:
 
     def __str__(self) -> str:
         """`403`, or `200 ≠ 403`."""
-        return str(self.seen.status) if self.passed else difference(self.seen, self.expected)
+        return self.seen.shown if self.passed else difference(self.seen, self.expected)
 
 
 def difference(seen: Seen, expected: int | None) -> str:
     """`200 ≠ 403`. The right status alone differs when the backend was told nothing, or something, about the caller."""
-    return f"{seen.status} ≠ {expected}" if expected not in (None, seen.status) else f"{seen.status} who?"
+    return f"{seen.shown} ≠ {expected}" if expected not in (None, seen.status) else f"{seen.shown} who?"
 
 
 def verdicts(deployment: Deployment, *, expected: bool = True) -> Iterator[tuple[str, Iterator[Verdict | None]]]:

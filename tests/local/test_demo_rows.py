@@ -37,3 +37,12 @@ def test_green_is_proven_red_differs_and_grey_says_nothing_about_aws() -> None:
     assert colour_of(Result(passes, "REST, TOKEN", Seen(401))) == RED
     assert colour_of(Result(refused, "WebSocket", Seen(500), answered=401)) == GREY
     assert colour_of(Verdict(None, Seen(200, CALLER))) == GREY
+    assert colour_of(Verdict(403, Seen(403))) == GREEN
+    assert colour_of(Verdict(403, Seen(403, is_read=True))) == GREY
+    assert colour_of(Verdict(200, Seen(403, is_read=True))) == RED
+
+
+def test_what_is_read_from_the_authorizers_answer_is_marked() -> None:
+    assert str(Verdict(403, Seen(403))) == "403"
+    assert str(Verdict(403, Seen(403, is_read=True))) == "403^"
+    assert str(Verdict(200, Seen(403, is_read=True))) == "403^ ≠ 200"
