@@ -298,13 +298,3 @@ class _Overrides(CfnParameterOverridesType):  # type: ignore[misc]  # SAM CLI sh
         for name, value in taken:
             if seen.setdefault(name, value) != value:
                 self.lost.append(f"{name} is given twice, with two values")
-
-
-def carried_by_sam(values: Mapping[str, str]) -> dict[str, str]:
-    """The values as a table that SAM reads as they are. Raises `CommandFailed` for one that it cannot carry."""
-    quoted = {name: '"' + value.replace('"', '\\"').replace("'", "\\'") + '"' for name, value in values.items()}
-    read = _Overrides().convert(quoted, None, None)
-    for name, value in values.items():
-        if read[name] != value:
-            raise CommandFailed(f"{name}: SAM cannot carry this value, take the backslash out of it")
-    return quoted

@@ -6,7 +6,6 @@ if the file says nothing about it. Here it gets the template's default, so that 
 
 import argparse
 import hashlib
-import json
 import os
 import platform
 import re
@@ -17,9 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import yaml
+
 from local.build import ROOT
 from local.command_line import CommandFailed, at_most, columns, run, run_program, say
-from local.configuration import Environment, carried_by_sam, read_environment, samconfig_file
+from local.configuration import Environment, read_environment, samconfig_file
 from local.stack import FAILED_AT_BIRTH, HIDDEN, Aws, Stack
 
 SAM = Path(sys.executable).parent / "sam"  # beside the interpreter, on PATH or not
@@ -211,14 +212,26 @@ def deploy(environment: Environment, template: Path = BUILT / "template.yaml", *
     """`sam deploy` of a built template. `yes` asks nothing. Raises `CommandFailed`."""
     say(f"Deploying {environment.stack()}.")
     with tempfile.TemporaryDirectory(prefix="parameters-") as folder:  # not on the command line: one is a secret
-        file = Path(folder) / "parameters.yaml"
-        file.touch(0o600)
-        file.write_text(json.dumps(carried_by_sam(handed_over(environment))))
+        file = write_parameters(Path(folder), handed_over(environment))
         command = [str(SAM), "deploy", *_which(environment), "--template-file", str(template)]
         command += ["--parameter-overrides", f"file://{file}"]
         command += ["--no-confirm-changeset"] if yes else []
         if run_program(command, ROOT, os.environ, asks=sys.stdin.isatty() and not yes):
             raise CommandFailed("sam deploy failed: see above. What was deployed before is in place")
+
+
+def write_parameters(folder: Path, values: Mapping[str, str]) -> Path:
+    """Write the file of which SAM reads exactly these values. From a file it takes a pair of quotes off twice."""
+    file = folder / "parameters.yaml"
+    file.touch(0o600)
+    quoted = {name: _in_quotes(_in_quotes(value)) for name, value in values.items()}
+    file.write_text(yaml.safe_dump(quoted, default_style='"'))
+    return file
+
+
+def _in_quotes(value: str) -> str:
+    """The text of which `samcli.cli.types._unquote_wrapped_quotes` makes this value."""
+    return '"' + re.sub(r"""[ "']""", r"\\\g<0>", value) + '"'
 
 
 def _which(environment: Environment) -> list[str]:

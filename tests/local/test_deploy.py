@@ -1,12 +1,17 @@
 """`make deploy`: what it hands over, and what it says about the changes."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from samcli.cli.types import CfnParameterOverridesType  # type: ignore[import-untyped]  # ships no types
+from samcli.commands.deploy.command import cli as sam_deploy  # type: ignore[import-untyped]  # as above
 
 from local import deploy
-from local.command_line import CommandFailed, columns
-from local.configuration import Environment, carried_by_sam, read_environment
+from local.command_line import columns
+from local.configuration import TEMPLATE, Environment, read_environment
 from local.stack import Stack
 
 FILE = """\
@@ -41,14 +46,50 @@ def test_a_secret_gets_a_name_that_changes_with_it_and_does_not_tell_it(tmp_path
     assert deploy.handed_over(named)["LogHashKeyId"] == "2"
 
 
-@pytest.mark.parametrize("value", ["", "a b", '"a"', "'", "a'b\"c", "back\\slash", "=", "ParameterKey=x", "file://x"])
+@given(st.text() | st.text(alphabet="'\"\\ a=,"))
+@example("")
+@example("'wrapped'")
+@example('"wrapped"')
+@example('""twice""')
+@example("it's")
+@example('a "b" c')
+@example("back\\slash")
+@example("back\\ slash")
+@example('\\"')
+@example("a=b")
+@example("ParameterKey=A,ParameterValue=b")
+@example("a, b")
+@example("file://x")
+@example("\N{GRINNING FACE}\x7f")
 def test_sam_reads_what_is_handed_over_as_it_is(value: str) -> None:
-    assert carried_by_sam({"Name": value})["Name"] == '"' + value.replace('"', '\\"').replace("'", "\\'") + '"'
+    with tempfile.TemporaryDirectory() as folder:
+        file = deploy.write_parameters(Path(folder), {"HankoIssuer": value})
+        assert CfnParameterOverridesType().convert((f"file://{file}",), None, None) == {"HankoIssuer": value}
 
 
-def test_what_sam_cannot_carry_is_refused() -> None:
-    with pytest.raises(CommandFailed, match="Name: SAM cannot carry this value"):
-        carried_by_sam({"Name": "back\\ slash"})
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("""'"https://auth.mine.dev"'""", "https://auth.mine.dev"),
+        ("""'""https://auth.mine.dev""'""", '"https://auth.mine.dev"'),
+        ('''"\\"'https://auth.mine.dev'\\""''', "'https://auth.mine.dev'"),
+    ],
+)
+def test_a_pair_of_quotes_in_a_table_is_sams_and_a_second_pair_is_the_values(
+    written: str, value: str, tmp_path: Path
+) -> None:
+    mine = environment(tmp_path, f"HankoIssuer = {written}\n")
+    assert mine.mistakes() == []
+    assert read_by_sam(tmp_path / "samconfig.toml")["HankoIssuer"] == value == mine.values["HankoIssuer"]
+    file = deploy.write_parameters(tmp_path, deploy.handed_over(mine))
+    assert read_by_sam(tmp_path / "samconfig.toml", "--parameter-overrides", f"file://{file}") == mine.values
+
+
+def read_by_sam(file: Path, *more: str) -> dict[str, str]:
+    """What `sam deploy` itself makes of its file and command line, before it does anything."""
+    options = ["--config-file", str(file), "--config-env", "mine", "--template-file", str(TEMPLATE), *more]
+    overrides: dict[str, str] = sam_deploy.make_context("deploy", options).params["parameter_overrides"]
+    return overrides
 
 
 @pytest.mark.parametrize(
