@@ -3,12 +3,12 @@
 Source: the ASGI specification, "HTTP & WebSocket ASGI Message Format".
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Unpack
 from urllib.parse import parse_qs
 
 from authorizer.middleware.authenticator import HankoAuthenticator
-from authorizer.middleware.guard import Guard
+from authorizer.middleware.guard import Guard, GuardOptions
 from authorizer.middleware.incoming import Incoming
 from authorizer.middleware.refused import Refused
 
@@ -32,19 +32,11 @@ class HankoMiddleware:
     """Lets requests and WebSockets with a session pass: `scope["hanko"]`, and Starlette's `request.state.hanko`."""
 
     def __init__(
-        self,
-        app: App,
-        authenticator: HankoAuthenticator | None = None,
-        *,
-        open_paths: Iterable[str] = (),
-        allowed_origins: Iterable[str] = (),
-        check_origin: bool = True,
+        self, app: App, authenticator: HankoAuthenticator | None = None, **options: Unpack[GuardOptions]
     ) -> None:
         """See `Guard`."""
         self._app = app
-        self._guard = Guard(
-            authenticator, open_paths=open_paths, allowed_origins=allowed_origins, check_origin=check_origin
-        )
+        self._guard = Guard(authenticator, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection. Only HTTP and WebSockets are checked; the lifespan passes."""

@@ -1,25 +1,18 @@
 """Flask: `g.hanko` before every view. CORS headers and the like of `after_request` are in refusals, too."""
 
-from collections.abc import Iterable
+from typing import Unpack
 
 from flask import Flask, Response, g, request
 
 from authorizer.middleware.authenticator import HankoAuthenticator
-from authorizer.middleware.guard import Guard
+from authorizer.middleware.guard import Guard, GuardOptions
 from authorizer.middleware.refused import Refused
 from authorizer.middleware.wsgi import incoming_of
 
 
-def protect(
-    app: Flask,
-    authenticator: HankoAuthenticator | None = None,
-    *,
-    open_paths: Iterable[str] = (),
-    allowed_origins: Iterable[str] = (),
-    check_origin: bool = True,
-) -> None:
+def protect(app: Flask, authenticator: HankoAuthenticator | None = None, **options: Unpack[GuardOptions]) -> None:
     """Let requests with a session pass: `g.hanko` is who is calling, None on an open path. See `Guard`."""
-    guard = Guard(authenticator, open_paths=open_paths, allowed_origins=allowed_origins, check_origin=check_origin)
+    guard = Guard(authenticator, **options)
 
     def authenticate() -> Response | None:
         try:

@@ -7,6 +7,7 @@ foreign page can set. Sources: RFC 6454 section 7, Fetch section 3.1, RFC 6455 s
 
 import re
 from collections.abc import Container, Iterable, Sequence
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from authorizer.errors import Misconfigured, Reason
@@ -18,6 +19,14 @@ from authorizer.rules.routes import is_unusual
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))  # RFC 9110 section 9.2.1; nobody needs TRACE
+
+
+class GuardOptions(TypedDict, total=False):
+    """The keyword arguments of `Guard`. The middleware of each framework takes the same."""
+
+    open_paths: Iterable[str]
+    allowed_origins: Iterable[str]
+    check_origin: bool
 
 
 class Guard:

@@ -3,15 +3,14 @@
 `app.use([HankoMiddleware()])`, then `app.context["hanko"]` is who is calling.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 from authorizer.middleware.authenticator import HankoAuthenticator
-from authorizer.middleware.guard import Guard
+from authorizer.middleware.guard import Guard, GuardOptions
 from authorizer.middleware.incoming import Incoming
 from authorizer.middleware.refused import Refused
 
@@ -21,18 +20,9 @@ class HankoMiddleware:
 
     __name__ = "HankoMiddleware"  # Powertools logs it
 
-    def __init__(
-        self,
-        authenticator: HankoAuthenticator | None = None,
-        *,
-        open_paths: Iterable[str] = (),
-        allowed_origins: Iterable[str] = (),
-        check_origin: bool = True,
-    ) -> None:
+    def __init__(self, authenticator: HankoAuthenticator | None = None, **options: Unpack[GuardOptions]) -> None:
         """See `Guard`."""
-        self._guard = Guard(
-            authenticator, open_paths=open_paths, allowed_origins=allowed_origins, check_origin=check_origin
-        )
+        self._guard = Guard(authenticator, **options)
 
     def __call__(self, app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
         """One request."""

@@ -1,10 +1,10 @@
 """WSGI middleware, for whatever speaks WSGI (PEP 3333)."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from authorizer.middleware.authenticator import HankoAuthenticator
-from authorizer.middleware.guard import Guard
+from authorizer.middleware.guard import Guard, GuardOptions
 from authorizer.middleware.incoming import Incoming
 from authorizer.middleware.refused import Refused
 
@@ -16,19 +16,11 @@ class HankoMiddleware:
     """Lets requests with a session pass: `environ["hanko"]`."""
 
     def __init__(
-        self,
-        app: "WSGIApplication",
-        authenticator: HankoAuthenticator | None = None,
-        *,
-        open_paths: Iterable[str] = (),
-        allowed_origins: Iterable[str] = (),
-        check_origin: bool = True,
+        self, app: "WSGIApplication", authenticator: HankoAuthenticator | None = None, **options: Unpack[GuardOptions]
     ) -> None:
         """See `Guard`."""
         self._app = app
-        self._guard = Guard(
-            authenticator, open_paths=open_paths, allowed_origins=allowed_origins, check_origin=check_origin
-        )
+        self._guard = Guard(authenticator, **options)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """One request."""
