@@ -118,14 +118,6 @@ def answer(query: str, records: Iterable[Record]) -> list[dict[str, Any]]:
     return rows
 
 
-def fields_of(query: str) -> set[str]:
-    """The fields of our records that a query names."""
-    names = set(re.findall(r"([A-Za-z_][A-Za-z_.0-9]*) (?:in|=|>)", query))
-    for listed in re.findall(r"(?:fields| by) (@?[A-Za-z_.0-9]+(?:, [A-Za-z_.0-9]+)*)", query):
-        names |= set(listed.split(", "))
-    return {name.partition(".")[0] for name in names} - {"@timestamp", "count"}
-
-
 def _field(row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any JSON
     if name == "@timestamp":
         return row["_aws"]["Timestamp"]

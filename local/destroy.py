@@ -21,7 +21,7 @@ WAIT = {"Delay": 5, "MaxAttempts": 120}
 
 
 def main(argv: Sequence[str] | None = None, ask: Callable[[str], str] = input) -> int:
-    """Say, ask, delete."""
+    """Show what goes and what stays, ask, delete."""
     parser = argparse.ArgumentParser(prog="python -m local.destroy", description=__doc__)
     parser.add_argument("environment", help="an environment of samconfig.toml")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -31,23 +31,19 @@ def main(argv: Sequence[str] | None = None, ask: Callable[[str], str] = input) -
     stack = Stack.of(aws, environment)
     cloudformation = aws.client("cloudformation")
     resources = cloudformation.describe_stack_resources(StackName=stack.name)["StackResources"]
-    stays = [
-        (RETAINED[one["ResourceType"]], one["PhysicalResourceId"])
-        for one in resources
-        if one["ResourceType"] in RETAINED
-    ]
+    kinds = [(one["ResourceType"], one["PhysicalResourceId"]) for one in resources]
+    stays = [(RETAINED[kind], name) for kind, name in kinds if kind in RETAINED]
     say(f"{stack.name} in {aws.region}: {len(resources) - len(stays)} resources go, with them the logs.", "bold red")
     say("APIs to which the authorizer is attached answer 500 from then on.", "bold red")
     for line in columns(stays) if stays else ["  nothing"]:
         say(f"Stays:{line}")
-    if not confirmed(
-        f"Type the name of the stack ({stack.name}) to delete it: ", ask, yes=options.yes, answer=stack.name
-    ):
+    question = f"Type the name of the stack ({stack.name}) to delete it: "
+    if not confirmed(question, ask, yes=options.yes, answer=stack.name):
         raise CommandFailed("nothing was deleted")
     _delete(cloudformation, stack.name)
     say(f"{stack.name} is deleted.", "green")
     if stays:
-        say("Delete what stays when no token is valid any more that was issued before: docs/operations.md")
+        say('Delete the rest when all tokens issued before have expired: docs/operations.md, "Uninstall"')
     return 0
 
 

@@ -161,11 +161,7 @@ def explain(event: object, settings: Settings, rules_file: Path, *, full: bool =
     rules = open_rules(settings, clock, rules_file)
     checks = session_check(started)
     authorizer = Authorizer(settings, keys, verifier, rules, telemetry, session_checks=checks)
-    answer: Mapping[str, Any] = {}
-    try:
-        answer = authorizer.handle(event, "explain", FUNCTION_ARN)
-    except (Unauthorized, AuthorizerUnavailable) as raised:
-        answer = {"errorMessage": str(raised)}
+    answer = _answer(authorizer, event)
     opinion = second_opinion(verifier.token, settings, client)
     client.close()
     record = telemetry.record or Record("explain")
@@ -179,6 +175,14 @@ def explain(event: object, settings: Settings, rules_file: Path, *, full: bool =
         session_failure=telemetry.session_failure,
         pyjwt=_compared(opinion, failed_check(record.decision, verifier)),
     )
+
+
+def _answer(authorizer: Authorizer, event: object) -> Mapping[str, Any]:
+    """The answer as Lambda sends it out: an exception becomes its message."""
+    try:
+        return authorizer.handle(event, "explain", FUNCTION_ARN)
+    except (Unauthorized, AuthorizerUnavailable) as raised:
+        return {"errorMessage": str(raised)}
 
 
 # --- the checks

@@ -69,6 +69,14 @@ def test_every_metric_that_tells_of_a_fault_is_on_the_dashboard(records: list[Js
     assert emitted(records) - shown - {"Received"} == set()  # Received is the receiver's
 
 
+def fields_of(query: str) -> set[str]:
+    """The fields of our records that a query names."""
+    names = set(re.findall(r"([A-Za-z_][A-Za-z_.0-9]*) (?:in|=|>)", query))
+    for listed in re.findall(r"(?:fields| by) (@?[A-Za-z_.0-9]+(?:, [A-Za-z_.0-9]+)*)", query):
+        names |= set(listed.split(", "))
+    return {name.partition(".")[0] for name in names} - {"@timestamp", "count"}
+
+
 def every_query() -> dict[str, str]:
     logs = [one for one in dashboard.widgets(revocation=True) if one["type"] == "log"]
     return dashboard.queries() | {one["properties"]["title"]: dashboard.query_of(one) for one in logs}
@@ -82,7 +90,7 @@ def test_five_questions_are_saved() -> None:
 def test_every_field_of_a_query_is_in_a_record_and_it_finds_rows(name: str, records: list[Json]) -> None:
     query = every_query()[name]
     members = {member for record in records for member in record}
-    fields = dashboard.fields_of(query)
+    fields = fields_of(query)
     assert len(fields) >= 3
     assert fields - members == set()
     for placeholder, value in GIVEN.items():

@@ -142,30 +142,25 @@ class Live:
         return told - before if told > after else told + 1 - before if told + 1 < before else 0.0
 
     def _session_endpoint(self, url: str) -> Iterator[Finding]:
-        """Asked without a session: "not valid" is the right answer."""
-        mode = self._settings.session_check
+        mode, told = self._settings.session_check, self._wrong_session_answer()
+        if not told:
+            self.passed.append(f"its session endpoint answers (HankoSessionCheck is {mode})")
+            return
         is_used = mode is not SessionMode.OFF
-        told = ""
+        why = "every request that asks is a 500." if is_used else "it could not be switched on."
+        fix = "Let the path through, uncached: docs/logout.md."
+        make = wrong if is_used else look
+        yield make("session-endpoint", url + VALIDATE_PATH, told, f"HankoSessionCheck is {mode}: {why}", fix)
+
+    def _wrong_session_answer(self) -> str:
+        """Ask about a token that is no session: "not valid" is the right answer. Return what is wrong, or ""."""
         try:
             fetch = self._client.start(VALIDATE_PATH, "GET", {"Authorization": f"Bearer {NO_SESSION}"})
             answer = fetch.result()
             if json.loads(answer.body).get("is_valid") is not False:
-                told = "it does not say that no session is none"
-            elif answer.age_seconds:
-                told = "its answer comes from a shared cache"
+                return "it does not refuse a token that is no session"
         except FetchFailed as failed:
-            told = f"it cannot be asked ({failed.failure.value}{f' {failed.status}' if failed.status else ''})"
+            return f"it cannot be asked ({failed.failure.value}{f' {failed.status}' if failed.status else ''})"
         except (ValueError, AttributeError):
-            told = "its answer is no JSON object"
-        if not told:
-            self.passed.append(f"its session endpoint answers (HankoSessionCheck is {mode})")
-            return
-        make = wrong if is_used else look
-        yield make(
-            "session-endpoint",
-            url + VALIDATE_PATH,
-            told,
-            f"HankoSessionCheck is {mode}: "
-            + ("every request that asks is a 500." if is_used else "it could not be switched on."),
-            "Let the path through, uncached: docs/logout.md.",
-        )
+            return "its answer is no JSON object"
+        return "its answer comes from a shared cache" if answer.age_seconds else ""
