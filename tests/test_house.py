@@ -148,6 +148,7 @@ IMPORTS: dict[str, set[str]] = {
     "authorizer.hanko.tokens": {"clock", "config", "errors", "hanko.jws", "model"},
     "authorizer.middleware": {"middleware.authenticator", "middleware.refused", "middleware.session"},
     "authorizer.middleware.asgi": {
+        "errors",
         "middleware.authenticator",
         "middleware.guard",
         "middleware.incoming",

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Unpack
 from urllib.parse import parse_qs
 
+from authorizer.errors import Misconfigured, Reason
 from authorizer.middleware.authenticator import HankoAuthenticator
 from authorizer.middleware.guard import Guard, GuardOptions
 from authorizer.middleware.incoming import Incoming
@@ -25,6 +26,7 @@ _WANTED = frozenset(
         *(b"access-control-request-method", b"x-amzn-request-context"),
     )
 )
+_HIDDEN_ROOT_PATH = "Wrong settings:\nwith FastAPI(root_path=...) use app.add_middleware(HankoMiddleware)"
 POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
 
 
@@ -34,7 +36,13 @@ class HankoMiddleware:
     def __init__(
         self, app: App, authenticator: HankoAuthenticator | None = None, **options: Unpack[GuardOptions]
     ) -> None:
-        """See `Guard`."""
+        """See `Guard`.
+
+        Raises `Misconfigured(settings_invalid)` for a FastAPI that takes its own root path off paths, unseen from here.
+        """
+        is_fastapi = getattr(app, "root_path_in_servers", None) is not None
+        if is_fastapi and getattr(app, "root_path", None):
+            raise Misconfigured(Reason.SETTINGS_INVALID, _HIDDEN_ROOT_PATH)
         self._app = app
         self._guard = Guard(authenticator, **options)
 
@@ -56,16 +64,23 @@ def incoming_of(scope: Scope) -> Incoming:
     event = scope.get("aws.event")
     context = event.get("requestContext") if isinstance(event, dict) else None
     if scope["type"] == "http":
-        return Incoming(headers, scope["method"], _whole_path(scope), request_context=context)
+        return Incoming(headers, scope["method"], _routed_path(scope), request_context=context)
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    return Incoming(headers, "GET", _whole_path(scope), is_websocket=True, query=query, request_context=context)
+    return Incoming(headers, "GET", _routed_path(scope), is_websocket=True, query=query, request_context=context)
 
 
-def _whole_path(scope: Scope) -> str:
-    """The path with the root path in front, which some servers leave out, and Starlette takes with and without."""
+def _routed_path(scope: Scope) -> str:
+    """The path by which frameworks find a route: without the root path, which Starlette takes with and without.
+
+    "", which is unusual, where frameworks differ: of `/api`, Quart takes `/apiadmin` for `/admin`, and Litestar
+    `/x/api/admin`, too.
+    """
     path: str = scope["path"]
-    root: str = scope.get("root_path", "").rstrip("/")
-    return path if path == root or path.startswith(f"{root}/") else root + path
+    root: str = scope.get("root_path", "")
+    if not root.strip("/") or root not in path:
+        return path
+    before, _, behind = path.partition(root)
+    return "" if before or behind[:1] not in {"", "/"} else behind or "/"
 
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

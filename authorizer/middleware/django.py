@@ -50,7 +50,7 @@ class HankoMiddleware(MiddlewareMixin):  # type: ignore[misc]  # Django ships no
 
 
 def _incoming_of(request: HttpRequest) -> Incoming:
+    """The request, with the path by which Django has found the view."""
     scope = getattr(request, "scope", None)  # an ASGIRequest
-    if scope is None:
-        return wsgi.incoming_of(request.environ)  # in which Django itself has put FORCE_SCRIPT_NAME
-    return asgi.incoming_of({**scope, "root_path": request.META["SCRIPT_NAME"]})
+    incoming = wsgi.incoming_of(request.environ) if scope is None else asgi.incoming_of(scope)
+    return incoming._replace(path=request.path_info)

@@ -33,11 +33,13 @@ class HankoMiddleware:
 
 
 def incoming_of(environ: "WSGIEnvironment") -> Incoming:
-    """The request of an environ. apig-wsgi and serverless-wsgi put the event of API Gateway beside it."""
+    """The request of an environ. apig-wsgi and serverless-wsgi put the event of API Gateway beside it.
+
+    Routes are found by PATH_INFO. SCRIPT_NAME is no part of the path: gunicorn and ProxyFix take it from a header.
+    """
     headers = [
         (name[5:].replace("_", "-").lower(), value) for name, value in environ.items() if name.startswith("HTTP_")
     ]
     event = environ.get("serverless.event")
     context = environ.get("apig_wsgi.request_context", event.get("requestContext") if isinstance(event, dict) else None)
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return Incoming(headers, environ["REQUEST_METHOD"], path, request_context=context)
+    return Incoming(headers, environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/", request_context=context)

@@ -23,7 +23,7 @@ def is_unusual(path: str) -> bool:
     """Whether `UNUSUAL_PATHS` match a path, or it is one for which there is no IAM pattern.
 
     That is a path with a control character (the routes of Starlette and Powertools end in `$`, which also matches
-    before a line end: `/admin%0A` is `/admin`), and one without a slash in front: "" is `/` to WSGI.
+    before a line end: `/admin%0A` is `/admin`), and one without a slash in front (see middleware/asgi.py).
     """
     is_odd = any(part in path for part in _UNUSUAL_PARTS) or path.endswith(_UNUSUAL_ENDS)
     return is_odd or not path.startswith("/") or _CONTROL.search(path) is not None

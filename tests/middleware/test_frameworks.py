@@ -23,13 +23,15 @@ from fastapi import Depends, FastAPI, WebSocket
 from flask import Flask, g
 from mangum import Mangum
 from sandbox import SESSION, USER
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authorizer.errors import Misconfigured
-from authorizer.middleware import HankoAuthenticator, Session, wsgi
+from authorizer.middleware import HankoAuthenticator, Refused, Session, asgi, wsgi
 from authorizer.middleware.asgi import HankoMiddleware
 from authorizer.middleware.django import session_not_required
 from authorizer.middleware.fastapi import HankoDependency, hanko_session
 from authorizer.middleware.flask import protect
+from authorizer.middleware.guard import Guard
 from authorizer.middleware.powertools import HankoMiddleware as PowertoolsMiddleware
 from local.hanko import StandInHanko
 
@@ -175,7 +177,7 @@ def who_view(request: HttpRequest) -> JsonResponse:
     return JsonResponse(request.hanko and request.hanko.user_id, safe=False)
 
 
-urlpatterns = [django_path("", open_view), django_path("me", who_view)]
+urlpatterns = [django_path("", open_view), django_path("me", who_view), django_path("admin", who_view)]
 
 
 def of_django(authenticator: HankoAuthenticator, *, asgi: bool = False, script_name: str | None = None) -> Call:
@@ -309,22 +311,114 @@ def test_a_line_end_behind_the_path_goes_around_no_rule(
 
 
 def test_a_root_path_goes_around_no_rule(guard_path: GuardPath, hanko: StandInHanko) -> None:
-    """Where the server's root path is `/api`, `/admin` and `/api/admin` are one to Starlette. Rules name the latter."""
-    call, user = admin_of_fastapi(guard_path("/api/admin")), {"Authorization": f"Bearer {hanko.mint()}"}
+    """Where the server's root path is `/api`, `/admin` and `/api/admin` are one to Starlette. Rules name the former."""
+    call = admin_of_fastapi(guard_path("/admin"))
+    user, admin = ({"Authorization": f"Bearer {hanko.mint(claims=role)}"} for role in ({}, {"role": "admin"}))
     for path in ("/api/admin", "/admin"):
+        assert call("GET", path, admin, root_path="/api")[0] == 200
         assert call("GET", path, user, root_path="/api")[0] == 403
 
 
-@pytest.mark.parametrize("asgi", [False, True])
+@pytest.mark.parametrize(
+    ("root_path", "path", "routed"),
+    [
+        ("", "/admin", "/admin"),
+        ("/", "/admin", "/admin"),
+        ("/api", "/admin", "/admin"),
+        ("/api", "/api/admin", "/admin"),
+        ("/api/", "/api//admin", "/admin"),  # of uvicorn, which puts the root path in front
+        ("/api", "/api/api/admin", "/api/admin"),
+        ("/api", "/api", "/"),
+        ("/api", "/apiadmin", ""),  # to Quart `/admin`
+        ("/api", "/x/api/admin", ""),  # to Litestar `/admin`
+        ("/api", "/x/api", ""),
+    ],
+)
+def test_the_path_is_the_one_by_which_frameworks_find_a_route(root_path: str, path: str, routed: str) -> None:
+    """Where they differ there is none, and no rule grants it. Tried with Litestar 2.25 and Quart 0.22."""
+    scope = {"type": "http", "method": "GET", "headers": [], "path": path, "root_path": root_path}
+    assert asgi.incoming_of(scope).path == routed
+
+
+@pytest.mark.filterwarnings("ignore:The `root_path` parameter is deprecated")
+def test_fastapis_own_root_path_goes_around_no_rule(guard_path: GuardPath, hanko: StandInHanko) -> None:
+    """It is unknown outside of FastAPI, and so is refused there."""
+    app, authenticator = FastAPI(root_path="/pay"), guard_path("/admin")
+    app.get("/admin")(lambda: "in")
+    with pytest.raises(Misconfigured, match="add_middleware"):
+        HankoMiddleware(app, authenticator)
+    app.add_middleware(HankoMiddleware, authenticator=authenticator)
+    user = {"Authorization": f"Bearer {hanko.mint()}"}
+    assert [call_asgi(app, "GET", path, user)[0] for path in ("/admin", "/pay/admin")] == [403, 403]
+
+
+@pytest.mark.parametrize("asgi_", [False, True])
 def test_the_root_path_of_djangos_settings_goes_around_no_rule(
-    guard_path: GuardPath, hanko: StandInHanko, *, asgi: bool
+    guard_path: GuardPath, hanko: StandInHanko, *, asgi_: bool
 ) -> None:
-    """FORCE_SCRIPT_NAME is the root path where the server does not say it: `/me` and `/api/me` are one view."""
-    call = of_django(guard_path("/api/me"), asgi=asgi, script_name="/api")
+    """Under ASGI, FORCE_SCRIPT_NAME is taken off the path: `/me` and `/api/me` are one view."""
+    call = of_django(guard_path("/me"), asgi=asgi_, script_name="/api")
     user, admin = ({"Authorization": f"Bearer {hanko.mint(claims=role)}"} for role in ({}, {"role": "admin"}))
-    for path in ("/me", "/api/me") if asgi else ("/me",):
+    for path in ("/me", "/api/me") if asgi_ else ("/me",):
         assert call("GET", path, admin)[0] == 200
         assert call("GET", path, user)[0] == 403
+
+
+# --- headers by which a client would choose the path
+
+
+def proxied_flask(authenticator: HankoAuthenticator) -> Any:  # noqa: ANN401 - a WSGI application
+    """As Flask's "Tell Flask it is Behind a Proxy" has it."""
+    app = Flask(__name__)
+    protect(app, authenticator, open_paths=["/static/*"])
+    app.add_url_rule("/admin", "admin", lambda: json.dumps("in"))
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]  # theirs
+    return app
+
+
+def proxied_wsgi(authenticator: HankoAuthenticator) -> Any:  # noqa: ANN401 - a WSGI application
+    def app(_environ: Json, start_response: Any) -> list[bytes]:  # noqa: ANN401 - WSGI's
+        start_response("200 OK", [])
+        return [b'"in"']
+
+    return ProxyFix(wsgi.HankoMiddleware(app, authenticator, open_paths=["/static/*"]), x_prefix=1)
+
+
+def proxied_django(authenticator: HankoAuthenticator) -> Any:  # noqa: ANN401 - a WSGI application
+    own: Json = {"MIDDLEWARE": ["authorizer.middleware.django.HankoMiddleware"], "ROOT_URLCONF": __name__}
+    own |= {"HANKO": {"authenticator": authenticator, "open_paths": ["/static/*"]}, "ALLOWED_HOSTS": ["*"]}
+    if not django_settings.configured:
+        django_settings.configure()
+    django.setup()
+    with override_settings(**own):
+        handler = WSGIHandler()
+
+    def app(environ: Json, start_response: Any) -> Any:  # noqa: ANN401 - WSGI's
+        with override_settings(**own):
+            return handler(environ, start_response)
+
+    return ProxyFix(app, x_prefix=1)
+
+
+@pytest.mark.parametrize("proxied", [proxied_flask, proxied_wsgi, proxied_django])
+def test_no_header_moves_the_path_of_rules_and_open_paths(
+    proxied: Callable[[HankoAuthenticator], Any], guard_path: GuardPath, hanko: StandInHanko
+) -> None:
+    """ProxyFix takes SCRIPT_NAME from the client where no proxy sets the header; routes are found without it."""
+    app, user = proxied(guard_path("/admin")), {"Authorization": f"Bearer {hanko.mint()}"}
+    for prefix in ("/static", "/static/", "/other", "/static/x", "//", "/%2e"):
+        chosen = {"X-Forwarded-Prefix": prefix, "X-Script-Name": prefix, "Forwarded": f"for=1;path={prefix}"}
+        assert call_wsgi(app, "GET", "/admin", chosen)[0] == 401, prefix
+        assert call_wsgi(app, "GET", "/admin", {**chosen, **user})[0] == 403, prefix
+
+
+def test_gunicorns_script_name_moves_no_path(authenticator: HankoAuthenticator) -> None:
+    """Its header SCRIPT_NAME counts from a proxy on the same machine, which may pass on the client's."""
+    seen = wsgi.incoming_of({"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/static", "PATH_INFO": "/admin"})
+    assert seen.path == "/admin"
+    assert wsgi.incoming_of({"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/static", "PATH_INFO": ""}).path == "/"
+    with pytest.raises(Refused):
+        Guard(authenticator, open_paths=["/static/*"]).session(seen)
 
 
 def test_rules_name_paths_without_the_stage(guard_path: GuardPath, hanko: StandInHanko) -> None:
