@@ -171,8 +171,8 @@ check: $(READY) ## Run what CI runs but test-docker: format, lint, types, tests
 	$(MAKE) test
 	$(VENV)/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements.txt
 
-mutants: $(READY) ## Change what decides, bit by bit: does a test notice? ## [ONLY=path] [AGAIN=1]
-	@nice -n 19 $(PYTHON) -m local.mutants $(ONLY) $(if $(AGAIN),--again)
+mutants: $(READY) ## Change what decides, bit by bit: does a test notice? ## [ONLY=path] [TESTS=files] [AGAIN=1]
+	@nice -n 19 $(PYTHON) -m local.mutants $(ONLY) $(if $(TESTS),--quick --tests $(TESTS)) $(if $(AGAIN),--again)
 
 fuzz: SECONDS := $(or $(SECONDS),60)
 fuzz: $(READY) $(VENV)/fuzz/ready ## Feed mutated inputs to what reads from outside ## [TARGET=tokens] [SECONDS=60]

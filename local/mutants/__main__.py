@@ -25,7 +25,16 @@ import pytest
 from local.command_line import CommandFailed, run
 from local.mutants.coverage_map import FOLDER, GROUPS, QUICK_TESTS, CoverageMap, write_map
 from local.mutants.mutations import Module, Mutant
-from local.mutants.trial import PYTEST, Instead, LoadedFunctions, Outcome, Trial, try_afresh
+from local.mutants.trial import (
+    CPU_SECONDS,
+    PYTEST,
+    QUICK_CPU_SECONDS,
+    Instead,
+    LoadedFunctions,
+    Outcome,
+    Trial,
+    try_afresh,
+)
 
 DECIDING = [
     *(f"authorizer/{folder}" for folder in ("hanko", "gateway", "rules", "revocation")),
@@ -72,17 +81,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help=f"at most {QUICK_TESTS} tests for each mutant, of a second at most"
     )
+    parser.add_argument("--tests", nargs="+", default=[], help="only these files of tests (default: all quick ones)")
     parser.add_argument("--only", default="", help="only mutants whose name contains this text")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args(argv)
-    modules = modules_in(options.paths)
+    modules, groups = modules_in(options.paths), {"named": options.tests} if options.tests else GROUPS
     if not options.again:
         RESULTS.unlink(missing_ok=True)
-        for group in GROUPS:
-            write_map(group)
+        for group, tests in groups.items():
+            write_map(group, tests)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"TMPDIR": folder, "PYTEST_DEBUG_TEMPROOT": folder, "CI": "true"}  # CI: Hypothesis repeats itself
-        return Campaign(modules, options.only, options.jobs, CoverageMap(quick=options.quick)).run()
+        return Campaign(modules, options.only, options.jobs, CoverageMap(groups, quick=options.quick)).run()
 
 
 def modules_in(paths: Iterable[str]) -> list[Module]:
@@ -171,7 +181,7 @@ class Campaign:
         try:
             while True:
                 while len(running) < self._jobs and (case := next(waiting, None)):
-                    trial = Trial(self._in_order(case))
+                    trial = Trial(self._in_order(case), QUICK_CPU_SECONDS if self._map.quick else CPU_SECONDS)
                     running[trial.start(partial(body, case))] = (case, trial, time.monotonic())
                 if not running:
                     return

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from coverage import CoverageData
@@ -23,7 +24,7 @@ GROUPS = {
         *(f"tests/test_{name}.py" for name in ("credentials", "config", "context", "decision", "errors", "clock")),
         *(f"tests/test_{name}.py" for name in ("verdicts", "sampling", "telemetry", "properties", "template")),
     ],
-    "handler": ["tests/test_handler.py"],
+    "handler": ["tests/test_handler.py", "tests/test_network.py"],
     "hanko": ["tests/hanko", "tests/differential/test_differential.py"],
     "revocation": ["tests/revocation"],
     "attacks": ["tests/attacks"],
@@ -31,15 +32,15 @@ GROUPS = {
 }
 
 
-def write_map(group: str) -> None:
-    """Run a group's tests under coverage. Raises `CommandFailed` if one fails: then no mutant could be told from it."""
+def write_map(group: str, tests: Sequence[str]) -> None:
+    """Run these tests under coverage. Raises `CommandFailed` if one fails: then no mutant could be told from it."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     data, seconds = _files(group)
     environment = {**os.environ, "CI": "true", "COVERAGE_FILE": str(data.resolve()), "MUTANTS_SECONDS": str(seconds)}
     command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-q", "-p", "local.mutants.contexts"]
-    if subprocess.run([*command, *GROUPS[group]], check=False, env=environment).returncode:
+    if subprocess.run([*command, *tests], check=False, env=environment).returncode:
         seconds.unlink(missing_ok=True)
-        raise CommandFailed(f"make mutants: the tests of {', '.join(GROUPS[group])} fail without any change, see above")
+        raise CommandFailed(f"make mutants: the tests of {', '.join(tests)} fail without any change, see above")
 
 
 def _files(group: str) -> tuple[Path, Path]:
@@ -49,12 +50,12 @@ def _files(group: str) -> tuple[Path, Path]:
 class CoverageMap:
     """The tests of a line, and what each test takes."""
 
-    def __init__(self, *, quick: bool) -> None:
+    def __init__(self, groups: Iterable[str], *, quick: bool) -> None:
         """Read what `write_map` has written; with `quick` no more than some quick tests of each mutant count."""
-        self._quick = quick
+        self.quick = quick
         self._seconds: dict[str, float] = {}
         self._data: list[CoverageData] = []
-        for data, seconds in filter(lambda files: files[1].exists(), map(_files, GROUPS)):
+        for data, seconds in filter(lambda files: files[1].exists(), map(_files, groups)):
             self._seconds |= json.loads(seconds.read_text())
             self._data.append(CoverageData(str(data)))
             self._data[-1].read()
@@ -68,7 +69,7 @@ class CoverageMap:
         lines = self._lines_of(module.path)
         at = mutant.lines if mutant.in_function else lines
         tests = self._in_order(set().union(*(lines.get(line, ()) for line in at)) - {""}, Path(module.path))
-        return [test for test in tests if self._seconds.get(test, 0) <= 1][:QUICK_TESTS] if self._quick else tests
+        return [test for test in tests if self._seconds.get(test, 0) <= 1][:QUICK_TESTS] if self.quick else tests
 
     def is_quick(self, test: str) -> bool:
         return self._seconds.get(test, 0) <= SLOW_SECONDS

@@ -21,9 +21,9 @@ import pytest
 from local.mutants.mutations import Module, Mutant
 
 MEMORY_BYTES = 4 << 30
-# One test may take this much processor time; or as many seconds in which it mostly waits. A starved or stopped process
-# is not given up early: the timer of waiting does not count while the process does not run.
-CPU_SECONDS = 30
+# One test may take this much processor time (the second, if it took a second at most); or as many seconds in which it
+# mostly waits. A starved or stopped process is not given up early: the timer does not count while it does not run.
+CPU_SECONDS, QUICK_CPU_SECONDS = 30, 5
 TICKS = 150
 PYTEST = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
@@ -40,8 +40,9 @@ class Outcome(StrEnum):
 class Trial:
     """The tests of one mutant, and the process in which they run. Everything that they started ends with it."""
 
-    def __init__(self, tests: Sequence[str]) -> None:
-        self._tests, self._running, self._pid = tests, "", 0
+    def __init__(self, tests: Sequence[str], cpu_seconds: float) -> None:
+        """Each test may take so much processor time."""
+        self._tests, self._cpu_seconds, self._running, self._pid = tests, cpu_seconds, "", 0
         self._ticks, self._began = 0, 0.0
 
     def start(self, body: Callable[["Trial"], None]) -> int:
@@ -96,7 +97,7 @@ class Trial:
 
     def _tick(self, *_: object) -> None:
         self._ticks += 1
-        if self._ticks > TICKS or time.process_time() - self._began > CPU_SECONDS:
+        if self._ticks > TICKS or time.process_time() - self._began > self._cpu_seconds:
             self.end(Outcome.TIMEOUT)
 
 
