@@ -132,8 +132,10 @@ def _id_of(data: object) -> str:
 def _session_expiry(data: object) -> int | None:
     """Return when the session's token expires, with a margin. None if the webhook has no such time that we can read."""
     text = sole_member(data, "expires_at")
+    if not isinstance(text, str):
+        return None
     try:
-        time = datetime.fromisoformat(text if isinstance(text, str) else "")
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
     if time.tzinfo is None or not 0 < time.timestamp() < MAX_TIME:  # Go writes a time that is not set as the year 1

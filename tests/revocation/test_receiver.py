@@ -1,5 +1,6 @@
 """The receiver of Hanko's webhooks, whole: statuses, records, and that nothing is lost."""
 
+import base64
 import json
 import random
 import runpy
@@ -69,7 +70,10 @@ def test_a_logout_as_a_whole(receiving: Receiving, hanko: StandInHanko, aws: Aws
 
 
 def test_what_comes_in_base64_is_the_same(receiving: Receiving, hanko: StandInHanko, aws: Aws) -> None:
-    assert receiving.post(webhook(hanko, DELETED, {"id": USER}).encode()) == 204
+    body = base64.b64encode(webhook(hanko, DELETED, {"id": USER}).encode()).decode()
+    assert receiving.answer(url_event(f"!{body}", is_base64=True))["statusCode"] == 400
+    assert aws.items == {}
+    assert receiving.answer(url_event(body, is_base64=True))["statusCode"] == 204
     assert aws.items == {user_subject(USER): (NOW + 10, MAX_TIME)}
 
 
@@ -96,6 +100,7 @@ def test_a_changed_password_where_it_counts(make_receiving: MakeReceiving, hanko
         (url_event(None), 400, "webhook_malformed"),
         (url_event("\ud800"), 400, "webhook_malformed"),
         (url_event("no base64!", is_base64=True), 400, "webhook_malformed"),
+        (url_event("x" * 262_144), 400, "webhook_malformed"),
         (url_event('{"token": "a.b.c", "event": "user.delete"}'), 401, "token_malformed"),
         (url_event("{}", "GET"), 405, "method_not_allowed"),
         (url_event("{}", "post"), 405, "method_not_allowed"),
@@ -113,6 +118,7 @@ def test_each_fault_has_its_status(receiving: Receiving, event: Any, status: int
     assert answer["headers"].get("Allow") == ("POST" if status == 405 else None)
     record = receiving.record()
     assert (record["reason"], record["fault"], record["status"]) == (reason, "caller", status)
+    assert record.get("request_id") == ("request-1" if event else None)
     assert record["Unauthenticated"] == 1
     assert aws.requests == []
 
@@ -136,7 +142,7 @@ def test_whatever_breaks_is_a_503_with_the_places_in_the_log(
     def breaks() -> object:
         raise RuntimeError("SECRET")
 
-    aws.fail("UpdateItem", breaks)
+    aws.fail("UpdateItem", FAULTS["down"])
     aws.fail("SendMessage", breaks)
     assert receiving.post(webhook(hanko, LOGOUT, ENDED)) == 503
     output = receiving.output()
@@ -245,6 +251,17 @@ def test_the_function_as_it_starts(
     assert aws.items.keys() == {user_subject(USER)}
     lines: list[Json] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["service"] for one in lines] == ["my-webhooks"]
+
+
+def test_the_function_as_it_starts_with_a_topic(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topic = aws.sns.create_topic(Name="revoked")["TopicArn"]
+    with StandInHanko() as hanko:
+        handler = start(hanko, aws, monkeypatch, HANKO_REVOCATION_TOPIC_ARN=topic)
+        handler(url_event(webhook(hanko, DELETED, {"id": USER})), SimpleNamespace(aws_request_id="one"))
+    record = json.loads(capsys.readouterr().out)
+    assert (record["reason"], record["published"]) == ("revoked", True)
 
 
 @pytest.mark.parametrize("missing", ["HANKO_REVOCATION_TABLE", "HANKO_REVOCATION_QUEUE_URL", "HANKO_AUDIENCE"])

@@ -17,8 +17,10 @@ from aws import TABLE, Aws, signed_reader
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 from sandbox import MakeSettings, Time
-from servers import HANG_GUARD_SECONDS, Script, saying, serving, whole
+from servers import HANG_GUARD_SECONDS, Script, answering, read_head, saying, serving, whole
 
+from authorizer import __version__
+from authorizer.clock import Clock
 from authorizer.hanko.client import HttpsClient
 from authorizer.hanko.strict_json import parse_object
 from authorizer.revocation.reader import ReadFailed
@@ -33,6 +35,22 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
 }
+
+
+ONLY_BOTOCORE = [  # what botocore reads, and we do not
+    "AWS_ACCOUNT_ID_ENDPOINT_MODE",
+    "AWS_CA_BUNDLE",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_DATA_PATH",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_PROFILE",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
+    "REQUESTS_CA_BUNDLE",
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+]
 
 
 @pytest.fixture
@@ -138,11 +156,7 @@ def test_the_more_special_endpoint_counts(make_settings: MakeSettings, time_: Ti
     [
         *({name: None} for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")),
         {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"},
-        {"AWS_CA_BUNDLE": "/opt/ca.pem"},
-        {"AWS_USE_FIPS_ENDPOINT": "true"},
-        {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
-        {"AWS_PROFILE": "other"},
-        {"HTTPS_PROXY": "http://proxy.example.com:3128"},
+        *({name: "x"} for name in ONLY_BOTOCORE),
         {"https_proxy": "http://proxy.example.com:3128"},
         {"AWS_DEFAULT_REGION": "cn-north-1"},
         {"AWS_DEFAULT_REGION": "us-iso-east-1"},
@@ -168,6 +182,11 @@ def test_a_configuration_file_is_left_to_botocore(
     (no_configuration / ".aws" / "config").write_text("[default]\nuse_fips_endpoint = true\n")
     assert opened(make_settings, time_) is None
     assert opened(make_settings, time_, AWS_CONFIG_FILE="/nowhere") is not None
+
+
+@pytest.mark.usefixtures("no_configuration")
+def test_an_empty_variable_says_nothing(make_settings: MakeSettings, time_: Time) -> None:
+    assert opened(make_settings, time_, **dict.fromkeys(ONLY_BOTOCORE, "")) is not None
 
 
 @pytest.mark.usefixtures("no_configuration")
@@ -228,6 +247,58 @@ def test_an_answer_too_many_is_not_the_answer_to_the_next_question(
         assert is_sent.wait(HANG_GUARD_SECONDS)
         assert table.read(["session#1"]) == parse_object(REVOKED.partition(b"\r\n\r\n")[2])
     assert script.connections == 2
+
+
+def test_a_request_as_a_whole(make_settings: MakeSettings) -> None:
+    heads: list[str] = []
+
+    def handle(connection: socket.socket) -> None:
+        heads.append(read_head(connection).partition("\r\n\r\n")[0])
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    clock = Clock(wall=lambda: 1_800_000_000.0, monotonic=lambda: 0.0)
+    with serving(handle) as address, closing(signed_reader(f"http://{address}", make_settings(), clock)) as one:
+        assert one.read(["session#1"]) == {}
+    lines = heads[0].split("\r\n")
+    scope = "Credential=test/20270115/eu-west-1/dynamodb/aws4_request"
+    names = "SignedHeaders=content-type;host;x-amz-date;x-amz-target"
+    assert [line for line in lines if not line.startswith("Authorization: ")] == [
+        "POST / HTTP/1.1",
+        f"Host: {address}",
+        "Content-Type: application/x-amz-json-1.0",
+        "X-Amz-Target: DynamoDB_20120810.BatchGetItem",
+        "X-Amz-Date: 20270115T080000Z",
+        "Accept-Encoding: identity",
+        f"User-Agent: hanko-authorizer/{__version__}",
+        "Content-Length: 98",
+    ]
+    assert f"Authorization: AWS4-HMAC-SHA256 {scope}, {names}, Signature=" in heads[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failure"),
+    [
+        (400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException"}', "throttled"),
+        (400, b'{"__type":"ThrottlingException"}', "throttled"),
+        (400, b'{"__type":"RequestLimitExceeded"}', "throttled"),
+        (400, b'{"__type":"com.amazon.coral.service#AccessDeniedException"}', "denied"),
+        (400, b'{"__type":1}', "refused"),
+        (400, b"<html>", "refused"),
+        (400, b"[" * 100_000, "refused"),
+        (499, b"{}", "refused"),
+        (500, b"{}", "unavailable"),
+        (301, b"", "refused"),
+    ],
+)
+def test_an_error_has_its_word(status: int, body: bytes, failure: str, make_settings: MakeSettings) -> None:
+    answer = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body
+    with (
+        serving(answering(answer)) as address,
+        closing(signed_reader(f"http://{address}", make_settings(), Clock())) as one,
+        pytest.raises(ReadFailed) as caught,
+    ):
+        one.read(["session#1"])
+    assert (caught.value.failure, str(caught.value)) == (failure, failure)
 
 
 def test_an_address_where_nobody_listens_is_a_failed_read(make_settings: MakeSettings, time_: Time) -> None:
