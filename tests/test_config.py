@@ -9,7 +9,7 @@ import pytest
 
 from authorizer.config import HttpApiResponse, LogAllowed, OnOutage, SessionMode, Settings
 from authorizer.errors import Misconfigured, Reason
-from authorizer.setting_values import CONTEXT_KEYS, ContextClaim, Proxy, Secret
+from authorizer.setting_values import CONTEXT_KEYS, ContextClaim, Proxy, Secret, ServerUrl, split_url
 
 SECRET = "s3cret-value"
 OPTIONAL = [  # where an empty value means the default
@@ -226,9 +226,24 @@ def test_an_api_url_is_https_or_http_to_this_machine(given: str, kept: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("https://Tenant.Hanko.IO", ("https", "Tenant.Hanko.IO", "tenant.hanko.io", 443, "")),
+        ("https://XX.example.com:8443/a/b/", ("https", "XX.example.com:8443", "xx.example.com", 8443, "/a/b")),
+        ("http://localhost", ("http", "localhost", "localhost", 80, "")),
+        ("https://[1:2:3:4:5:6:7:ABCD]", ("https", "[1:2:3:4:5:6:7:ABCD]", "1:2:3:4:5:6:7:abcd", 443, "")),
+        ("http://[::1]:1/", ("http", "[::1]:1", "::1", 1, "")),
+    ],
+)
+def test_the_parts_of_a_url(url: str, parts: tuple[str, str, str, int, str]) -> None:
+    assert split_url(url) == ServerUrl(*parts)
+
+
+@pytest.mark.parametrize(
     ("value", "wrong"),
     [
         ("http://tenant.hanko.io", "is not encrypted"),
+        ("http://127.0.0.1000", "is not encrypted"),
         ("http://localhost.example.com", "is not encrypted"),
         ("http://127.0.0.1.example.com", "is not encrypted"),
         ("http://128.0.0.1", "is not encrypted"),
@@ -601,6 +616,7 @@ def test_the_fixed_keys_of_the_context() -> None:
     [
         ("http://proxy.example.com:3128", Proxy("proxy.example.com", 3128, None)),
         ("http://192.0.2.1:1/", Proxy("192.0.2.1", 1, None)),
+        ("http://XPROXY:3128", Proxy("XPROXY", 3128, None)),
         ("http://[2001:db8::1]:65535", Proxy("2001:db8::1", 65535, None)),
     ],
 )

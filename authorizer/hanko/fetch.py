@@ -88,9 +88,9 @@ class Fetch:
         self.on_kept = kept is not None
         self._connection = kept or connections.new()
         doubled = (FIRST_PAUSE_SECONDS * 2**number for number in range(connections.attempts - 1))
-        self._pauses = [min(pause_seconds, LONGEST_PAUSE_SECONDS) for pause_seconds in doubled]
+        pauses = [min(pause_seconds, LONGEST_PAUSE_SECONDS) for pause_seconds in doubled]
+        self._pauses = [0.0, *pauses] if self.on_kept else pauses
         if self.on_kept:
-            self._pauses.insert(0, 0.0)
             with contextlib.suppress(OSError):  # a dead connection is noticed by `result`
                 self._connection.send(self._request, self.deadline)
         else:

@@ -43,9 +43,10 @@ from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.hanko.client import ATTEMPTS, JWKS_PATH, HttpsClient
-from authorizer.hanko.connection import MAX_BODY_BYTES, HttpResponse
+from authorizer.hanko.connection import MAX_BODY_BYTES, HttpResponse, Server, Tls
 from authorizer.hanko.failure import FetchFailed, FetchFailure
 from authorizer.hanko.tcp import EarlyConnection
+from authorizer.setting_values import Proxy, split_url
 from local.hanko import StandInHanko
 from local.hanko.certificates import write_certificates
 
@@ -88,7 +89,8 @@ def test_several_cache_control_headers_are_one_and_none_is_empty() -> None:
         assert fetched(f"http://{address}").cache_control == ""
 
 
-def test_the_request_holds_no_more_than_it_needs() -> None:
+@pytest.mark.parametrize(("check", "connection_option"), [("off", "close"), ("strict", "keep-alive")])
+def test_the_request_holds_no_more_than_it_needs(check: str, connection_option: str) -> None:
     heads = []
 
     def handle(connection: socket.socket) -> None:
@@ -96,9 +98,10 @@ def test_the_request_holds_no_more_than_it_needs() -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=b; Path=/\r\n\r\n{}")
 
     with serving(handle) as address:
-        client = client_of(f"http://{address}/{TENANT}")
+        client = client_of(f"http://{address}/{TENANT}", HANKO_SESSION_CHECK=check)
         client.start(JWKS_PATH).result()
         client.start(JWKS_PATH).result()
+        client.close()
     assert heads == 2 * [
         (
             f"GET /{TENANT}/.well-known/jwks.json HTTP/1.1\r\n"
@@ -107,7 +110,7 @@ def test_the_request_holds_no_more_than_it_needs() -> None:
             "Cache-Control: no-cache\r\n"
             "Accept-Encoding: identity\r\n"
             f"User-Agent: hanko-authorizer/{__version__}\r\n"
-            "Connection: close\r\n"
+            f"Connection: {connection_option}\r\n"
             "\r\n"
         )
     ]
@@ -337,12 +340,40 @@ def test_the_deadline_holds_while_the_name_is_looked_up(hanko: StandInHanko, mon
         return look_up(*arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
+    began = time.monotonic()
     fetch = client_of(f"http://localhost:{hanko.port}", **SHORT).start(JWKS_PATH)
     assert failure(fetch) is FetchFailure.TIMEOUT
+    assert 0.4 < time.monotonic() - began < 1
     assert not fetch.done
     answered.set()
     assert ends(fetch)
     assert hanko.jwks_requests == 0
+
+
+def test_the_deadline_holds_while_the_name_is_looked_up_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kept connection turned out dead. That failure is not the last word."""
+    answered, script = threading.Event(), Script(saying(whole("1")))
+    with serving(script) as address, keeping(f"http://{address}", **SHORT) as client:
+        client.start(JWKS_PATH).result()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(HANG_GUARD_SECONDS) and [])
+        fetch = client.start(*VALIDATE)
+        assert failure(fetch) is FetchFailure.TIMEOUT
+        answered.set()
+        assert ends(fetch)
+    assert script.connections == 1
+
+
+def test_the_deadline_holds_against_a_server_that_takes_no_request() -> None:
+    given_up = threading.Event()
+
+    def handle(_: socket.socket) -> None:
+        given_up.wait(HANG_GUARD_SECONDS)
+
+    with serving(handle) as address:
+        fetch = client_of(f"http://{address}", **SHORT).start("/", "POST", {}, b" " * 20_000_000)
+        assert failure(fetch) is FetchFailure.TIMEOUT
+        given_up.set()
+        assert ends(fetch)
 
 
 @pytest.mark.parametrize("drips", [True, False])
@@ -361,7 +392,8 @@ def test_the_deadline_holds_during_the_tls_handshake(*, drips: bool) -> None:
 
 def test_a_question_does_not_show_its_token(hanko: StandInHanko) -> None:
     question = client_of(hanko.url).start("/sessions/validate", "POST", {"Authorization": "SECRET"}, b"SECRET")
-    assert "SECRET" not in json.dumps([question, f"{question!r}", repr(HttpResponse(b"SECRET", ""))], default=str)
+    assert "SECRET" not in json.dumps([question, f"{question!r}"], default=str)
+    assert repr(HttpResponse(b"SECRET", "")) == "HttpResponse(...)"
 
 
 def test_a_deadline_that_passed_before_the_answer_was_asked_for_is_no_failure(hanko: StandInHanko) -> None:
@@ -486,9 +518,13 @@ class ConnectProxy:
 
     heads: list[str] = field(default_factory=list)
     says_more: bytes = b""
+    refusals: list[str] = field(default_factory=list)
 
     def __call__(self, client: socket.socket) -> None:
         self.heads.append(read_head(client))
+        if self.refusals:
+            client.sendall(f"HTTP/1.1 {self.refusals.pop()}\r\n\r\n".encode())
+            return
         host, _, port = self.heads[-1].split()[1].rpartition(":")
         with socket.create_connection((host, int(port)), timeout=HANG_GUARD_SECONDS) as upstream:
             client.sendall(b"HTTP/1.1 200 Connection established\r\nVia: example\r\n\r\n" + self.says_more)
@@ -521,7 +557,7 @@ def test_a_proxy_gets_its_own_credentials_and_hanko_does_not(
     trust(monkeypatch, secure_hanko.ca_file)
     with serving(proxy) as address:
         assert fetched(secure_hanko.url, HTTPS_PROXY=f"http://us%40er:p%3Ass@{address}").body
-    assert "Proxy-Authorization: Basic dXNAZXI6cDpzcw==\r\n" in proxy.heads[0]  # us@er:p:ss
+    assert "\r\nProxy-Authorization: Basic dXNAZXI6cDpzcw==\r\n" in proxy.heads[0]  # us@er:p:ss
     assert {name.lower() for name in secure_hanko.last_jwks_headers} == {
         "host",
         "accept",
@@ -530,6 +566,29 @@ def test_a_proxy_gets_its_own_credentials_and_hanko_does_not(
         "user-agent",
         "connection",
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("https://[2001:db8::1]:8443", "[2001:db8::1]:8443"),
+        ("https://hanko.example.com/tenant", "hanko.example.com:443"),
+    ],
+)
+def test_a_proxy_is_told_host_and_port(url: str, target: str) -> None:
+    server = Server(split_url(url), Tls(), Proxy("127.0.0.1", 3128, None))
+    assert server.tunnel_request() == f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(("refusals", "asked"), [(["503 Busy"], 2), (["502 Bad Gateway", "504 Gateway Timeout"], 3)])
+def test_a_proxy_that_is_overloaded_is_asked_again(
+    secure_hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch, refusals: list[str], asked: int
+) -> None:
+    trust(monkeypatch, secure_hanko.ca_file)
+    proxy = ConnectProxy(refusals=refusals)
+    with serving(proxy) as address:
+        assert fetched(secure_hanko.url, HTTPS_PROXY=f"http://{address}").body
+    assert len(proxy.heads) == asked
 
 
 @pytest.mark.parametrize("no_proxy", ["127.0.0.1", "example.com, 127.0.0.1", "*"])
