@@ -27,7 +27,8 @@ class HankoMiddleware:
     def __call__(self, app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
         """One request."""
         try:
-            incoming = incoming_of(app.current_event.raw_event, app.current_event.path)
+            event = app.current_event
+            incoming = incoming_of(event.raw_event, event.http_method, app.context["_path"])
             app.append_context(hanko=self._guard.session(incoming))  # type: ignore[no-untyped-call]  # theirs
         except Refused as refused:
             headers: dict[str, str | list[str]] = {**refused.headers}
@@ -35,16 +36,14 @@ class HankoMiddleware:
         return next_middleware(app)
 
 
-def incoming_of(event: dict[str, Any], path: str) -> Incoming:
+def incoming_of(event: dict[str, Any], method: str, path: str) -> Incoming:
     """The request of an event: a REST API's, an HTTP API's, a Function URL's. Source: AWS, the pages of each.
 
-    `path` is Powertools' own, by which it finds the route: an HTTP API's without the stage.
+    `method` and `path` are those by which Powertools finds the route: without an HTTP API's stage and `strip_prefixes`.
     """
     headers = [(name.lower(), value) for name, value in (event.get("headers") or {}).items()]
     several = event.get("multiValueHeaders")
     if several:
         headers = [(name.lower(), value) for name, values in several.items() for value in values]
     headers += [("cookie", cookie) for cookie in event.get("cookies") or ()]  # payload 2.0
-    context = event.get("requestContext") or {}
-    http = context.get("http") or {}
-    return Incoming(headers, http.get("method", event.get("httpMethod", "")), path, request_context=context)
+    return Incoming(headers, method, path, request_context=event.get("requestContext"))

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -425,6 +426,29 @@ def test_rules_name_paths_without_the_stage(guard_path: GuardPath, hanko: StandI
     """An HTTP API writes a stage other than $default in front of the path, and Powertools takes it off."""
     call, user = admin_of_powertools(guard_path("/admin")), {"Authorization": f"Bearer {hanko.mint()}"}
     assert call("GET", "/prod/admin", user, stage="prod")[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path"),
+    [("/pay", "/pay/admin"), (re.compile(r"^/v[0-9]+"), "/v1/admin"), (re.compile("/static"), "/static/admin")],
+)
+def test_rules_name_paths_without_the_prefixes_that_powertools_strips(
+    guard_path: GuardPath, hanko: StandInHanko, prefix: str | re.Pattern[str], path: str
+) -> None:
+    app = APIGatewayHttpResolver(strip_prefixes=[prefix])
+    app.use([PowertoolsMiddleware(guard_path("/admin"), open_paths=["/static/*"])])
+    app.get("/admin")(lambda: json.dumps("in"))
+    user, admin = ({"Authorization": f"Bearer {hanko.mint(claims=role)}"} for role in ({}, {"role": "admin"}))
+    for same in ("/admin", path):
+        assert [call_powertools(app, "GET", same, who)[0] for who in ({}, user, admin)] == [401, 403, 200], same
+
+
+@pytest.mark.parametrize("method", ["get", "Get"])
+def test_a_method_in_small_letters_goes_around_no_rule(guard_path: GuardPath, hanko: StandInHanko, method: str) -> None:
+    """Powertools and Django take it for GET."""
+    user = {"Authorization": f"Bearer {hanko.mint()}"}
+    assert admin_of_powertools(guard_path("/admin"))(method, "/admin", user)[0] == 403
+    assert of_django(guard_path("/me"))(method, "/me", user)[0] == 403
 
 
 # --- FastAPI
