@@ -39,7 +39,23 @@ def main() -> None:
     """Measure the sections that the arguments name."""
     peers.FOLDER.mkdir(parents=True, exist_ok=True)
     field = Field()
-    sections: dict[str, Callable[[], Any]] = {
+    sections = _sections(field)
+    if unknown := set(sys.argv[1:]) - set(sections):
+        sys.exit(f"no section {', '.join(sorted(unknown))}; there are: {', '.join(sections)}")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, this Python {platform.python_version()}"
+    machine += f"; functions run on {field.runtimes}"
+    print(f"{machine}. Ratios are medians of paired rounds (a tenth of them is below, a tenth above the range).")
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in sys.argv[1:] or sections:
+        started = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": round(os.getloadavg()[0], 2)}
+        results[name] = {**started, "machine": machine, "results": sections[name]()}
+        RESULTS.write_text(json.dumps(results, indent=2))
+    print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
+    picture.draw(results, RESULTS.with_name("speed.svg"))
+
+
+def _sections(field: Field) -> "dict[str, Callable[[], Any]]":
+    return {
         "verification": lambda: [_alone("verification", python) for python in peers.pythons()],
         "rules": lambda: [_alone("rules", python) for python in peers.pythons()],
         "handlers": lambda: handlers.measure(field),
@@ -53,18 +69,6 @@ def main() -> None:
         "scale": scale.measure,
         "library": lambda: _alone("library", peers.lambda_python()),
     }
-    if unknown := set(sys.argv[1:]) - set(sections):
-        sys.exit(f"no section {', '.join(sorted(unknown))}; there are: {', '.join(sections)}")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, this Python {platform.python_version()}"
-    machine += f"; functions run on {field.runtimes}"
-    print(f"{machine}. Ratios are medians of paired rounds (a tenth of them is below, a tenth above the range).")
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for name in sys.argv[1:] or sections:
-        started = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": round(os.getloadavg()[0], 2)}
-        results[name] = {**started, "machine": machine, "results": sections[name]()}
-        RESULTS.write_text(json.dumps(results, indent=2))
-    print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
-    picture.draw(results, RESULTS.with_name("speed.svg"))
 
 
 def _alone(module: str, python: peers.Python) -> object:

@@ -96,6 +96,15 @@ def _warm(contestants: dict[str, Contestant], hanko: StandInHanko, logs: Path) -
         }
         memory = {name: sandbox.peak_memory_bytes for name, sandbox in sandboxes.items()}
     result = report("Handler, warm, tokens never seen before, RSA-4096", samples, _ratios(samples, bar=1.02))
+    own_part = _own_part(samples)
+    shrunk = memory[NEW] / memory[OLD]
+    print(f"  peak memory: {memory[NEW] / 1e6:.1f} ÷ {memory[OLD] / 1e6:.1f} MB = {shrunk:.3f}   bar {MEMORY_BAR:g}")
+    print(f"  bytes per allowed request: {written[NEW]:.0f} ÷ {written[OLD]:.0f} = {written[NEW] / written[OLD]:.3f}")
+    return {**result, "bytes": written, "own_part": own_part, "memory": memory}
+
+
+def _own_part(samples: Samples) -> float:
+    """Print what each handler takes above an empty one; return the ratio of the new to the old build."""
     empty = {NEW: EMPTY, OLD: EMPTY, SIGNATURE: EMPTY} | ({NODE: EMPTY_NODE} if NODE in samples else {})
     own = {
         name: [one - floor for one, floor in zip(samples[name], samples[floors], strict=True)]
@@ -105,10 +114,7 @@ def _warm(contestants: dict[str, Contestant], hanko: StandInHanko, logs: Path) -
     print(f"  own part (above the empty handler): {own_part.line}")
     for name, seconds in own.items():
         print(f"    {name}: {statistics.median(seconds) * 1e6:.0f} µs")
-    shrunk = memory[NEW] / memory[OLD]
-    print(f"  peak memory: {memory[NEW] / 1e6:.1f} ÷ {memory[OLD] / 1e6:.1f} MB = {shrunk:.3f}   bar {MEMORY_BAR:g}")
-    print(f"  bytes per allowed request: {written[NEW]:.0f} ÷ {written[OLD]:.0f} = {written[NEW] / written[OLD]:.3f}")
-    return {**result, "bytes": written, "own_part": own_part.median, "memory": memory}
+    return own_part.median
 
 
 def _cold(contestants: dict[str, Contestant], hanko: StandInHanko, logs: Path, kind: Start) -> dict[str, object]:

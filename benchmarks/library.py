@@ -54,27 +54,16 @@ def main() -> None:
 
 def _endpoint(hanko: StandInHanko, runner: asyncio.Runner) -> dict[str, object]:
     authenticator = HankoAuthenticator(api_url=hanko.url, audience=AUDIENCE)
-    apps: dict[str, tuple[App, int]] = {
-        "endpoint alone": (endpoint(), CALLS_PER_ROUND),
-        "signature in place": (Signature(endpoint(), key_of(hanko)), CALLS_PER_ROUND),
-        "library": (HankoMiddleware(endpoint(), authenticator), CALLS_PER_ROUND),
-        "library again": (HankoMiddleware(endpoint(), authenticator), CALLS_PER_ROUND),
-        "PyJWKClient": (Checked(endpoint(), pyjwkclient(hanko.url)), CALLS_PER_ROUND),
-        "guide": (Checked(endpoint(), guide(hanko.url)), GUIDE_CALLS_PER_ROUND),
-    }
     tokens = minted(hanko)
     contestants = {
         name: calls(runner, app, tokens, number, time.perf_counter if name == "guide" else time.thread_time)
-        for name, (app, number) in apps.items()
+        for name, (app, number) in _apps(hanko, authenticator).items()
     }
     contestants["signature alone"] = signatures(hanko, tokens)
     take_turns(contestants, WARM_UP_ROUNDS)
     samples = take_turns(contestants, ROUNDS)
     authenticator.close()
-    added: Samples = {"signature alone": samples["signature alone"]}
-    for name in ("signature in place", "library", "library again", "PyJWKClient", "guide"):
-        pairs = zip(samples[name], samples["endpoint alone"], strict=True)
-        added[name] = [max(1e-9, with_check - without) for with_check, without in pairs]
+    added = _added(samples)
     ratios: list[Ratio] = [
         ratio(added, "library", "signature in place", BAR_SIGNATURE),
         ratio(added, "library", "signature alone"),
@@ -83,6 +72,27 @@ def _endpoint(hanko: StandInHanko, runner: asyncio.Runner) -> dict[str, object]:
         ratio(added, "library again", "library"),
     ]
     return report("Library: what the check adds to a FastAPI endpoint, RSA-4096, a new token each time", added, ratios)
+
+
+def _apps(hanko: StandInHanko, authenticator: HankoAuthenticator) -> dict[str, tuple[App, int]]:
+    """The applications, and how often each is called in a round."""
+    return {
+        "endpoint alone": (endpoint(), CALLS_PER_ROUND),
+        "signature in place": (Signature(endpoint(), key_of(hanko)), CALLS_PER_ROUND),
+        "library": (HankoMiddleware(endpoint(), authenticator), CALLS_PER_ROUND),
+        "library again": (HankoMiddleware(endpoint(), authenticator), CALLS_PER_ROUND),
+        "PyJWKClient": (Checked(endpoint(), pyjwkclient(hanko.url)), CALLS_PER_ROUND),
+        "guide": (Checked(endpoint(), guide(hanko.url)), GUIDE_CALLS_PER_ROUND),
+    }
+
+
+def _added(samples: Samples) -> Samples:
+    """What each check adds to the endpoint alone."""
+    added: Samples = {"signature alone": samples["signature alone"]}
+    for name in ("signature in place", "library", "library again", "PyJWKClient", "guide"):
+        pairs = zip(samples[name], samples["endpoint alone"], strict=True)
+        added[name] = [max(1e-9, with_check - without) for with_check, without in pairs]
+    return added
 
 
 def endpoint() -> FastAPI:
