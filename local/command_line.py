@@ -55,10 +55,14 @@ def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def say(text: str = "", style: str | None = None, *, error: bool = False) -> None:
-    """Print a line. Colours go to a terminal only, and not there if NO_COLOR is set."""
+    """Print a line. Colours go to a terminal only, and not there if NO_COLOR is set.
+
+    Control characters are shown escaped: a token or a record may hold them, and no terminal shall obey a stranger.
+    """
     from rich.console import Console  # noqa: PLC0415 - only commands that run through need it
 
-    Console(stderr=error, highlight=False, soft_wrap=True).print(text, style=style, markup=False)
+    safe = "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+    Console(stderr=error, highlight=False, soft_wrap=True).print(safe, style=style, markup=False)
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -222,8 +223,11 @@ def _parsed(text: str) -> tomlkit.TOMLDocument:
 
 
 def _replace(file: Path, text: str) -> None:
-    """All or nothing."""
+    """All or nothing. The file stays as readable as it was: it can hold HankoLogHashKey."""
     new = file.with_name(f".{file.name}.new")
+    new.touch(0o600)
+    if file.exists():
+        shutil.copymode(file, new)
     new.write_text(text, "utf-8")
     new.replace(file)
 

@@ -135,6 +135,7 @@ def _example(name: str) -> Json:
 def invoke(event: Json) -> Json:
     """The function's answer to an event, through `sam local invoke`. Its log goes to standard error."""
     file = FOLDER / "event.json"
+    file.touch(0o600)  # a token is in it
     file.write_text(json.dumps(event))
     command = [str(PROGRAMS / "sam"), "local", "invoke", "AuthorizerFunction", "--event", str(file)]
     try:

@@ -81,6 +81,22 @@ def test_a_pasted_token_gives_audience_and_issuer_and_is_said_to_be_unverified(
     assert token not in printed + file.read_text()
 
 
+def test_a_pasted_token_cannot_write_to_the_terminal(hanko: StandInHanko, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its claims are shown before anybody has verified them."""
+    init.read_claims(hanko.mint(claims={"aud": ["app\x1b]0;title\x07\x1b[2J\x9b31m"], "iss": "\ta\rb\u202ec"}))
+    shown = capsys.readouterr().out
+    assert "app" in shown
+    assert not [one for one in shown if one != "\n" and not one.isprintable()]
+
+
+def test_the_file_stays_as_readable_as_it_was(file: Path, hanko: StandInHanko) -> None:
+    """It can hold the key of the hash of user ids."""
+    file.chmod(0o600)
+    init.main(["mine", "--yes", "--api-url", hanko.url, "--audience", "localhost"])
+    assert "mine" in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_token_on_standard_input_is_for_scripts(
     file: Path, hanko: StandInHanko, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from pathlib import Path
 
 import jwt
 import pytest
@@ -64,3 +65,16 @@ def test_sign_uses_the_key_that_is_packed(capsys: pytest.CaptureFixture[str]) ->
     key = jwt.PyJWKSet.from_dict(offline_hanko().jwks)[jwt.get_unverified_header(token)["kid"]]
     claims = jwt.decode(token, key.key, algorithms=["RS256"], audience=AUDIENCE, issuer=ISSUER)
     assert claims["email"]["address"] == "user@example.com"
+
+
+def test_nobody_else_can_read_the_event_with_its_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    modes = []
+
+    def captured(command: list[str], _environment: object) -> tuple[int, str]:
+        modes.append(Path(command[command.index("--event") + 1]).stat().st_mode & 0o777)
+        return 0, "{}"
+
+    monkeypatch.setattr(sam, "FOLDER", tmp_path)
+    monkeypatch.setattr(sam, "captured", captured)
+    assert sam.invoke({"authorizationToken": "x"}) == {}
+    assert (modes, list(tmp_path.iterdir())) == ([0o600], [])
