@@ -47,8 +47,8 @@ def _is_elsewhere(key: str, event: dict[str, object]) -> bool:
     The event has the values of the identity sources without their names. So a client could send the route key as the
     value of a header or parameter that is another source. Whatever a client sends can widen the scope, never narrow it.
     """
-    context = {**section(event, "requestContext"), "routeKey": ""}
-    rest: list[object] = [{**event, "routeKey": "", "identitySource": "", "requestContext": context}]
+    context = {**section(event, "requestContext"), "routeKey": None}
+    rest: list[object] = [{**event, "routeKey": None, "identitySource": None, "requestContext": context}]
     texts: list[str] = []
     while rest:
         part = rest.pop()

@@ -19,7 +19,7 @@ from authorizer.setting_values import Proxy, ServerUrl, split_url
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DIGITS = 10  # of seconds in a header; more than RFC 9111, section 1.2.2, asks a cache to count to
-RECEIVE_BYTES = 64 * 1024
+RECEIVE_BYTES = 64 * 1024  # more than a TLS record: nothing stays behind, decrypted, where `poll` sees nothing
 
 _OK = 200
 _OVERLOADED = frozenset((502, 503, 504))
@@ -159,8 +159,7 @@ class Connection:
         opened = self._sockets[-1]
         poll = select.poll()
         poll.register(opened, select.POLLIN)
-        is_buffered = isinstance(opened, ssl.SSLSocket) and opened.pending()
-        return not is_buffered and not poll.poll(0)
+        return not poll.poll(0)
 
     def _use(self, opened: socket.socket) -> None:
         self._sockets.append(opened)
@@ -206,7 +205,7 @@ def failed_because(error: Exception) -> FetchFailed:
 def _seconds(header: str) -> int:
     """The first member of an Age or Retry-After header; 0 if it is no number of seconds (RFC 9111, section 5.1)."""
     first = header.partition(",")[0].strip(" \t")
-    return int(first[:MAX_DIGITS]) if first.isascii() and first.isdigit() else 0
+    return int(first[:MAX_DIGITS]) if first.isdecimal() else 0  # of latin-1: 0 to 9 alone
 
 
 def _bypasses_proxy(netloc: str, no_proxy: str) -> bool:

@@ -22,7 +22,7 @@ from authorizer.hanko.http1 import TooLarge, request_bytes
 from authorizer.hanko.tcp import EarlyConnection
 
 MAX_IDLE_SECONDS = 30  # half of what the usual load balancer waits: ELB 60 s, nginx 75 s
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1  # before the second attempt; then twice as long each time, up to
+PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1, 1, 1)  # before the second attempt and each further one
 
 
 class Connections:
@@ -87,9 +87,7 @@ class Fetch:
         kept = connections.take_kept()
         self.on_kept = kept is not None
         self._connection = kept or connections.new()
-        doubled = (FIRST_PAUSE_SECONDS * 2**number for number in range(connections.attempts - 1))
-        pauses = [min(pause_seconds, LONGEST_PAUSE_SECONDS) for pause_seconds in doubled]
-        self._pauses = [0.0, *pauses] if self.on_kept else pauses
+        self._pauses = [*[0.0] * self.on_kept, *PAUSES_SECONDS[: connections.attempts - 1]]
         if self.on_kept:
             with contextlib.suppress(OSError):  # a dead connection is noticed by `result`
                 self._connection.send(self._request, self.deadline)

@@ -160,6 +160,6 @@ def _length_of(text: str) -> int:
     """A Content-Length; the same one told several times is one (RFC 9110, section 8.6)."""
     lengths = {length.strip(" \t") for length in text.split(",")}  # bare, it strips control characters, too
     length = lengths.pop()
-    if lengths or not length.isascii() or not length.isdigit() or len(length) > MAX_LENGTH_DIGITS:
+    if lengths or not length.isdecimal() or len(length) > MAX_LENGTH_DIGITS:
         raise ValueError("no single length")
     return int(length)

@@ -1,5 +1,6 @@
 """Events in: every kind recognised by what AWS documents to be in it, exactly; anything else is no event of ours."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -103,6 +104,51 @@ def test_the_scope_of_a_simple_response_is_what_its_route_key_can_stand_for(key:
     assert parse(event("http_v2", routeKey=key, identitySource=["x", key], requestContext=context)).scope == scope
 
 
+EVERY_ROUTE = Scope(METHODS, "/", open_ended=True, greedy=True)
+
+
+@pytest.mark.parametrize("text", ["GET /me", "xGET /mex", "GET+/me", "GET%20/me", "GET%2B%2fme", "GET%252B/me"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda text: {"headers": {"x-tenant": text}},
+        lambda text: {"cookies": ["a=b", text]},
+        lambda text: {"queryStringParameters": {"tenant": text}},
+        lambda text: {"rawQueryString": text},
+        lambda text: {"requestContext": {"http": {"userAgent": text}, "routeKey": "GET /me"}},
+    ],
+    ids=["header", "cookie", "parameter", "query", "context"],
+)
+def test_a_client_that_sends_the_route_key_narrows_no_scope(
+    place: Callable[[str], dict[str, object]], text: str
+) -> None:
+    """It could be the value of another identity source."""
+    route = {"routeKey": "GET /me", "identitySource": ["x", "GET /me"], "requestContext": {"routeKey": "GET /me"}}
+    assert parse(event("http_v2", **route)).scope == Scope(("GET",), "/me", open_ended=False)
+    assert parse(event("http_v2", **route | place(text))).scope == EVERY_ROUTE
+
+
+OFTEN_ENCODED = f"GET /%{'25' * 8}61"
+
+
+@pytest.mark.parametrize(
+    ("key", "sources"),
+    [
+        ("GET /me", "GET /me"),
+        ("GET /me", {"GET /me": 1}),
+        (7, [7]),
+        (None, [None]),
+        ("GET /a;b", ["GET /a;b"]),
+        ("GET /a,b", ["GET /a,b"]),
+        (OFTEN_ENCODED, [OFTEN_ENCODED]),
+    ],
+)
+def test_a_route_key_that_could_be_read_otherwise_narrows_no_scope(key: object, sources: object) -> None:
+    """Cookies and repeated headers are cut and joined at ; and comma. An encoding is not followed for ever."""
+    route = {"routeKey": key, "identitySource": sources, "requestContext": {"routeKey": key}}
+    assert parse(event("http_v2", **route)).scope == EVERY_ROUTE
+
+
 @pytest.mark.parametrize(("encodings", "is_read"), [(7, True), (8, False)])
 def test_an_encoding_within_an_encoding_is_followed_for_a_while(encodings: int, is_read: bool) -> None:  # noqa: FBT001 - pytest passes it by name
     """What is encoded even more often could be the route key, for all that is known."""
@@ -110,8 +156,8 @@ def test_an_encoding_within_an_encoding_is_followed_for_a_while(encodings: int, 
     for _ in range(encodings):
         text = quote(text, safe="")
     sample["headers"]["x-tenant"] = text
-    narrow, every = Scope(("GET",), "/me", open_ended=False), Scope(METHODS, "/", open_ended=True, greedy=True)
-    assert parse(sample).scope == (narrow if is_read else every)
+    narrow = Scope(("GET",), "/me", open_ended=False)
+    assert parse(sample).scope == (narrow if is_read else EVERY_ROUTE)
 
 
 def test_an_appsync_event() -> None:
