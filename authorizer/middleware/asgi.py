@@ -47,15 +47,19 @@ class HankoMiddleware:
         self._guard = Guard(authenticator, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection. Only HTTP and WebSockets are checked; the lifespan passes."""
-        if scope["type"] in ("http", "websocket"):
-            try:
-                session = await self._guard.session_async(incoming_of(scope))
-            except Refused as refused:
-                await _refuse(refused, scope, receive, send)
-                return
-            scope = {**scope, "hanko": session, "state": {**scope.get("state", {}), "hanko": session}}
-        await self._app(scope, receive, send)
+        """One connection; the lifespan passes. Raises `NotImplementedError` for any other kind."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] not in {"http", "websocket"}:
+            raise NotImplementedError(scope["type"])
+        try:
+            session = await self._guard.session_async(incoming_of(scope))
+        except Refused as refused:
+            await _refuse(refused, scope, receive, send)
+            return
+        state = {**scope.get("state", {}), "hanko": session}
+        await self._app({**scope, "hanko": session, "state": state}, receive, send)
 
 
 def incoming_of(scope: Scope) -> Incoming:

@@ -610,6 +610,17 @@ def test_a_lifespan_passes(authenticator: HankoAuthenticator) -> None:
     assert seen == ["lifespan"]
 
 
+def test_a_kind_of_connection_that_is_not_known_does_not_pass(authenticator: HankoAuthenticator) -> None:
+    """As the ASGI specification asks for: "applications must raise an exception"."""
+
+    async def app(_scope: Json, _receive: object, _send: object) -> None:
+        pytest.fail("reached")
+
+    guarded: Any = HankoMiddleware(app, authenticator)  # type: ignore[arg-type]  # a narrower scope
+    with pytest.raises(NotImplementedError, match="webtransport"):
+        asyncio.run(guarded({"type": "webtransport", "path": "/me", "headers": []}, None, None))
+
+
 # --- behind API Gateway: where each adapter has its word
 
 
