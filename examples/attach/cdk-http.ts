@@ -19,6 +19,7 @@ def handler(event, context):
 
 // --- shown in docs/attach.md
 const authorizer = Function.fromFunctionArn(stack, 'Authorizer', Fn.importValue('hanko-authorizer-AuthorizerArn'));
+// API Gateway invokes the alias with this role, which has its permission already.
 const hanko = new HttpLambdaAuthorizer('Hanko', authorizer, {
   role: Role.fromRoleArn(stack, 'InvokeRole', Fn.importValue('hanko-authorizer-InvokeRoleArn')),
   responseTypes: [HttpLambdaResponseType.SIMPLE],

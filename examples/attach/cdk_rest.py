@@ -18,13 +18,11 @@ backend = Function(
 )
 
 # --- shown in docs/attach.md
-authorizer_arn = Fn.import_value("hanko-authorizer-AuthorizerArn")
-invoke_role_arn = Fn.import_value("hanko-authorizer-InvokeRoleArn")
 hanko = TokenAuthorizer(
     stack,
     "Hanko",
-    handler=Function.from_function_arn(stack, "Authorizer", authorizer_arn),
-    assume_role=Role.from_role_arn(stack, "InvokeRole", invoke_role_arn),
+    handler=Function.from_function_arn(stack, "Authorizer", Fn.import_value("hanko-authorizer-AuthorizerArn")),
+    assume_role=Role.from_role_arn(stack, "InvokeRole", Fn.import_value("hanko-authorizer-InvokeRoleArn")),
     results_cache_ttl=Duration.minutes(5),
 )
 LambdaRestApi(

@@ -15,8 +15,7 @@ export default $config({
       authorizerType: 'REQUEST',
       authorizerUri: $interpolate`arn:${partition}:apigateway:${region}:lambda:path/2015-03-31/functions/${authorizerArn}/invocations`,
       authorizerCredentialsArn: invokeRoleArn,
-      authorizerPayloadFormatVersion: '2.0',
-      enableSimpleResponses: true,
+      authorizerPayloadFormatVersion: '2.0', enableSimpleResponses: true,
       identitySources: ['$request.header.Authorization', '$context.routeKey'],
       authorizerResultTtlInSeconds: 300,
     });

@@ -61,6 +61,13 @@ def test_the_page_shows_what_stands_in_the_files() -> None:
     assert [file.name for file in ATTACH.iterdir() if f"(../examples/attach/{file.name})" not in page] == []
 
 
+def test_a_snippet_has_ten_to_fifteen_lines() -> None:
+    """openapi.yaml has one more, which OpenAPI 3 needs."""
+    lengths = {file.name: sum(map(bool, shown(file).splitlines())) for file in ATTACH.iterdir()}
+    assert lengths.pop("openapi.yaml") == 16
+    assert {name: length for name, length in lengths.items() if not 10 <= length <= 15} == {}
+
+
 # --- SAM
 
 
