@@ -32,14 +32,16 @@ from local.explanation import State
 from local.sign import event_with
 from local.stack import Aws
 
+AUDIENCE_CHECK = 9  # its number in SECURITY.md
 COLOURS = {Level.WRONG: "bold red", Level.LOOK: "yellow"}
 
 
 @dataclass
 class Report:
-    """What was looked at: what is well, and the findings."""
+    """What was looked at: what is well, the findings, and what could not be looked at."""
 
     passed: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -55,13 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     rules = _rules(Path(options.rules), report)
     environment = read_environment(options.env) if options.env else None
     settings = _settings(environment, report) if environment else None
-    if settings is not None and not options.offline:
-        say(f"Asking {settings.api_url} …", error=True)
-        live = Live(settings)
-        report.findings.extend(live.findings())
-        report.passed.extend(live.passed)
-        if options.token:
-            _token(settings, Path(options.rules), report)
+    if settings is not None:
+        _hanko(settings, options, report)
     context = Context((), settings or _defaults(), revokes=_revokes(environment), rules=rules)
     context = context._replace(guessed=settings is None)
     if options.template:
@@ -69,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.stack:
         _stack(options.stack, environment, context, report)
     if options.json:
-        print(json.dumps({"passed": report.passed, "findings": [one._asdict() for one in report.findings]}, indent=2))
+        print(json.dumps({**vars(report), "findings": [one._asdict() for one in report.findings]}, indent=2))
     elif options.brief:
         say_briefly(report)
     else:
@@ -120,7 +117,8 @@ def _settings(environment: Environment, report: Report) -> Settings | None:
         return None
     mistakes += _keys_file(settings, where, report)
     if not mistakes:
-        report.passed.append(f"{where}: {len(environment.given)} settings, all of them well")
+        told = f"{len(environment.given)} settings with values that the template and the function take"
+        report.passed.append(f"{where}: {told}")
     report.findings += _claims(settings, where)
     return None if mistakes else settings
 
@@ -153,16 +151,36 @@ def _claims(settings: Settings, where: str) -> list[Finding]:
     ]
 
 
-def _token(settings: Settings, rules: Path, report: Report) -> None:
-    """The decision about a session token from standard input, on a route that no rule names."""
+def _hanko(settings: Settings, options: argparse.Namespace, report: Report) -> None:
+    """The live Hanko and the session token, which alone tells whether the audience is right."""
+    compared = False
+    if not options.offline:
+        say(f"Asking {settings.api_url} …", error=True)
+        live = Live(settings)
+        report.findings.extend(live.findings())
+        report.passed.extend(live.passed)
+        compared = options.token and _token(settings, Path(options.rules), report)
+    if not compared:
+        report.unchecked.append(
+            f"not known: whether your tokens are for HankoAudience, {', '.join(settings.audiences)}. A good one tells: "
+            "TOKEN=- < token. Suspect the audience first if every token is refused"
+        )
+
+
+def _token(settings: Settings, rules: Path, report: Report) -> bool:
+    """The decision about a session token from standard input, on a route that no rule names.
+
+    Returns whether its audience was compared.
+    """
     told = told_about(event_with("rest_request", read_token()), settings, rules)
     failed = next((step for step in told.steps if step.state is State.FAILED), None)
     if failed is None:
         report.passed.append(f"the session token passes: {told.reason}")
-        return
+        return True
     what = f"it is refused by check {failed.number}, {failed.name}: {told.reason}"
     why = f"Expected: {failed.expected}. Seen: {failed.seen}."
     report.findings.append(wrong("token-refused", "the session token", what, why, told.reason.what_to_do))
+    return failed.number >= AUDIENCE_CHECK
 
 
 def _revokes(environment: Environment | None) -> bool:
@@ -212,6 +230,9 @@ def say_report(report: Report) -> None:
     """What is well in a line each, then the findings, the wrong ones first."""
     for told in report.passed:
         say(f"ok     {told}", "green")
+    for told in report.unchecked:
+        for number, line in enumerate(textwrap.wrap(told, 88)):
+            say(f"{'' if number else '?':<7}{line}", "dim")
     for finding in sorted(report.findings, key=lambda one: one.level is not Level.WRONG):
         say()
         say(f"{finding.level:<5}  {finding.where}  [{finding.code}]", COLOURS[finding.level])

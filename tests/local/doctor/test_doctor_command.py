@@ -19,6 +19,7 @@ from local.build import ROOT
 from local.doctor import __main__ as doctor
 from local.doctor.live import Live
 from local.hanko import StandInHanko
+from local.sign import token_with
 
 ENVIRONMENT = """
 version = 0.1
@@ -54,7 +55,7 @@ def test_an_environment_that_is_well(hanko: StandInHanko, samconfig: Path, capsy
     status, told = report(capsys, "--env", "dev")
     assert (status, told["findings"]) == (0, [])
     passed = "\n".join(told["passed"])
-    assert "2 settings, all of them well" in passed
+    assert "2 settings with values that the template and the function take" in passed
     assert "usable keys, without TLS" in passed
     assert "clock is +0 s" in passed
     assert "session endpoint answers" in passed
@@ -169,7 +170,26 @@ def test_a_sample_token_is_tried(  # noqa: PLR0913, PLR0917 - fixtures
     monkeypatch.setattr("sys.stdin", io.StringIO(hanko.mint(claims=claims)))
     status, found = report(capsys, "--env", "dev", "--token")
     assert told in json.dumps(found)
+    assert found["unchecked"] == []
     assert status == (0 if told.startswith("passes") else 1)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--offline", "--token"], ["--token"]])
+def test_an_audience_that_no_token_shows_is_not_called_well(
+    arguments: list[str], hanko: StandInHanko, samconfig: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Without a token, or with one that is refused before its audience is compared."""
+    samconfig.write_text(ENVIRONMENT.format(url=hanko.url, more=""))
+    monkeypatch.setattr("sys.stdin", io.StringIO(token_with("expired", hanko)))
+    _, found = report(capsys, "--env", "dev", *arguments)
+    (unchecked,) = found["unchecked"]
+    assert "HankoAudience, localhost" in unchecked
+    assert "TOKEN=- < token" in unchecked
+    doctor.main(["--env", "dev", "--offline"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:18] for line in lines if line.startswith("?")] == ["?      not known: "]
+    assert max(map(len, lines)) <= 100
 
 
 # --- manners
