@@ -25,7 +25,7 @@ from authorizer.errors import Misconfigured
 from authorizer.rules.source import rules_of
 from local.background import Background, free_port
 from local.build import ROOT
-from local.command_line import CommandFailed
+from local.command_line import CommandFailed, mistaken
 from local.runtime import EXECUTION_ENV
 
 REGION = "eu-west-1"
@@ -41,8 +41,10 @@ def find_rules(rules: str) -> Path:
         raise CommandFailed(f"RULES={rules}: there is no such file")
     try:
         rules_of(found.read_text("utf-8"))
-    except (ValueError, Misconfigured) as error:
-        raise CommandFailed(f"RULES={rules} is wrong: {str(error).splitlines()[-1]}") from None
+    except UnicodeDecodeError as error:
+        raise CommandFailed(f"RULES={rules} is not UTF-8: byte {error.start}") from None
+    except Misconfigured as error:
+        raise mistaken(f"RULES={rules} is wrong:", str(error).splitlines()[1:]) from None
     return found
 
 

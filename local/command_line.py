@@ -15,11 +15,17 @@ from typing import NoReturn
 WIDTH = 100  # the most that a line has, but for names that must stay whole
 STOPPED = 130  # what a shell reports of a program that Ctrl-C ended
 END_SECONDS = 5
+MISTAKES_SHOWN = 10
 NO_CREDENTIALS = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 
 
 class CommandFailed(Exception):
     """What went wrong and what to do about it, in one to three lines."""
+
+
+def mistaken(what: str, mistakes: Sequence[str]) -> CommandFailed:
+    """The error that tells what is mistaken, and each mistake in a line of its own."""
+    return CommandFailed("\n".join([what, *(f"  {one}" for one in at_most(mistakes, MISTAKES_SHOWN))]))
 
 
 def run(command: Callable[[], int | None]) -> NoReturn:

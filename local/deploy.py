@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from local.build import ROOT
-from local.command_line import CommandFailed, at_most, columns, run, run_program, say
+from local.command_line import CommandFailed, columns, mistaken, run, run_program, say
 from local.configuration import Environment, read_environment, samconfig_file
 from local.stack import FAILED_AT_BIRTH, HIDDEN, Aws, Stack
 
@@ -27,7 +27,6 @@ SAM = Path(sys.executable).parent / "sam"  # beside the interpreter, on PATH or 
 BUILT = ROOT / ".aws-sam" / "build"
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 KEY_ID_ROUNDS = 100_000
-MISTAKES_SHOWN = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,8 +55,7 @@ def check(environment: Environment) -> None:
     """Raises `CommandFailed` with every mistake of the environment."""
     mistakes = environment.mistakes()
     if mistakes:
-        said = "\n".join(f"  {mistake}" for mistake in at_most(mistakes, MISTAKES_SHOWN))
-        raise CommandFailed(f"{environment.name} in {samconfig_file().name} cannot be deployed:\n{said}")
+        raise mistaken(f"{environment.name} in {samconfig_file().name} cannot be deployed:", mistakes)
 
 
 def target_of(environment: Environment, variables: Mapping[str, str]) -> str:

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
-from local.command_line import WIDTH, CommandFailed, columns, read_token, run, say
+from local.command_line import WIDTH, CommandFailed, columns, mistaken, read_token, run, say
 from local.configuration import read_environment
 from local.explanation import Explanation, State, explain
 from local.hanko import StandInHanko
-from local.sign import DEFECTS, PLACE, SHAPES, event_from, find_event, known_defect, token_with
+from local.sign import DEFECTS, SHAPES, Sample, find_event, known_defect, token_with
 
 AUDIENCE, ISSUER = "example.com", "https://hanko.example.com"
 HEAD = ("#", "check", "result", "expected", "seen")
@@ -30,19 +30,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Decide, and tell how. Exits with 1 if the request would not pass."""
     options = _parser().parse_args(argv)
     sample = find_event(options.event)
-    event_from(sample, "")  # says if it is no event
     defect = known_defect(options.defect)
     with ExitStack() as stack:
         if options.env:
             settings = settings_of(options.env)
             token = _token(sample, options)
         else:
-            if not has_place(sample):
+            if not sample.has_place:
                 raise CommandFailed(f"{sample.name} has a token of its own: say whose it is with ENV=…")
             hanko = stack.enter_context(StandInHanko(audience=AUDIENCE, issuer=ISSUER))
             settings = _settings({"HANKO_API_URL": hanko.url, "HANKO_AUDIENCE": AUDIENCE, "HANKO_ISSUER": ISSUER})
             token = token_with(defect, hanko)
-        told = told_about(event_from(sample, token), settings, Path(options.rules), full=options.full)
+        told = told_about(sample.with_token(token), settings, Path(options.rules), full=options.full)
     if options.json:
         print(json.dumps({**told._asdict(), "steps": [step._asdict() for step in told.steps]}, indent=2))
     else:
@@ -75,7 +74,8 @@ def _settings(variables: dict[str, str]) -> Settings:
     try:
         return Settings.from_env({**own, **variables})
     except Misconfigured as error:
-        raise CommandFailed("\n".join(str(error).splitlines()[:3])) from None
+        what, *mistakes = str(error).splitlines()
+        raise mistaken(what, mistakes) from None
 
 
 def told_about(event: object, settings: Settings, rules: Path, *, full: bool = False) -> Explanation:
@@ -83,22 +83,17 @@ def told_about(event: object, settings: Settings, rules: Path, *, full: bool = F
     try:
         return explain(event, settings, rules, full=full)
     except Misconfigured as error:
-        raise CommandFailed("\n".join(str(error).splitlines()[:3])) from None
+        what, *mistakes = str(error).splitlines()
+        raise mistaken(what, mistakes) from None
 
 
-def _token(sample: Path, options: argparse.Namespace) -> str:
+def _token(sample: Sample, options: argparse.Namespace) -> str:
     """The token for the event; "" for an event that has its own."""
-    needs_one = has_place(sample)
-    if options.token or (needs_one and not sys.stdin.isatty()):
+    if options.token or (sample.has_place and not sys.stdin.isatty()):
         return read_token()
-    if needs_one:
+    if sample.has_place:
         raise CommandFailed(f"{sample.name} has TOKEN in it: give a session token on standard input (… < token)")
     return ""
-
-
-def has_place(sample: Path) -> bool:
-    """Whether a token goes into this event."""
-    return PLACE.search(sample.read_text("utf-8", errors="replace")) is not None
 
 
 # --- printing

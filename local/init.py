@@ -23,7 +23,7 @@ from authorizer.clock import Clock
 from authorizer.errors import Misconfigured
 from authorizer.hanko.failure import FetchFailed
 from authorizer.hanko.jwk import parse_keys
-from local.command_line import CommandFailed, columns, confirmed, read_token, run, say
+from local.command_line import CommandFailed, columns, confirmed, mistaken, read_token, run, say
 from local.configuration import Environment, environments, is_example, read_environment, samconfig_file
 from local.keys_file import read_keys
 
@@ -159,7 +159,7 @@ def _checked(text: str, name: str) -> Environment:
         environment = read_environment(name, file)
     mistakes = environment.mistakes()
     if mistakes:
-        raise CommandFailed("nothing was written:\n" + "\n".join(f"  {mistake}" for mistake in mistakes[:3]))
+        raise mistaken("nothing was written:", mistakes)
     return environment
 
 
@@ -169,7 +169,8 @@ def _keys(api_url: str) -> int:
     try:
         _, body, _ = read_keys(api_url, os.environ, Clock())
     except Misconfigured as error:
-        raise CommandFailed("\n".join(str(error).splitlines()[1:3])) from None
+        what, *mistakes = str(error).splitlines()
+        raise mistaken(what, mistakes) from None
     except FetchFailed as failed:
         raise CommandFailed(
             f"{api_url} gave no usable key set ({failed}): is this the API URL, and is there a network?"

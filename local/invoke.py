@@ -17,7 +17,7 @@ from local.deployment import QUERY_PARAMETER, SUBPROTOCOL
 from local.hanko import StandInHanko
 from local.hanko.offline import AUDIENCE, ISSUER, offline_hanko
 from local.runtime import LambdaRuntime
-from local.sign import DEFECTS, SHAPES, event_from, find_event, known_defect, token_with
+from local.sign import DEFECTS, SHAPES, find_event, known_defect, token_with
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,12 +30,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     sample, defect = find_event(options.event), known_defect(options.defect)
     if options.sam:
         sam.build()
-        event = event_from(sample, token_with(defect, offline_hanko()))
+        event = sample.with_token(token_with(defect, offline_hanko()))
         show(sam.invoke(event))
         return
     stand_in = StandInHanko(audience=AUDIENCE, issuer=ISSUER)
     with stand_in as hanko, tempfile.TemporaryDirectory(prefix="artifact-") as folder:
-        event = event_from(sample, token_with(defect, hanko))
+        event = sample.with_token(token_with(defect, hanko))
         answer, records = invoke_with_runtime(event, hanko, Path(folder))
     show(answer)
     for record in records:  # without the definitions of the metrics, which are the same every time

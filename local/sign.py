@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -29,6 +29,21 @@ EVENTS = Path(__file__).parent.parent / "events"
 SHAPES = sorted(path.stem for path in EVENTS.glob("*.json"))
 PLACE = re.compile(r"\bTOKEN\b")  # where the token goes in a sample
 HOUR_SECONDS = 3600
+
+
+class Sample(NamedTuple):
+    """An event that was read from a file."""
+
+    name: str
+    event: dict[str, Any]
+    has_place: bool  # for a token: not so an event that has one of its own
+
+    def with_token(self, token: str) -> dict[str, Any]:
+        """The event with this token where the file says TOKEN. With an empty one, what carried the token is gone."""
+        event: dict[str, Any] = _placed(self.event, token)
+        if "routeArn" in event:
+            event.setdefault("identitySource", None)  # payload 2.0 has the key even when nothing is in it
+        return event
 
 
 class Hanko(Protocol):
@@ -48,29 +63,28 @@ def token_with(defect: str, hanko: Hanko, *, audience: str | None = None) -> str
 
 
 def event_with(shape: str, token: str) -> dict[str, Any]:
-    """The sample event of that shape with this token; with an empty one, whatever carried the token is gone."""
-    return event_from(EVENTS / f"{shape}.json", token)
+    """The sample event of that shape, see `Sample.with_token`."""
+    return read_sample(EVENTS / f"{shape}.json").with_token(token)
 
 
-def event_from(path: Path, token: str) -> dict[str, Any]:
-    """The event in a file, with this token where the file says TOKEN."""
+def read_sample(path: Path) -> Sample:
+    """The event in a file, which is read once: it may be a pipe."""
     try:
-        event = _placed(json.loads(path.read_text()), token)
+        event = json.loads(path.read_text("utf-8"))
+        has_place = _placed(event, "") != event
     except (OSError, ValueError, RecursionError) as error:
         raise CommandFailed(f"{path} is no JSON file: {error}") from None
     if not isinstance(event, dict):
         raise CommandFailed(f"{path} is no event: an event is a JSON object")
-    if "routeArn" in event:
-        event.setdefault("identitySource", None)  # payload 2.0 has the key even when nothing is in it
-    return event
+    return Sample(path.name, event, has_place)
 
 
-def find_event(name: str) -> Path:
-    """The file of an event: the name of a sample, or a path."""
+def find_event(name: str) -> Sample:
+    """An event: the name of a sample, or a path."""
     if name in SHAPES:
-        return EVENTS / f"{name}.json"
-    if name and Path(name).is_file():
-        return Path(name)
+        return read_sample(EVENTS / f"{name}.json")
+    if name and Path(name).exists() and not Path(name).is_dir():
+        return read_sample(Path(name))
     wrong = f"EVENT={name} is no sample event and no file." if name else "EVENT= is missing."
     raise CommandFailed(f"{wrong}{_did_you_mean(name, SHAPES)} The samples:\n{fill(', '.join(SHAPES), 98)}")
 
@@ -194,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         token = "" if defect == "missing" else _token(options)
     except (OSError, ValueError, TypeError) as error:
         raise CommandFailed(str(error)) from None
-    print(json.dumps(event_from(sample, token), indent=2) if sample else token)
+    print(json.dumps(sample.with_token(token), indent=2) if sample else token)
 
 
 def _token(options: argparse.Namespace) -> str:

@@ -205,6 +205,17 @@ def test_an_event_with_its_own_token_needs_none(
     assert told["steps"][0]["seen"] == "one, in the cookie or elsewhere"
 
 
+def test_a_rest_event_with_its_own_token_needs_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanko: StandInHanko
+) -> None:
+    """Its type is TOKEN, which is no place for one."""
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event_with("rest_token", hanko.mint())))
+    use(hanko, "", tmp_path, monkeypatch)
+    assert command.main([str(file), "--env", "dev", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"][0]["seen"] == "one, in Authorization"
+
+
 def test_an_event_with_its_own_token_needs_an_environment(tmp_path: Path) -> None:
     """The stand-in did not sign it."""
     file = tmp_path / "event.json"

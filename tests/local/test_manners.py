@@ -1,6 +1,7 @@
 """What a user can cause is told in a line or two, without a traceback."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ MISTAKES = {
     "local with a page on a port that is none": (["local.serve", "--page-port", "99999"], "is no port"),
     "demo with rules that are not there": (["local.demo", "--rules", "none.toml"], "RULES=none.toml: there is no"),
     "demo with rules that are none": (["local.demo", "--rules", "README.md"], "RULES=README.md is wrong"),
+    "demo with rules that are no text": (["local.demo", "--rules", "docs/web-phone.png"], "is not UTF-8: byte 0"),
     "local with rules that are not there": (["local.serve", "--rules", "none.toml"], "RULES=none.toml: there is no"),
 }
 
@@ -51,6 +53,20 @@ def assert_told(finished: subprocess.CompletedProcess[str], told: str) -> None:
 @pytest.mark.parametrize(("command", "told"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_told_without_a_traceback(command: list[str], told: str) -> None:
     assert_told(run(*command), told)
+
+
+@pytest.mark.parametrize("command", [["local.demo"], ["local.serve"], ["local.explain", "rest_token"]])
+def test_every_mistake_of_the_rules_is_told(command: list[str], tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        'default = "allow"\n[[rule]]\nname = "a"\nroutes = ["GET admin"]\n[[rule]]\nname = "b"\nfields = ["no"]\n'
+    )
+    finished = run(*command, "--rules", str(rules))
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stderr
+    assert re.findall(r"^  line (\d), rule '(.)': (\w+)", finished.stderr, re.MULTILINE) == [
+        *(("2", "a", "routes"), ("2", "a", "it"), ("5", "b", "fields"), ("5", "b", "it"))
+    ]
 
 
 @pytest.mark.parametrize("module", ["local.hanko", "local.deploy"])

@@ -48,7 +48,7 @@ def test_an_example_that_sam_does_not_serve_is_refused() -> None:
 
 def test_wrong_rules_are_told_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RULES", "README.md")
-    with pytest.raises(CommandFailed, match=r"^RULES=README\.md is wrong: no TOML"):
+    with pytest.raises(CommandFailed, match=r"^RULES=README\.md is wrong:\n  no TOML"):
         sam.build()
 
 

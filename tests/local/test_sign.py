@@ -4,9 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 
 from local.command_line import CommandFailed
 from local.hanko import RemoteHanko, StandInHanko
-from local.sign import DEFECTS, SHAPES, event_from, event_with, find_event, main, token_with
+from local.sign import DEFECTS, SHAPES, event_with, find_event, main, token_with
 
 
 @pytest.fixture(scope="module")
@@ -292,10 +294,22 @@ def test_an_unreachable_stand_in_is_named() -> None:
         main(["http_v2", "--hanko", gone.url])
 
 
+def test_an_event_may_come_from_a_pipe(tmp_path: Path) -> None:
+    """It is read once. Its word TOKEN that names the type is no place for a token."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = json.dumps(event_with("rest_token", "a.b.c"))
+    with ThreadPoolExecutor() as pool:
+        pool.submit(pipe.write_text, text)
+        sample = find_event(str(pipe))
+    assert (sample.event, sample.has_place) == (json.loads(text), False)
+    assert find_event("rest_token").has_place
+
+
 def test_an_event_may_come_from_a_file(tmp_path: Path) -> None:
     own = tmp_path / "own.json"
     own.write_text('{"type": "TOKEN", "authorizationToken": "Bearer TOKEN"}')
-    assert event_from(find_event(str(own)), "a.b.c") == {"type": "TOKEN", "authorizationToken": "Bearer a.b.c"}
+    assert find_event(str(own)).with_token("a.b.c") == {"type": "TOKEN", "authorizationToken": "Bearer a.b.c"}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7"])
@@ -303,4 +317,4 @@ def test_a_file_that_holds_no_event_is_named(text: str, tmp_path: Path) -> None:
     own = tmp_path / "own.json"
     own.write_text(text)
     with pytest.raises(CommandFailed, match=r"own\.json is no"):
-        event_from(own, "a.b.c")
+        find_event(str(own))
