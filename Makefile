@@ -152,7 +152,7 @@ soak: $(READY) ## Run the long tests at full length ## [ONLY=oracle] [STEPS=…]
 	nice -n 19 $(PYTHON) -m pytest -s $(if $(ONLY),-k '$(ONLY)') tests/rules/test_oracle.py tests/rules/test_reuse.py \
 	tests/test_life.py tests/test_soak.py tests/revocation/test_faulty_aws.py
 
-test-docker: $(READY) ## Test sam local in Docker: an engine of its own, or yours ## [DOCKER_HOST=…]
+test-docker: $(READY) ## Test sam local in an engine of its own, or yours ## [ENGINE=podman] [DOCKER_HOST=…]
 	$(PYTHON) -m pytest -m docker tests/docker
 
 # A Hanko that you run: docs/real-hanko.md.

@@ -1,4 +1,4 @@
-"""A Docker engine for the tests, and a stand-in for AWS's image of Lambda: Debian's packages, no image registry."""
+"""A container engine for the tests, and a stand-in for AWS's image of Lambda: Debian's packages, no image registry."""
 
 import os
 import platform
@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from local.background import Background
 from local.command_line import CommandFailed
@@ -17,7 +19,7 @@ from local.command_line import CommandFailed
 ROOT = Path(__file__).resolve().parents[1]
 MACHINE = "x86_64" if platform.machine() == "x86_64" else "arm64"
 IMAGE = f"public.ecr.aws/lambda/python:3.13-{MACHINE}"  # the name that `sam local invoke` looks for
-NEEDED = ("dockerd", "mmdebstrap", "unshare", "nsenter", "ip")
+NEEDED = ("docker", "mmdebstrap", "unshare", "nsenter", "ip")
 RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
 STOP_SECONDS = 20
 
@@ -38,39 +40,46 @@ class GivenEngine:
         return [*command]
 
 
-class DockerEngine(Background):
-    """dockerd in namespaces of its own: its bridge and its mounts are not this machine's, and end with it.
+class OwnEngine(Background):
+    """An engine in namespaces of its own: its bridge and its mounts are not this machine's, and end with it.
 
-    The namespace has no network but its own loopback and bridge: no container reaches any host.
+    The namespace has no network but its own loopback and bridge: no container reaches any host. Subclasses say what
+    serves Docker's API at `host`.
     """
+
+    program: ClassVar[str]
+    package: ClassVar[str]  # Debian's
+    own_folders: ClassVar[tuple[str, ...]] = ()  # of the machine's, which it writes to: it sees empty ones
 
     def __init__(self) -> None:
         super().__init__()
-        missing = [name for name in NEEDED if shutil.which(name) is None]
+        missing = [name for name in (self.program, *NEEDED) if shutil.which(name) is None]
         if missing or os.geteuid() != 0:
             shutil.rmtree(self.folder)
             why = f"{', '.join(missing)} missing" if missing else "not root"
-            needed = "apt-get install docker.io mmdebstrap iproute2, as root"
-            raise CommandFailed(f"no Docker engine can be had here ({why}). Debian: {needed}")
+            needed = f"apt-get install {self.package} mmdebstrap iproute2, as root"
+            raise CommandFailed(f"no {type(self).__name__} can be had here ({why}). Debian: {needed}")
 
     @property
     def host(self) -> str:
-        return f"unix://{self.folder}/docker.sock"
+        return f"unix://{self.folder}/engine.sock"
 
     @property
     def environment(self) -> Mapping[str, str]:
         """What SAM CLI needs: the engine, and to ask no registry for the image."""
         return {"DOCKER_HOST": self.host, "SAM_SKIP_PULL_IMAGE": "1"}
 
+    @abstractmethod
+    def _serve(self) -> list[str]:
+        """The engine's command."""
+
     def _command(self) -> Sequence[str]:
-        dockerd = ["dockerd", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false"]
-        dockerd += ["--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec"]
-        dockerd += ["--pidfile", f"{self.folder}/pid", "-H", self.host, "--shutdown-timeout", "2"]
         alone = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        return [*alone, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *dockerd]
+        prepare = ["ip link set lo up", *(f"mount -t tmpfs tmpfs {folder}" for folder in self.own_folders)]
+        return [*alone, "sh", "-ec", f'{"; ".join(prepare)}; exec "$@"', "sh", *self._serve()]
 
     def _environment(self) -> Mapping[str, str]:
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "TMPDIR": str(self.folder)}
 
     def _answers(self) -> bool:
         if subprocess.run(self.docker("version"), capture_output=True, check=False).returncode:
@@ -82,17 +91,18 @@ class DockerEngine(Background):
 
     def beside(self, *command: str) -> list[str]:
         """The command in the engine's network, where the ports of containers are."""
-        return ["nsenter", f"--net=/proc/{self.dockerd}/ns/net", "--", *command]
+        return ["nsenter", f"--net=/proc/{self.process}/ns/net", "--", *command]
 
     @property
-    def dockerd(self) -> int:
+    def process(self) -> int:
+        """The engine itself, below `unshare`."""
         group = self.process_group
         return int(Path(f"/proc/{group}/task/{group}/children").read_text().split()[0])
 
     def stop(self) -> None:
-        """Let dockerd stop its containers; whatever is left ends with its process namespace."""
+        """Let the engine stop its containers; whatever is left ends with its process namespace."""
         if self._process and self._process.poll() is None:
-            os.kill(self.dockerd, signal.SIGTERM)
+            os.kill(self.process, signal.SIGTERM)
             try:
                 self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -108,6 +118,32 @@ class DockerEngine(Background):
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
             _run(self.docker("import", "-", IMAGE), stdin=tar.stdout)
         shutil.rmtree(root)
+
+
+class DockerEngine(OwnEngine):
+    """Docker's own: dockerd."""
+
+    program, package = "dockerd", "docker.io"
+
+    def _serve(self) -> list[str]:
+        dockerd = ["dockerd", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false"]
+        dockerd += ["--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec"]
+        return [*dockerd, "--pidfile", f"{self.folder}/pid", "-H", self.host, "--shutdown-timeout", "2"]
+
+
+class PodmanEngine(OwnEngine):
+    """Podman's service, as root. The docker command talks to it, too."""
+
+    program, package = "podman", "podman docker.io"
+    own_folders = ("/run", "/dev/shm", "/var/lib/containers")  # noqa: S108 - podman's locks, the same for every storage
+
+    def _serve(self) -> list[str]:
+        podman = ["podman", "--root", f"{self.folder}/data", "--runroot", f"{self.folder}/run"]
+        podman += ["--tmpdir", f"{self.folder}/state", "--network-config-dir", f"{self.folder}/networks"]
+        return [*podman, "--cgroup-manager=cgroupfs", "system", "service", "--time=0", self.host]
+
+
+OWN_ENGINES = {"docker": DockerEngine, "podman": PodmanEngine}
 
 
 def for_lambda(command: str) -> list[str]:

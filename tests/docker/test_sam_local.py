@@ -1,6 +1,6 @@
 """`sam local` for real: SAM CLI, a Docker engine, the built artifact in a container that reaches no host.
 
-`make test-docker` runs these. Without an engine they fail, and say so.
+`make test-docker` runs these, with ENGINE=podman in Podman. Without an engine they fail, and say so.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker_engine import DockerEngine, GivenEngine, offline_wheels
+from docker_engine import OWN_ENGINES, GivenEngine, OwnEngine, offline_wheels
 
 from local.background import free_port
 from local.command_line import CommandFailed
@@ -25,7 +25,8 @@ pytestmark = pytest.mark.docker
 ROOT = Path(__file__).resolve().parents[2]
 SAM = str(ROOT / ".venv" / "bin" / "sam")
 SIGN = f"{ROOT}/.venv/bin/python -m local.sign --sam"
-Engine = DockerEngine | GivenEngine
+Engine = OwnEngine | GivenEngine
+OWN = OWN_ENGINES[os.environ.get("ENGINE") or "docker"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -37,11 +38,11 @@ def built() -> None:
 
 @pytest.fixture(scope="module")
 def engine(built: None) -> Iterator[Engine]:  # noqa: ARG001 - to be there
-    """DOCKER_HOST's engine if it is set, with AWS's own image; else one of our own with a stand-in image."""
+    """DOCKER_HOST's engine if it is set, with AWS's own image; else ENGINE, one of our own with a stand-in image."""
     if os.environ.get("DOCKER_HOST"):
         yield GivenEngine()
         return
-    with DockerEngine() as ours:
+    with OWN() as ours:
         ours.import_image()
         yield ours
 
@@ -178,9 +179,9 @@ def interfaces() -> list[Path]:
 
 def test_an_engine_leaves_nothing_behind_and_no_network_is_changed() -> None:
     before = interfaces()
-    with DockerEngine() as engine:
+    with OWN() as engine:
         during, group = interfaces(), engine.process_group
-        children = [group, engine.dockerd]
+        children = [group, engine.process]
     assert before == during == interfaces()
     assert not engine.folder.exists()
     assert [process for process in children if Path(f"/proc/{process}").exists()] == []
@@ -188,5 +189,5 @@ def test_an_engine_leaves_nothing_behind_and_no_network_is_changed() -> None:
 
 def test_without_an_engine_the_tests_fail_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(CommandFailed, match="no Docker engine can be had here"):
-        DockerEngine()
+    with pytest.raises(CommandFailed, match=r"no \w+Engine can be had here"):
+        OWN()
