@@ -6,9 +6,11 @@ from contextlib import ExitStack
 
 import pytest
 from aws import Aws
+from entering import Start, entry_modules
 from moto import mock_aws
 from receiving import MakeReceiving, Receiving
 from sandbox import MakeSandbox, MakeSettings, Sandbox, Time
+from servers import drops_every_syn
 
 from authorizer.config import Settings
 from local.deployment import Deployment
@@ -82,6 +84,24 @@ def make_receiving(
 @pytest.fixture
 def receiving(make_receiving: MakeReceiving) -> Receiving:
     return make_receiving()
+
+
+@pytest.fixture
+def nowhere() -> Iterator[tuple[str, int]]:
+    with drops_every_syn("127.0.0.2") as address:
+        yield address
+
+
+@pytest.fixture
+def nowhere_ipv6() -> Iterator[tuple[str, int]]:
+    with drops_every_syn("::1") as address:
+        yield address
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    with entry_modules(monkeypatch) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

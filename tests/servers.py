@@ -92,6 +92,17 @@ def serving(handle: Handle, host: str = "127.0.0.1") -> Iterator[str]:
         yield f"[{host}]:{server.server_address[1]}" if ":" in host else f"{host}:{server.server_address[1]}"
 
 
+@contextmanager
+def drops_every_syn(host: str) -> Iterator[tuple[str, int]]:
+    """An address where nobody answers: the queue of its listener is full."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener, socket.socket(family) as occupant:
+        listener.bind((host, 0))
+        listener.listen(0)
+        occupant.connect(listener.getsockname())
+        yield listener.getsockname()
+
+
 def read_head(connection: socket.socket) -> str:
     head = b""
     while b"\r\n\r\n" not in head:

@@ -3,8 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -45,17 +45,6 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
     resolver = Resolver()
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
     return resolver
-
-
-@pytest.fixture
-def nowhere() -> Iterator[Address]:
-    """An address that drops every SYN: its queue is full."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.2", 0))
-        listener.listen(0)
-        stack.enter_context(socket.socket()).connect(listener.getsockname())
-        yield listener.getsockname()
 
 
 @pytest.fixture
