@@ -126,6 +126,7 @@ def test_starting_does_not_wait(hanko: StandInHanko) -> None:
     hanko.behave("slow", delay_seconds=60)
     fetch = client_of(hanko.url).start(JWKS_PATH)
     assert not fetch.done
+    assert {one.daemon for one in threading.enumerate() if "(_run)" in one.name} == {True}  # nor would the exit
     hanko.close()
     assert failure(fetch) is FetchFailure.CONNECTION  # hung up upon
     assert fetch.done
