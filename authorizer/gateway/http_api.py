@@ -35,9 +35,11 @@ def _scope(event: dict[str, object]) -> Scope | None:
         return None
     if not isinstance(sources, list) or not isinstance(key, str) or key not in sources or _is_elsewhere(key, event):
         return _EVERY_ROUTE
+    if key == "$default":
+        return _EVERY_ROUTE
     method, _, path = key.partition(" ")
-    literal, _, parameter = (path or "/{proxy+}").partition("{")
-    methods = METHODS if method in ("ANY", "$default") else (method,)
+    literal, _, parameter = path.partition("{")
+    methods = METHODS if method == "ANY" else (method,)
     return Scope(methods, literal, open_ended=bool(parameter), greedy="+}" in parameter)
 
 

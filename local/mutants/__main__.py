@@ -158,6 +158,7 @@ class Campaign:
             _, status = os.waitpid(pid, 0)
         except KeyboardInterrupt:
             os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)  # it ends its trials first
             raise
         if status:
             raise CommandFailed(f"make mutants: the tests did not begin, see {LOG}")

@@ -100,8 +100,8 @@ def test_an_http_api_event_of_format_2(shape: str, method: str, scope: Scope | N
     ],
 )
 def test_the_scope_of_a_simple_response_is_what_its_route_key_can_stand_for(key: str, scope: Scope) -> None:
-    context = {**event("http_v2")["requestContext"], "routeKey": key}
-    assert parse(event("http_v2", routeKey=key, identitySource=["x", key], requestContext=context)).scope == scope
+    changes = {"routeKey": key, "identitySource": ["x", key], "routeArn": f"{ACCOUNT}:f6g7h8i9j0/prod/GET/me"}
+    assert parse(event("http_v2", **changes, requestContext={"routeKey": key})).scope == scope
 
 
 EVERY_ROUTE = Scope(METHODS, "/", open_ended=True, greedy=True)
@@ -205,9 +205,9 @@ def test_a_request_id_may_be_missing(shape: str, context: object) -> None:
     assert parse(event(shape, requestContext=context)).request_id == ""
 
 
-def test_a_request_id_is_cut_to_a_sane_length() -> None:
-    request = parse(event("http_v2", requestContext={"requestId": "x" * 129}))
-    assert request.request_id == "x" * 128
+@pytest.mark.parametrize(("given", "kept"), [("x" * 129, "x" * 128), ("\ud800\xe9", "\\ud800\\xe9")])
+def test_a_request_id_is_ascii_of_a_sane_length(given: str, kept: str) -> None:
+    assert parse(event("http_v2", requestContext={"requestId": given})).request_id == kept
 
 
 # --- which kind it is

@@ -43,7 +43,7 @@ from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.config import Settings
 from authorizer.hanko.client import ATTEMPTS, JWKS_PATH, RECEIVER_ATTEMPTS, HttpsClient
-from authorizer.hanko.connection import MAX_BODY_BYTES, HttpResponse, Server, Tls, hanko_server
+from authorizer.hanko.connection import MAX_BODY_BYTES, RECEIVE_BYTES, HttpResponse, Server, Tls, hanko_server
 from authorizer.hanko.failure import FetchFailed, FetchFailure
 from authorizer.hanko.fetch import PAUSES_SECONDS, Connections
 from authorizer.hanko.tcp import EarlyConnection
@@ -849,7 +849,8 @@ def test_nor_is_one_that_comes_later() -> None:
 
 
 def test_over_tls_too_what_nobody_asked_for_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One TLS record with more in it than the answer: the rest is decrypted already, and the socket looks quiet."""
+    """One TLS record with more in it than the answer. A part of it would be decrypted, and the socket look quiet."""
+    assert RECEIVE_BYTES >= 16_384  # the largest record (RFC 8446, section 5.1)
     ca_file, chain_file = write_certificates(tmp_path, ["127.0.0.1"])
     trust(monkeypatch, ca_file)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -414,8 +414,9 @@ def test_a_set_that_could_exceed_the_answer_is_refused_with_the_rule_that_does(
         ("deny", '["POST /area{0}*"]', 58),
     ],
 )
-def test_how_many_areas_fit_is_what_the_readme_says(default: str, routes: str, count: int) -> None:
-    one = "[[rule]]\nname = 'rule {0}'\nroutes = " + routes + "\nmax_age_seconds = 1\n"
+@pytest.mark.parametrize("asks", ["max_age_seconds = 1", "require.role = 'admin'"])
+def test_how_many_areas_fit_is_what_the_readme_says(asks: str, default: str, routes: str, count: int) -> None:
+    one = f"[[rule]]\nname = 'rule {{0}}'\nroutes = {routes}\n{asks}\n"
     texts = [f'default = "{default}"\n' + "".join(one.format(n) for n in range(rules)) for rules in (count, count + 1)]
     assert [_fits(text) for text in texts] == [True, False]
 
