@@ -32,14 +32,14 @@ demo: $(READY) ## Deploy into a local AWS, send real requests, print the answers
 local: $(READY) ## Keep a local AWS with everything deployed until Ctrl-C ## [EMPTY=1] [RULES=file] [PAGE_PORT=…]
 	@$(PYTHON) -m local.serve $(OWN_RULES) $(if $(EMPTY),--empty) $(if $(PAGE_PORT),--page-port $(PAGE_PORT))
 
-live: $(READY) ## The same with a Hanko that runs already ## HANKO_API_URL=… HANKO_AUDIENCE=… [PAGE_PORT=8443]
+live: $(READY) ## The same with your own Hanko ## HANKO_API_URL=… HANKO_AUDIENCE=… [PAGE_PORT=8443]
 	@$(PYTHON) -m local.live --api-url '$(HANKO_API_URL)' --audience '$(HANKO_AUDIENCE)' $(OWN_RULES) \
 	$(if $(PAGE_PORT),--page-port $(PAGE_PORT))
 
 hanko: $(READY) ## Serve a stand-in Hanko until Ctrl-C ## [PORT=8700] [TLS=1]
 	@$(PYTHON) -m local.hanko --port $(PORT) $(if $(TLS),--tls)
 
-token: $(READY) ## Print a fresh token of the stand-in that runs ## [DEFECT=name] [PORT=8700]
+token: $(READY) ## Print a fresh token of the running stand-in ## [DEFECT=name] [PORT=8700]
 	@$(PYTHON) -m local.sign --token-only --hanko $(or $(HANKO_API_URL),http://127.0.0.1:$(PORT)) $(if $(DEFECT),--defect $(DEFECT))
 
 sam: $(READY) ## Build for sam local invoke and sam local start-api ## [EXAMPLE=http-api] [RULES=file]
@@ -139,7 +139,7 @@ test: $(READY) ## Run all tests, with the branch coverage of authorizer/
 	$(VENV)/bin/coverage run -m pytest
 	$(VENV)/bin/coverage report
 
-ask-aws: $(READY) ## Ask your AWS account what no document says ## [REGION=…] [ONLY=text] [YES=1]
+ask-aws: $(READY) ## Ask your AWS account what its documents leave open ## [REGION=…] [ONLY=text] [YES=1]
 	@$(PYTHON) -m local.ask_aws $(if $(REGION),--region '$(REGION)') $(if $(ONLY),--only '$(ONLY)') $(if $(YES),--yes)
 
 # Hours on two cores, so it leaves them to others. ONLY is an expression of pytest's -k.
@@ -171,11 +171,11 @@ check: $(READY) ## Run what CI runs but test-docker: format, lint, types, tests
 	$(MAKE) test
 	$(VENV)/bin/pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements.txt
 
-mutants: $(READY) ## Change what decides, bit by bit: does a test notice? ## [ONLY=path] [TESTS=files] [AGAIN=1]
+mutants: $(READY) ## Change the code bit by bit: does a test notice? ## [ONLY=path] [TESTS=files] [AGAIN=1]
 	@nice -n 19 $(PYTHON) -m local.mutants $(ONLY) $(if $(TESTS),--quick --tests $(TESTS)) $(if $(AGAIN),--again)
 
 fuzz: SECONDS := $(or $(SECONDS),60)
-fuzz: $(READY) $(VENV)/fuzz/ready ## Feed mutated inputs to what reads from outside ## [TARGET=tokens] [SECONDS=60]
+fuzz: $(READY) $(VENV)/fuzz/ready ## Feed mutated inputs to the parsers ## [TARGET=tokens] [SECONDS=60]
 	@PYTHONPATH=.:tests nice -n 19 $(VENV)/fuzz/bin/python -m fuzzing $(SECONDS) $(TARGET)
 
 differential: COUNT ?= 2000

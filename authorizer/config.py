@@ -164,7 +164,7 @@ class Settings(NamedTuple):
     revocation_topic_arn: str | None = _setting(
         "",
         matching(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}", str, "an SNS topic's ARN"),
-        "The topic that hears what was revoked",
+        "The topic that gets a message for each revocation",
     )
     revocation_cache_seconds: int = _setting("0", seconds(0, 60), 'How long the answer "not revoked" is remembered.')
     revoke_on_password_change: bool = _setting(

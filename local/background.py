@@ -36,7 +36,7 @@ class Background(ABC):
 
     @abstractmethod
     def _environment(self) -> Mapping[str, str]:
-        """All of it: nothing of this process's own environment gets in."""
+        """The program's whole environment: it inherits nothing from this process."""
 
     def _working_folder(self) -> Path:
         return self.folder
@@ -47,7 +47,7 @@ class Background(ABC):
 
     @property
     def process_group(self) -> int:
-        """What belongs to the program and ends with it. Ctrl-C in a terminal does not reach it."""
+        """The program and its child processes, which end with it. Ctrl-C in a terminal does not reach them."""
         if self._process is None:
             raise RuntimeError("not started")
         return self._process.pid
@@ -93,7 +93,7 @@ class Background(ABC):
 
 
 def start_guard(process_group: int, folder: Path) -> subprocess.Popen[bytes]:
-    """Start what ends the group and deletes the folder if this process ends without doing so, killed for example."""
+    """Start a guard. It ends the group and deletes the folder if this process is killed before it does so."""
     return subprocess.Popen(
         ["/bin/sh", "-c", GUARD, "guard", str(process_group), str(folder)],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,

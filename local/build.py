@@ -113,7 +113,7 @@ def copy_sources(artifacts: Path) -> None:
 
 
 def copy_rules(artifacts: Path, rules: Path) -> None:
-    """Copy the rules, checked: what would stop the function is said here."""
+    """Check the rules as the function would, and copy them."""
     try:
         rules_of(rules.read_text("utf-8"))
     except (OSError, ValueError, Misconfigured) as error:
@@ -122,7 +122,7 @@ def copy_rules(artifacts: Path, rules: Path) -> None:
 
 
 def copy_keys(artifacts: Path, keys: Path, environment: str, parameters: Mapping[str, str]) -> None:
-    """Copy the bundled key set, checked: what would stop the function in that environment ("" if none) is said here."""
+    """Check the bundled key set as the function in that environment ("" if none) would, and copy it."""
     wanted = parameters.get("HankoKeysFile") or KEYS_FILE.name
     if wanted != KEYS_FILE.name:
         sys.exit(f"{environment} has {wanted} as HankoKeysFile: what is packed is {KEYS_FILE.name}")

@@ -85,7 +85,7 @@ class Parameter:
 
 
 def _unfit(values: Mapping[str, str]) -> Iterator[str]:
-    """What the template's rules and Lambda refuse: values that are right by themselves, and not together."""
+    """Combinations of values that the template's rules or Lambda refuse."""
     if bool(values["VpcSubnetIds"]) != bool(values["VpcSecurityGroupIds"]):
         yield "VpcSubnetIds and VpcSecurityGroupIds are needed together"
     provisioned, reserved = values["ProvisionedConcurrency"], values["ReservedConcurrency"]
@@ -105,7 +105,7 @@ def _either(values: tuple[str, ...]) -> str:
 
 
 def is_example(value: str) -> bool:
-    """Whether it is a value of the shipped samconfig.toml, or another that belongs to no one."""
+    """Whether it is a value of the shipped samconfig.toml, or another reserved for examples."""
     return EXAMPLE.search(value) is not None
 
 
@@ -160,7 +160,7 @@ class Environment:
             yield from self._refused_by_the_function()
 
     def _refused_by_the_function(self) -> Iterator[str]:
-        """The function looks more closely than CloudFormation, and would not start."""
+        """Mistakes that CloudFormation accepts, but with which the function would not start."""
         try:
             Settings.from_env(self.variables)
         except Misconfigured as error:
@@ -264,7 +264,7 @@ def _text(parameters: Mapping[str, Any], name: str) -> str | None:
 
 
 class _Overrides(CfnParameterOverridesType):  # type: ignore[misc]  # SAM CLI ships no types
-    """SAM's parser, which notes what it makes nothing of: included files come by here, too."""
+    """SAM's parser, extended to note the text that it drops, also in included files."""
 
     def __init__(self) -> None:
         self.lost: list[str] = []
@@ -278,7 +278,7 @@ class _Overrides(CfnParameterOverridesType):  # type: ignore[misc]  # SAM CLI sh
         return converted
 
     def _look_at(self, text: str, seen: dict[str, str]) -> None:
-        """Note what is left of a text when SAM has taken its parameters out of it, and what it takes twice."""
+        """Note the parts of a text that SAM drops, and the names given twice."""
         padded = f" {text.strip()}"
         pattern = next((one for one in self.ordered_pattern_match if re.search(one, padded)), None)
         if pattern is None:  # SAM refuses it

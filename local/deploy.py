@@ -95,7 +95,7 @@ def _gains(old: str, new: str) -> bool:
     return not set(new.replace(" ", "").split(",")) <= set(old.replace(" ", "").split(","))
 
 
-# With which changes the authorizer lets pass what it refused before.
+# The changes that let more requests pass.
 LOOSER: dict[str, Callable[[str, str], bool]] = {
     "HankoSessionOnOutage": _off("allow"),
     "HankoSessionCheck": lambda old, new: (
@@ -117,7 +117,7 @@ LOOSER: dict[str, Callable[[str, str], bool]] = {
 
 
 def changes(environment: Environment, deployed: Mapping[str, str]) -> list[Change]:
-    """What differs from the deployed stack, the changes that let more pass first."""
+    """The changes to the deployed stack, first those that let more requests pass."""
     found = [
         Change(name, deployed.get(name, ""), new, is_looser(name, deployed.get(name), new))
         for name, new in handed_over(environment).items()
@@ -127,7 +127,7 @@ def changes(environment: Environment, deployed: Mapping[str, str]) -> list[Chang
 
 
 def is_looser(name: str, old: str | None, new: str) -> bool:
-    """Whether the authorizer lets pass with the new value what it refused with the old one."""
+    """Whether the new value lets requests pass that the old value refused."""
     try:
         return old is not None and name in LOOSER and LOOSER[name](old, new)
     except ValueError:  # an older release took other values
@@ -147,7 +147,7 @@ def say_changes(environment: Environment, stack: Stack | None) -> None:
     for change, line in zip(found, columns([(name, old, "→ " + new) for name, old, new in rows]), strict=True):
         say(line, "bold red" if change.looser else None)
     if any(change.looser for change in found):
-        say("  The first of these let pass what was refused before.", "bold red")
+        say("  The first of these let requests pass that were refused before.", "bold red")
 
 
 def say_set(environment: Environment) -> None:
@@ -219,7 +219,7 @@ def deploy(environment: Environment, template: Path = BUILT / "template.yaml", *
 
 
 def write_parameters(folder: Path, values: Mapping[str, str]) -> Path:
-    """Write the file of which SAM reads exactly these values. From a file it takes a pair of quotes off twice."""
+    """Write a file from which SAM reads exactly these values. SAM removes a pair of quotes twice there."""
     file = folder / "parameters.yaml"
     file.touch(0o600)
     quoted = {name: _in_quotes(_in_quotes(value)) for name, value in values.items()}

@@ -224,7 +224,7 @@ def _parsed(text: str) -> tomlkit.TOMLDocument:
 
 
 def _replace(file: Path, text: str) -> None:
-    """All or nothing. The file stays as readable as it was: it can hold HankoLogHashKey."""
+    """Replace the file at once. It keeps its permissions: it can hold HankoLogHashKey."""
     new = file.with_name(f".{file.name}.new")
     new.touch(0o600)
     if file.exists():

@@ -1,7 +1,7 @@
 """`make keys ENV=prod`: fetch the keys of an environment's Hanko into keys.json, for the artifact to start with.
 
-The fetch is the authorizer's own: TLS verified, no redirects, one deadline, a size limit. Nothing of Hanko's is kept
-but the keys, and beside them which Hanko they are from and when the fetch began.
+The fetch is the authorizer's own: TLS verified, no redirects, one deadline, a size limit. The file holds only the keys,
+the URL of their Hanko and the time of the fetch.
 """
 
 import argparse

@@ -56,7 +56,7 @@ def print_new(aws: Aws, log_groups: Sequence[str], since: float, seen: set[str])
 
 
 def say_summary(counted: Counter[str], minutes: int) -> None:
-    """What there is most of, first: in a flood the lines above scroll away."""
+    """Print the counts, the largest first: in a flood the lines above scroll away."""
     if not counted:
         say(f"No record in the last {minutes} minutes: was the authorizer called?")
         return
@@ -66,7 +66,7 @@ def say_summary(counted: Counter[str], minutes: int) -> None:
 
 
 def line_of(record: Mapping[str, Any]) -> str:
-    """When, what, why, whose business, where, and who may look the caller up."""
+    """One line: time, outcome, reason, fault and cause, kind of API, route, user and invocation."""
     what = [str(record[name]) for name in ("outcome", "reason") if record.get(name)]
     where = [str(record[name]) for name in ("kind", "method", "rule", "user", "invocation_id") if record.get(name)]
     cause = cause_of(record)

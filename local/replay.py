@@ -51,10 +51,10 @@ def replay(
     writer: RevocationWriter,
     wait_seconds: int = WAIT_SECONDS,
 ) -> tuple[int, int]:
-    """How many entries were written, and how many of those received were not; these are handed out again in a minute.
+    """Return the numbers of written and of failed entries. SQS hands out failed ones again in a minute.
 
-    Ends with the first that the table does not take: it is down, and trying them all takes longer than that minute, so
-    that there would never be an end. A message that is no entry of ours is passed over, until it comes round again.
+    Stops at the first entry that the table refuses: the table is down, and trying all takes longer than that minute, so
+    it would never end. A message that is not an entry of ours is skipped, until SQS hands it out again.
     """
     written, left = 0, set[str]()
     for message in _messages(sqs, queue_url, wait_seconds):

@@ -1,4 +1,4 @@
-"""What each check expected and what it saw, in words that may stand on a screen: no token, no signature, claims cut."""
+"""What each check expected and saw, as text that is safe on a screen: no token, no signature, claims cut."""
 
 import re
 from collections.abc import Mapping

@@ -99,7 +99,7 @@ def last_errors(aws: Aws, log_group: str) -> Iterator[tuple[str, str, str]]:
 
 
 def cause_of(record: Mapping[str, Any]) -> str:
-    """Whose business it is, and all that the record knows of why; docs/reasons.md explains the words."""
+    """The fault and the cause that a record names; docs/reasons.md explains the words."""
     return ", ".join(f"{name}: {_short(record[name])}" for name in CAUSES if record.get(name))
 
 

@@ -1,1 +1,1 @@
-"""What no document of AWS says, asked of an account of yours: `make ask-aws`."""
+"""Questions that AWS's documents leave open, asked of your own account: `make ask-aws`."""

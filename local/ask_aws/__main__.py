@@ -1,4 +1,4 @@
-"""`make ask-aws [REGION=eu-west-1] [ONLY=text] [YES=1]`: ask a real API Gateway and AppSync what no document says.
+"""`make ask-aws [REGION=eu-west-1] [ONLY=text] [YES=1]`: ask API Gateway and AppSync what their documents leave open.
 
 Deploys a small stack of its own with your AWS credentials, sends about 60 requests, prints each answer beside what the
 authorizer assumes, and deletes the stack, also after Ctrl-C. Costs less than a cent. Exits with 1 if an assumption is
@@ -23,7 +23,7 @@ WAIT = {"Delay": 5, "MaxAttempts": 120}
 
 
 def main(argv: Sequence[str] | None = None, ask: Callable[[str], str] = input) -> int:
-    """Say, ask, deploy, ask AWS, delete."""
+    """Show the plan, ask for consent, deploy, ask AWS, delete."""
     parser = argparse.ArgumentParser(prog="python -m local.ask_aws", description=__doc__)
     parser.add_argument("--region", help="where to deploy; that of your AWS settings without it")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -94,7 +94,7 @@ def _written(aws: Aws, group: str) -> str:
 
 
 def _answer(question: Question, place: Place) -> str:
-    """What came; a failure of one question is its answer."""
+    """The answer to one question; a failure is an answer, too."""
     try:
         return question.ask(place)
     except Exception as error:  # noqa: BLE001 - whatever the API did: the other questions are asked all the same

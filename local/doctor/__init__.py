@@ -1,1 +1,1 @@
-"""`make doctor`: what is wrong, or probably not meant so, in settings, rules, the live Hanko and an API."""
+"""`make doctor`: what is wrong, or probably a mistake, in settings, rules, the live Hanko and an API."""

@@ -1,7 +1,7 @@
-"""`make doctor [ENV=prod] [TEMPLATE=template.yaml] [STACK=my-api]`: what is wrong, or probably not meant so.
+"""`make doctor [ENV=prod] [TEMPLATE=template.yaml] [STACK=my-api]`: what is wrong, or probably a mistake.
 
 Looks at the rules; with an environment at its settings and its Hanko, too; with a template or a stack at that API.
-Exits with 1 if anything is wrong; what it only asks to look at may well be meant so.
+Exits with 1 if anything is wrong; a finding marked `look` may be intended.
 """
 
 import argparse

@@ -8,7 +8,7 @@ REST_TTL_SECONDS = HTTP_TTL_SECONDS = 300  # what API Gateway takes where nothin
 
 
 class Kind(NamedTuple):
-    """What an API calls itself, and who calls the authorizer for it."""
+    """The name of a kind of API, and the service that calls the authorizer for it."""
 
     name: str
     principal: str = "apigateway.amazonaws.com"
@@ -40,7 +40,7 @@ class Authorizer(NamedTuple):
 
     @property
     def cached_seconds(self) -> float:
-        """How long an answer is reused; 0 where there is nothing to keep it under, and for AppSync, which is told."""
+        """How long an answer is reused; 0 without identity sources, and for AppSync, which each answer tells."""
         if self.kind is REST:
             return REST_TTL_SECONDS if self.ttl is None else self.ttl
         if self.kind is HTTP and self.sources:
@@ -77,7 +77,7 @@ class Api(NamedTuple):
     cors: bool = False
     readable: frozenset[str] = frozenset()
     logs_headers: bool = False
-    is_deployed: bool = False  # read from AWS, which does not say whether an open route is meant so
+    is_deployed: bool = False  # read from AWS, which does not say whether an open route is intended
 
 
 class Permission(NamedTuple):

@@ -1,4 +1,4 @@
-"""What SAM's transform drops in silence, or takes for something else: seen in the template as it is written alone."""
+"""Finds what SAM's transform drops or misreads in silence, which only the template as written shows."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

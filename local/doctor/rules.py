@@ -1,4 +1,4 @@
-"""Rules: what rules.toml says, and what in it only its author can know to be right."""
+"""Findings about rules.toml: its mistakes, and the parts that only its author can confirm."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ LOGINS = {"passkey", "pwd", "otp", "totp", "security_key", "ext"}  # and ext:<pr
 
 
 def read_rules(file: Path) -> tuple[Rules | None, list[Finding]]:
-    """The rules, None if the function would not start with them, and what is to say about them."""
+    """The rules, None if the function would not start with them, and the findings about them."""
     try:
         rules = parse_rules(file.read_text("utf-8"))
     except OSError as error:
@@ -72,7 +72,7 @@ def _claims(rule: Rule) -> Iterator[tuple[str, str]]:
     in_channels = [path for channel in rule.channels for path in channel.claims]
     for claim in dict.fromkeys(".".join(path) for path in [*(one.path for one in rule.requirements), *in_channels]):
         if claim in CHOSEN_BY_USERS:
-            yield "user-written-claim", f"{claim} is what users call themselves; it should decide nothing"
+            yield "user-written-claim", f"{claim} is written by the users themselves; it should decide nothing"
         elif claim == "amr":
             yield from _logins(rule)
         elif claim not in SET_BY_HANKO:
@@ -85,7 +85,7 @@ def _logins(rule: Rule) -> Iterator[tuple[str, str]]:
     for value in asked:
         if value not in LOGINS and not str(value).startswith("ext:"):
             yield "unknown-login", f"Hanko knows no login {value!a}"
-    told = "should your JWT template set amr, then sessions made by an administrator carry what it sets"
+    told = "if your JWT template sets amr, sessions made by an administrator carry its value"
     yield "template-sets-amr", told
 
 

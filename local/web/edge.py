@@ -1,4 +1,4 @@
-"""What API Gateway does between a browser and an API, and MiniStack 1.5 does not. Fakes, at the edge alone.
+"""Fakes of what API Gateway does between a browser and an API, where MiniStack 1.5 does nothing.
 
 - A REST API's gateway response may name `$context.authorizer.…`. Here the words are filled in with what the deployed
   authorizer answers to the same token. Source: AWS, "Set up gateway responses to customize error responses".

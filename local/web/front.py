@@ -117,7 +117,7 @@ def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:
-    """Pass on what either says, until one hangs up."""
+    """Pass bytes in both directions until one side closes."""
     while True:
         waiting = [end for end in (one, other) if isinstance(end, ssl.SSLSocket) and end.pending()]
         for end in waiting or select.select([one, other], [], [])[0]:

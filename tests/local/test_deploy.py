@@ -135,7 +135,7 @@ def test_changes_that_let_more_pass_come_first_and_no_secret_is_printed(
         ["HankoSessionOnOutage", "fail", "→", "allow"],
         ["HankoCookieName", '""', "→", "hanko"],
     ]
-    assert lines[-1] == "  The first of these let pass what was refused before."
+    assert lines[-1] == "  The first of these let requests pass that were refused before."
     deploy.say_changes(mine, None)
     assert "sixteen-letters!" not in capsys.readouterr().out
 

@@ -20,9 +20,9 @@ def test_every_claim_that_hanko_does_not_set_is_named() -> None:
     assert [told for _, told in warnings(parse_rules(RULES))] == [
         "a: role comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
         "a: metadata.plan comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
-        "a: username is what users call themselves; it should decide nothing",
+        "a: username is written by the users themselves; it should decide nothing",
         "a: Hanko knows no login 'paskey'",
-        "a: should your JWT template set amr, then sessions made by an administrator carry what it sets",
+        "a: if your JWT template sets amr, sessions made by an administrator carry its value",
         "a: /me does not guard what is below it, /me/*",
         "a: /open/* does not guard /open",
         "allow_unusual_paths: a backend that decodes or tidies paths can be led around every rule",
@@ -34,7 +34,7 @@ def test_the_claims_in_channels_are_named_as_well() -> None:
     rules = parse_rules(f'default = "deny"\n[[rule]]\nname = "a"\nchannels = {channels}')
     assert [told for _, told in warnings(rules)] == [
         "a: team comes from your JWT template; taken from Metadata.Unsafe, users write it themselves",
-        "a: username is what users call themselves; it should decide nothing",
+        "a: username is written by the users themselves; it should decide nothing",
     ]
 
 
