@@ -1,4 +1,6 @@
-"""The error tree, and the one table of reasons: outcome, fault, what to do, counter. `Reason` is the table.
+"""The error tree, and `Reason`, the one table of reasons: outcome, fault, what to do, counter.
+
+The outcome of a reason decides between 401, 403 and 5xx; gateway/ renders it. docs/reasons.md explains each reason.
 
 AuthorizerError
 ├── Unauthenticated   we do not know who you are                → 401 (403 where the API kind has no 401)

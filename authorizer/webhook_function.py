@@ -1,4 +1,4 @@
-"""The webhook receiver's entry point. Its process state is built once: first startup.py, then the receiver."""
+"""The webhook receiver's entry point, where logouts arrive. Its state is built once: startup.py, then the receiver."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""REST APIs, TOKEN and REQUEST authorizers.
+"""REST APIs, TOKEN and REQUEST authorizers. A 401 is raised, a 403 is a policy that denies.
 
 Sources: AWS, "Input to an API Gateway Lambda authorizer" and "Output from an API Gateway Lambda authorizer".
 """

@@ -1,4 +1,4 @@
-"""Parse, verify, revoke; one boundary for every failure. handler.py does the same for requests.
+"""Hanko's webhooks, logouts above all: parse, verify, revoke; one boundary for every failure, as in handler.py.
 
 Hanko tries once. So a webhook is answered with success only when its revocation is durable: in the table, or in the
 dead-letter queue. A webhook that comes twice, late or in another order does no harm.

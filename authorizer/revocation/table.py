@@ -1,4 +1,4 @@
-"""The revocation table: written by the webhooks' receiver, read by the authorizer. One item per session or user.
+"""The revocation table: writer.py writes it, for the receiver; check.py reads it. One item per session or user.
 
 An item revokes the tokens issued up to its `issued_until`. Both of its numbers only grow, so replays, retries and
 disorder change nothing. They are written together. If one is already larger than the number to be written, the other is
