@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 UV_SYNC := $(VENV)/bin/uv pip sync --quiet --require-hashes
 OR_OFFLINE = || { echo "make setup: packages could not be installed. Without a network? Try again later."; exit 1; }
 # ENV only if it was given: without it, doctor looks at no environment.
-OWN_ENV := $(if $(filter command environment,$(firstword $(origin ENV))),--env $(ENV))
+OWN_ENV := $(if $(filter command environment,$(firstword $(origin ENV))),--env '$(ENV)')
 ENV ?= dev
 PORT ?= 8700
 # demo and local deploy the rules of the examples unless RULES is given.
@@ -91,47 +91,47 @@ $(VENV)/checkov/ready: requirements-checkov.txt $(READY)
 	@touch $@
 
 init: $(READY) ## Write an environment into samconfig.toml ## [ENV=dev] [API_URL=…] [AUDIENCE=…] [YES=1]
-	@$(PYTHON) -m local.init $(ENV) $(if $(API_URL),--api-url '$(API_URL)') $(if $(AUDIENCE),--audience '$(AUDIENCE)') \
+	@$(PYTHON) -m local.init '$(ENV)' $(if $(API_URL),--api-url '$(API_URL)') $(if $(AUDIENCE),--audience '$(AUDIENCE)') \
 	$(if $(ISSUER),--issuer '$(ISSUER)') $(if $(REGION),--region '$(REGION)') $(if $(YES),--yes)
 
 keys: $(READY) ## Fetch an environment's keys into keys.json, for the artifact ## [ENV=dev]
-	@$(PYTHON) -m local.keys_file $(ENV)
+	@$(PYTHON) -m local.keys_file '$(ENV)'
 
 doctor: $(READY) ## Find mistakes in rules, settings, Hanko and your API ## [ENV=…] [TEMPLATE=…] [STACK=…]
 	@$(PYTHON) -m local.doctor --rules '$(RULES)' $(OWN_ENV) \
-	$(if $(TEMPLATE),--template '$(TEMPLATE)') $(if $(STACK),--stack $(STACK)) $(if $(TOKEN),--token) $(if $(JSON),--json)
+	$(if $(TEMPLATE),--template '$(TEMPLATE)') $(if $(STACK),--stack '$(STACK)') $(if $(TOKEN),--token) $(if $(JSON),--json)
 
 check-token: $(READY) ## Tell whether and why a session token passes ## [ENV=dev] [FULL=1] < token
-	@$(PYTHON) -m local.explain '$(or $(EVENT),rest_request)' --env $(ENV) --token --rules '$(RULES)' \
+	@$(PYTHON) -m local.explain '$(or $(EVENT),rest_request)' --env '$(ENV)' --token --rules '$(RULES)' \
 	$(if $(FULL),--full) $(if $(JSON),--json)
 
 ##@ Run
 
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	@$(PYTHON) -m local.doctor --rules '$(RULES)' --brief
-	@RULES='$(RULES)' $(PYTHON) -m local.deploy $(ENV) --build-only
+	@RULES='$(RULES)' $(PYTHON) -m local.deploy '$(ENV)' --build-only
 
 deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=dev] [RULES=…] [YES=1]
 	@$(PYTHON) -m local.doctor --rules '$(RULES)' --brief
-	@RULES='$(RULES)' $(PYTHON) -m local.deploy $(ENV) $(if $(YES),--yes)
+	@RULES='$(RULES)' $(PYTHON) -m local.deploy '$(ENV)' $(if $(YES),--yes)
 
 smoke: $(READY) ## Call the deployed authorizer: no token, a bad one, a good one ## [ENV=dev] [URL=…] [TOKEN=-]
-	@$(PYTHON) -m local.smoke $(ENV) $(if $(URL),--url '$(value URL)') $(if $(TOKEN),--token)
+	@$(PYTHON) -m local.smoke '$(ENV)' $(if $(URL),--url '$(value URL)') $(if $(TOKEN),--token)
 
 status: $(READY) ## Print version, settings, alarms and last errors ## [ENV=dev]
-	@$(PYTHON) -m local.status $(ENV)
+	@$(PYTHON) -m local.status '$(ENV)'
 
 logs: $(READY) ## Print the newest records ## [ENV=dev] [FOLLOW=1]
-	@$(PYTHON) -m local.logs $(ENV) $(if $(FOLLOW),--follow)
+	@$(PYTHON) -m local.logs '$(ENV)' $(if $(FOLLOW),--follow)
 
 rollback: $(READY) ## Go back to the version before ## [ENV=dev] [VERSION=7] [YES=1]
-	@$(PYTHON) -m local.rollback $(ENV) $(if $(VERSION),--version $(VERSION)) $(if $(YES),--yes)
+	@$(PYTHON) -m local.rollback '$(ENV)' $(if $(VERSION),--version '$(VERSION)') $(if $(YES),--yes)
 
 destroy: $(READY) ## Delete the stack; say what stays ## [ENV=dev] [YES=1]
-	@$(PYTHON) -m local.destroy $(ENV) $(if $(YES),--yes)
+	@$(PYTHON) -m local.destroy '$(ENV)' $(if $(YES),--yes)
 
 replay: $(READY) ## Write the revocations that wait in the dead-letter queue ## [ENV=dev]
-	@$(PYTHON) -m local.replay --env $(ENV)
+	@$(PYTHON) -m local.replay --env '$(ENV)'
 
 ##@ Develop
 

@@ -77,10 +77,10 @@ class Parameter:
         if self.allowed_values and value not in self.allowed_values:
             quoted = ", in quotes" if value.lower() in self.allowed_values else ""  # SAM makes True of TOML's true
             return f"it must be {_either(self.allowed_values)}{quoted}"
-        if not self.lengths[0] <= len(value) <= self.lengths[1]:
-            return f"it must have {self.lengths[0]} to {self.lengths[1]} characters"
         if self.pattern and not re.fullmatch(self.pattern, value):
             return f"it must be {self.constraint or 'as the template says: ' + self.description}"
+        if not self.lengths[0] <= len(value) <= self.lengths[1]:
+            return f"it must have {self.lengths[0]} to {self.lengths[1]} characters"
         return None
 
 
@@ -223,6 +223,8 @@ def environments(samconfig: Path | None = None) -> list[str]:
 
 def _deploy_parameters(name: str, samconfig: Path) -> Mapping[str, Any]:
     known = environments(samconfig)
+    if not name:
+        raise CommandFailed(f"ENV= is missing: {', '.join(known)}, or a new one of make init")
     if name not in known:
         nearest = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"make init ENV={name} makes it"

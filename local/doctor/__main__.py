@@ -248,7 +248,7 @@ def say_briefly(report: Report) -> None:
     for told in report.passed:
         say(told)
     for finding in report.findings:
-        say(f"- {finding.what}", COLOURS[finding.level])
+        say(f"{finding.where}: {finding.what}", COLOURS[finding.level])
 
 
 def say_folded(label: str, told: str) -> None:

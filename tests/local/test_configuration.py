@@ -89,6 +89,7 @@ def test_an_empty_value_is_empty_and_no_default(empty: str, tmp_path: Path) -> N
         ('["MemorySize=64"]', "MemorySize is wrong: it must be 256 to 3008"),
         ('["Architecture=arm"]', "Architecture is wrong: it must be arm64 or x86_64"),
         ("{EnableRevocation = true}", "EnableRevocation is wrong: it must be false or true, in quotes"),
+        ('["HankoApiUrl=mine.dev"]', "HankoApiUrl is wrong: it must be an https URL without user"),
         ('["HankoApiUrl=http://auth.mine.dev"]', "HankoApiUrl is wrong: it must be an https URL without user"),
         ('["HankoAudience=example.com"]', "HankoAudience is still the example's: make init ENV=mine"),
         ('["HankoApiUrl=https://auth.example.com/x"]', "HankoApiUrl is still the example's: make init ENV=mine"),

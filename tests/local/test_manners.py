@@ -123,6 +123,23 @@ def make(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)  # noqa: S603 - our own
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("deploy", "ENV="), "ENV= is missing: dev, staging, prod, local"),
+        (("status", "ENV=a b"), "no environment a b in samconfig.toml"),
+        (("init", "ENV=a b", "API_URL=https://x.hanko.io", "AUDIENCE=x.dev", "YES=1"), "a b cannot be the name"),
+        (("deploy", "RULES=none.toml"), "none.toml: it cannot be read: No such file or directory"),
+    ],
+)
+def test_a_wrong_name_is_told_whole(words: tuple[str, ...], told: str) -> None:
+    """Make adds a line of its own, and deploy one about rules that are right."""
+    finished = make(*words)
+    assert finished.returncode
+    assert told in finished.stdout + finished.stderr
+    assert len((finished.stdout + finished.stderr).splitlines()) <= 3
+
+
 def test_names_with_blanks_reach_the_command(tmp_path: Path) -> None:
     (tmp_path / "a b.json").write_text("[]")
     assert "a b.json is no event" in make("invoke", f"EVENT={tmp_path}/a b.json").stderr
