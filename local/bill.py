@@ -1,7 +1,7 @@
 """The bill of materials of an artifact's zip (CycloneDX 1.6): every file in it, with its SHA-256, below its origin.
 
-A file in the zip is ours, or one of a wheel's, unchanged, or bytecode of such a file; anything else is an error. What a
-wheel says to be compiled into its libraries (PEP 770), such as OpenSSL, stands below the wheel.
+A file in the zip is ours, or one of a wheel's, unchanged, or bytecode of such a file; anything else is an error. The
+packages compiled into a wheel, such as OpenSSL, stand below it, as the wheel itself lists them (PEP 770).
 """
 
 import hashlib

@@ -118,7 +118,7 @@ def read_token() -> str:
 
 
 def run_program(command: Sequence[str], folder: Path, environment: Mapping[str, str], *, asks: bool = False) -> int:
-    """Run a program to its end and return its status. Whatever it started ends with this command.
+    """Run a program to its end and return its status. Its child processes end with this command.
 
     `asks` leaves it the terminal, where Ctrl-C reaches it as well.
     """

@@ -215,7 +215,7 @@ def deploy(environment: Environment, template: Path = BUILT / "template.yaml", *
         command += ["--parameter-overrides", f"file://{file}"]
         command += ["--no-confirm-changeset"] if yes else []
         if run_program(command, ROOT, os.environ, asks=sys.stdin.isatty() and not yes):
-            raise CommandFailed("sam deploy failed: see above. What was deployed before is in place")
+            raise CommandFailed("sam deploy failed: see above. The earlier deployment is still in place")
 
 
 def write_parameters(folder: Path, values: Mapping[str, str]) -> Path:

@@ -58,7 +58,7 @@ def live_version(aws: Aws, stack: Stack) -> str:
 
 
 def say_settings(environment: Environment, stack: Stack) -> None:
-    """What is not as the template has it, and what the file says otherwise than the stack."""
+    """Print the settings that are not the template's defaults, and those in which file and stack differ."""
     otherwise = [
         (name, value or '""')
         for name, value in stack.parameters.items()

@@ -1,6 +1,6 @@
 """CloudFormation's intrinsic functions, as far as a template alone can answer them.
 
-What it cannot answer stays readable: `${Api}` for a reference, `${Api.Arn}` for an attribute.
+Unknown values stay readable: `${Api}` for a reference, `${Api.Arn}` for an attribute.
 """
 
 import json

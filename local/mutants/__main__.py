@@ -1,7 +1,7 @@
 """`python -m local.mutants [path…]`: the changes that no test notices. A whole run takes hours.
 
-Mutants of functions are tried in forks of one process that has collected all tests. What is executed at import is tried
-in forks that import everything afresh.
+Mutants of functions are tried in forks of one process that has collected all tests. Mutants of module-level
+code are tried in forks that import everything afresh.
 """
 
 import argparse
