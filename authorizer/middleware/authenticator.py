@@ -70,11 +70,13 @@ class HankoAuthenticator:
         headers: Headers,
         cookies: Mapping[str, str] | None = None,
         *,
-        method: str = "GET",
-        path: str = "/",
+        method: str = "",
+        path: str = "",
         request_context: object = None,
     ) -> Session:
         """Who is calling `method` and `path`. `cookies` take the place of the Cookie header. It may wait for Hanko.
+
+        Without both of them, whoever calls must meet every rule.
 
         Raises `Refused`.
         """

@@ -234,6 +234,23 @@ def test_rules_are_by_method_and_path(  # noqa: PLR0913, PLR0917 - rules, reques
         assert refusal(lambda: ruled.authenticate(headers, method=method, path=path)).reason is reason
 
 
+@pytest.mark.parametrize("default", ["allow", "deny"])
+@pytest.mark.parametrize("known", [{}, {"path": "/me"}, {"method": "GET"}])
+def test_a_call_that_says_not_what_is_asked_for_must_meet_every_rule(
+    make_authenticator: MakeAuthenticator, hanko: StandInHanko, tmp_path: Path, default: str, known: dict[str, str]
+) -> None:
+    """`authenticate(headers)` alone was a GET of `/`, which rules seldom name. With "deny" nothing grants it."""
+    guarded = f'default = "{default}"\n[[rule]]\nname = "a"\nroutes = ["* /admin"]\nrequire = {{role = "admin"}}'
+    (tmp_path / "rules.toml").write_text(guarded)
+    made = make_authenticator(rules_file=str(tmp_path / "rules.toml"))
+    user, admin = bearer(hanko.mint()), bearer(hanko.mint(claims={"role": "admin"}))
+    assert refusal(lambda: made.authenticate(user, **known)).reason is Reason.RULE_NOT_MET  # type: ignore[arg-type]  # of texts
+    if default == "allow":
+        assert passes(lambda: made.authenticate(admin, **known))  # type: ignore[arg-type]  # as above
+    else:
+        assert refusal(lambda: made.authenticate(admin, **known)).reason is Reason.NO_RULE_GRANTS  # type: ignore[arg-type]  # as above
+
+
 @pytest.mark.parametrize(
     ("rules", "path", "reason"),
     [
