@@ -142,7 +142,9 @@ def answered(deployment: Deployment, api: str, token: str) -> int:
             return 401
         case {"policyDocument": {"Statement": [{"Effect": "Deny"}]}}:
             return 403
-    return 500
+        case {"errorMessage": _}:
+            return 500
+    return 200
 
 
 def colour_of(cell: Result | Verdict | Ask) -> int:

@@ -46,3 +46,23 @@ def test_what_is_read_from_the_authorizers_answer_is_marked() -> None:
     assert str(Verdict(403, Seen(403))) == "403"
     assert str(Verdict(403, Seen(403, is_read=True))) == "403^"
     assert str(Verdict(200, Seen(403, is_read=True))) == "403^ ≠ 200"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ({"errorMessage": "Unauthorized", "errorType": "Unauthorized"}, 401),
+        ({"isAuthorized": False, "ttlOverride": 0}, 401),
+        ({"policyDocument": {"Statement": [{"Effect": "Deny"}]}}, 403),
+        ({"errorMessage": "AuthorizerUnavailable"}, 500),
+        ({"isAuthorized": True, "ttlOverride": 0}, 200),
+        ({"policyDocument": {"Statement": [{"Effect": "Allow"}]}}, 200),
+        ({"policyDocument": {"Statement": [{"Effect": "Allow"}, {"Effect": "Deny"}]}}, 200),
+    ],
+)
+def test_what_aws_makes_of_an_answer(answer: dict[str, Any], status: int) -> None:
+    """A good answer is no proof of a failure."""
+    deployment: Any = SimpleNamespace(
+        aws=SimpleNamespace(invoke=lambda *_: answer), outputs={"AuthorizerArn": "arn:aws:lambda:x"}
+    )
+    assert demo.answered(deployment, "AppSync", "a.b.c") == status
