@@ -56,22 +56,22 @@ class ChannelPattern(NamedTuple):
         return is_possible and all(isinstance(one, tuple) or one.lower() == other.lower() for one, other in pairs)
 
     def covers(self, asked: AskedChannel, has_claim: HasClaim) -> bool:
-        """Whether every requested channel matches this pattern with the caller's own claims."""
+        """Whether every channel that is asked for has this form, with the caller's own claims."""
         mine, theirs = len(self.segments), len(asked.segments)
         if self.open_ended:
             is_possible = mine < theirs or (mine == theirs and asked.open_ended)
         else:
             is_possible = mine == theirs and not asked.open_ended
-        return is_possible and self.operation == asked.operation and self._fits(asked, has_claim)
+        pairs = zip(self.segments, asked.segments, strict=False)
+        fits = all(has_claim(one, other) if isinstance(one, tuple) else one == other for one, other in pairs)
+        return is_possible and self.operation == asked.operation and fits
 
     def is_the_callers(self, asked: AskedChannel, has_claim: HasClaim) -> bool:
-        """Whether every requested channel that matches this pattern belongs to the caller, by the claims in it."""
+        """Whether all that is asked for of this form, which it overlaps, stands under the caller's own claims."""
         last = max((index for index, one in enumerate(self.segments) if isinstance(one, tuple)), default=-1)
-        return last < len(asked.segments) and self._fits(asked, has_claim)
-
-    def _fits(self, asked: AskedChannel, has_claim: HasClaim) -> bool:
         pairs = zip(self.segments, asked.segments, strict=False)
-        return all(has_claim(one, other) if isinstance(one, tuple) else one == other for one, other in pairs)
+        own = all(has_claim(one, other) for one, other in pairs if isinstance(one, tuple))
+        return own and last < len(asked.segments)
 
 
 def parse_pattern(text: str) -> ChannelPattern:
