@@ -4,8 +4,9 @@ import pytest
 from sandbox import NOW, SESSION, USER, Time
 
 from authorizer.model import Claims
-from authorizer.verdicts import MAX_REMEMBERED, Verdicts
+from authorizer.verdicts import Verdicts
 
+MAX_REMEMBERED = 4096
 CLAIMS = Claims(USER, SESSION, NOW, NOW + 43_200, {})
 
 

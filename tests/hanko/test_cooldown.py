@@ -2,7 +2,9 @@
 
 from sandbox import Time
 
-from authorizer.hanko.cooldown import BURST, MAX_REMEMBERED, CircuitBreaker, CoolDown
+from authorizer.hanko.cooldown import CircuitBreaker, CoolDown
+
+BURST, MAX_REMEMBERED = 4, 128
 
 
 def test_a_burst_and_then_one_per_cool_down(time_: Time) -> None:

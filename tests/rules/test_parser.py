@@ -172,8 +172,9 @@ def test_an_unknown_key_is_told_to_its_64th_character() -> None:
 
 
 def test_a_rule_asks_by_its_channels_only_if_it_guards_nothing_else() -> None:
-    asks = "name = 'a'\nchannels = ['SUBSCRIBE /inbox/{sub}']"
+    asks = "name = 'a'\nchannels = ['SUBSCRIBE /inbox/{sub}', 'PUBLISH /chat/*']"
     assert parse_rules(rule_with(asks)).rules[0].channels
+    assert "it asks for nothing" in the_mistake(asks.replace("{sub}", "*"))
     for other in ("fields = ['Query.me']", "routes = ['GET /a']"):
         assert the_mistake(f"{asks}\n{other}").startswith("line 3, rule 'a': it asks for nothing; ")
 
@@ -342,7 +343,7 @@ def test_the_longest_age_is_a_year() -> None:
     assert rule.max_age_seconds == 31_536_000
 
 
-@pytest.mark.parametrize("name", ["a", "~", "a b", "n" * 64])
+@pytest.mark.parametrize("name", ["a", "~", "ab", "a b", "n" * 64])
 def test_a_name_has_1_to_64_characters(name: str) -> None:
     (rule,) = parse_rules(rule_with(f'name = "{name}"\nroutes = ["GET /a"]\nmax_age_seconds = 1')).rules
     assert rule.name == name
