@@ -17,7 +17,7 @@ from aws import TABLE, Aws, signed_reader
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 from sandbox import MakeSettings, Time
-from servers import HANG_GUARD_SECONDS, Script, answering, read_head, saying, serving, whole
+from servers import HANG_GUARD_SECONDS, Script, answering, read_head, resetting, saying, serving, whole
 
 from authorizer import __version__
 from authorizer.clock import Clock
@@ -27,7 +27,7 @@ from authorizer.revocation.reader import ReadFailed
 from authorizer.revocation.signed import SignedReader, open_signed
 from authorizer.revocation.sigv4 import Credentials, sign
 
-REQUESTS = 2_000
+REQUESTS = 100  # of each of 20 sequences
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "secret",
@@ -84,8 +84,9 @@ def signed_by_botocore(  # noqa: PLR0913, PLR0917 - all that a signature covers
     return dict(request.headers.items())
 
 
-def test_botocore_signs_the_same_byte_for_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    chance = random.Random(17)  # noqa: S311 - the same requests every time
+@pytest.mark.parametrize("seed", range(20))
+def test_botocore_signs_the_same_byte_for_byte(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same requests every time
     visible = string.ascii_letters + string.digits + "+/="
     for number in range(REQUESTS):
         token = words(chance, visible, 800) if number % 2 else ""
@@ -158,6 +159,7 @@ def test_the_more_special_endpoint_counts(make_settings: MakeSettings, time_: Ti
         {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"},
         *({name: "x"} for name in ONLY_BOTOCORE),
         {"https_proxy": "http://proxy.example.com:3128"},
+        {"AWS_DEFAULT_REGION": None, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
         {"AWS_DEFAULT_REGION": "cn-north-1"},
         {"AWS_DEFAULT_REGION": "us-iso-east-1"},
         {"AWS_DEFAULT_REGION": "eu-west-1.evil.example.com/"},
@@ -249,15 +251,47 @@ def test_an_answer_too_many_is_not_the_answer_to_the_next_question(
     assert script.connections == 2
 
 
-def test_a_request_as_a_whole(make_settings: MakeSettings) -> None:
-    heads: list[str] = []
+@pytest.fixture
+def heads() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def address(heads: list[str]) -> Iterator[str]:
+    """Where somebody answers `{}`, and keeps the heads of the requests."""
 
     def handle(connection: socket.socket) -> None:
         heads.append(read_head(connection).partition("\r\n\r\n")[0])
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        connection.sendall(whole("{}"))
 
+    with serving(handle) as served:
+        yield served
+
+
+@pytest.mark.usefixtures("no_configuration")
+def test_temporary_credentials_are_sent_with_their_token(
+    make_settings: MakeSettings, time_: Time, address: str, heads: list[str]
+) -> None:
+    reader = opened(make_settings, time_, AWS_ENDPOINT_URL=f"http://{address}")
+    assert reader is not None
+    with closing(reader):
+        reader.read(["session#1"])
+    assert "\r\nX-Amz-Security-Token: token\r\n" in heads[0]
+    assert "Credential=AKIDEXAMPLE/" in heads[0]
+
+
+def test_a_read_is_one_attempt(make_settings: MakeSettings, time_: Time) -> None:
+    """RevocationCheck makes the others."""
+    script = Script(*[saying(then=resetting)] * 9)
+    with serving(script) as served, closing(signed_reader(f"http://{served}", make_settings(), time_.clock)) as one:
+        with pytest.raises(ReadFailed):
+            one.read(["session#1"])
+        assert script.connections == 1
+
+
+def test_a_request_as_a_whole(make_settings: MakeSettings, address: str, heads: list[str]) -> None:
     clock = Clock(wall=lambda: 1_800_000_000.0, monotonic=lambda: 0.0)
-    with serving(handle) as address, closing(signed_reader(f"http://{address}", make_settings(), clock)) as one:
+    with closing(signed_reader(f"http://{address}", make_settings(), clock)) as one:
         assert one.read(["session#1"]) == {}
     lines = heads[0].split("\r\n")
     scope = "Credential=test/20270115/eu-west-1/dynamodb/aws4_request"
