@@ -60,9 +60,9 @@ def _family(address: tuple[str, int]) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
 
-def webhook_event(hanko: StandInHanko, event: str = LOGOUT, data: Json = ENDED) -> Json:
+def webhook_event(hanko: StandInHanko, event: str = LOGOUT, data: Json = ENDED, **claims: object) -> Json:
     """What the receiver gets when Hanko sends this event."""
-    return url_event(json.dumps({"token": hanko.webhook_token(event, data), "event": event}))
+    return url_event(json.dumps({"token": hanko.webhook_token(event, data, claims=claims), "event": event}))
 
 
 def record(capsys: pytest.CaptureFixture[str]) -> Json:

@@ -17,6 +17,7 @@ from sandbox import SESSION, Json
 from servers import answering, read_head, resetting, serving
 
 from authorizer.gateway.raised import AuthorizerUnavailable
+from authorizer.hanko.connection import MAX_BODY_BYTES
 from local.hanko import StandInHanko
 from local.sign import event_with
 
@@ -210,6 +211,38 @@ def test_a_cold_receiver_waits_for_the_keys_as_long_as_it_can(
     assert handler(event, CONTEXT)["statusCode"] == 204
     assert aws.items.keys() == {f"session#{SESSION}"}
     assert (record(capsys)["KeyFetches"], hanko.jwks_requests) == (1, 1)
+
+
+MALFORMED_FRAMINGS = [
+    b"Transfer-Encoding: gzip, chunked\r\n",
+    b"Transfer-Encoding: chunked, identity\r\n",
+    b"Transfer-Encoding : chunked\r\n",
+    b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+    b"Content-Length: 5\r\nContent-Length: 6\r\n",
+    b"Content-Length: +5\r\n",
+    b"Content-Length: 99999999999999999999\r\n",
+    b"",
+]
+
+
+@pytest.mark.parametrize("framing", MALFORMED_FRAMINGS, ids=repr)
+def test_an_answer_without_end_is_read_to_the_limit_whatever_its_framing_says(
+    start: Start, hanko: StandInHanko, capsys: pytest.CaptureFixture[str], framing: bytes
+) -> None:
+    sent = 0
+
+    def endless(client: socket.socket) -> None:
+        nonlocal sent
+        read_head(client)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+        client.sendall(b"HTTP/1.1 200 OK\r\n%s\r\n" % framing)
+        while True:
+            sent += client.send(b" " * 64 * 1024)
+
+    with serving(endless) as address, pytest.raises(AuthorizerUnavailable):
+        start(f"http://{address}")(event_with("http_v2", hanko.mint()), CONTEXT)
+    assert record(capsys)["key_fetch_failure"] in {"protocol", "too_large"}
+    assert sent < 128 * MAX_BODY_BYTES  # most of which the sockets of both sides buffer
 
 
 def test_early_hints_and_a_hundred_headers_come_before_the_keys(start: Start, hanko: StandInHanko) -> None:

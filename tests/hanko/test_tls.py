@@ -14,11 +14,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-from sandbox import Sandbox, Time
+from entering import CONTEXT, Start, record
 from servers import Script, fetched, over_tls, saying, serving, trust, whole
 
 from authorizer.clock import Clock
-from authorizer.config import Settings
+from authorizer.gateway.raised import AuthorizerUnavailable
 from authorizer.hanko.failure import FetchFailed, FetchFailure
 from local import keys_file
 from local.hanko import StandInHanko
@@ -109,22 +109,22 @@ def test_each_flaw_of_a_certificate_has_its_word(  # noqa: PLR0913, PLR0917 - fi
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    start: Start,
 ) -> None:
-    """In the fetch, in `make keys` and in the record."""
+    """In the fetch, in `make keys`, and in the record of the function as Lambda starts it."""
     with server_with(flaws, tmp_path, monkeypatch) as url:
         with pytest.raises(FetchFailed) as caught:
             fetched(url)
         assert caught.value.failure is why
         with pytest.raises(FetchFailed, match=f"^{why.value}$"):
             keys_file.fetch_keys(url, {}, Clock(), tmp_path / "keys.json")
-        settings = Settings.from_env({"HANKO_API_URL": url, "HANKO_AUDIENCE": "localhost"})
-        sandbox = Sandbox(settings, Time().clock, capsys, rules="", prefetch=False)
-        sandbox.answer(event_with("http_v2", hanko.mint()))
-        assert f'"key_fetch_failure":"{why.value}"' in sandbox.output()
+        with pytest.raises(AuthorizerUnavailable):
+            start(url)(event_with("http_v2", hanko.mint()), CONTEXT)
+        assert record(capsys)["key_fetch_failure"] == why.value
 
 
 def test_a_private_ca_with_all_that_the_runtime_asks_for_is_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hanko: StandInHanko, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
-    with server_with(Flaws(), tmp_path, monkeypatch, json.dumps({})) as url:
-        assert fetched(url).body == b"{}"
+    with server_with(Flaws(), tmp_path, monkeypatch, json.dumps(hanko.jwks)) as url:
+        assert start(url)(event_with("http_v2", hanko.mint()), CONTEXT)["isAuthorized"] is True
