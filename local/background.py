@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Self
 
 from local.command_line import CommandFailed
+from local.hanko.guard import start_guard
 
 START_SECONDS = 30
 STOP_SECONDS = 5
 POLL_SECONDS = 0.01
-# Waits for the end of its input, which is the end of this process however it comes. "stopped" says that all was ended.
-GUARD = 'read -r word || { kill -s KILL -- "-$1"; rm -rf -- "$2"; }'
 
 
 class Background(ABC):
@@ -60,7 +59,7 @@ class Background(ABC):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
             )  # fmt: skip
         try:
-            self._guard = start_guard(self.process_group, self.folder)
+            self._guard = start_guard(self.folder, self.process_group)
             self._wait(self._process)
         except BaseException:
             self.stop()
@@ -90,14 +89,6 @@ class Background(ABC):
                 time.sleep(POLL_SECONDS)
         log = self.log_file.read_text(errors="replace")[-2000:]
         raise CommandFailed(f"{type(self).__name__} does not start. It says:\n{log}")
-
-
-def start_guard(process_group: int, folder: Path) -> subprocess.Popen[bytes]:
-    """Start a guard. It ends the group and deletes the folder if this process is killed before it does so."""
-    return subprocess.Popen(
-        ["/bin/sh", "-c", GUARD, "guard", str(process_group), str(folder)],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
 
 
 def free_port() -> int:

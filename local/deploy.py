@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ import yaml
 from local.build import ROOT
 from local.command_line import CommandFailed, columns, mistaken, run, run_program, say
 from local.configuration import Environment, read_environment, samconfig_file
+from local.hanko.guard import guarded_folder
 from local.stack import FAILED_AT_BIRTH, HIDDEN, Aws, Stack
 
 SAM = Path(sys.executable).parent / "sam"  # beside the interpreter, on PATH or not
@@ -209,8 +209,8 @@ def made_for_this(target: str, python: str) -> str:
 def deploy(environment: Environment, template: Path = BUILT / "template.yaml", *, yes: bool = False) -> None:
     """`sam deploy` of a built template. `yes` asks nothing. Raises `CommandFailed`."""
     say(f"Deploying {environment.stack()}.")
-    with tempfile.TemporaryDirectory(prefix="parameters-") as folder:  # not on the command line: one is a secret
-        file = write_parameters(Path(folder), handed_over(environment))
+    with guarded_folder("parameters-") as folder:  # not on the command line: one is a secret
+        file = write_parameters(folder, handed_over(environment))
         command = [str(SAM), "deploy", *_which(environment), "--template-file", str(template)]
         command += ["--parameter-overrides", f"file://{file}"]
         command += ["--no-confirm-changeset"] if yes else []

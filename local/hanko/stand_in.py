@@ -2,7 +2,6 @@
 
 import contextlib
 import ssl
-import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from local.hanko.certificates import write_certificates
+from local.hanko.guard import guarded_folder
 from local.hanko.server import Server
 from local.hanko.service import Service
 
@@ -39,7 +39,7 @@ class StandInHanko(Service):
     def start(self) -> Self:
         """Listen. `port` and `url` are known from here on."""
         if self.tls:
-            folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="stand-in-hanko-")))
+            folder = self._cleanup.enter_context(guarded_folder("stand-in-hanko-"))
             self.ca_file, chain_file = write_certificates(folder, self.certificate_names)
             self._tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls_context.load_cert_chain(chain_file)

@@ -5,12 +5,12 @@ one site, as example.com is: a cookie of `Domain=example.localhost` goes to all 
 """
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import select
 import socket
 import ssl
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local.hanko.certificates import write_certificates
+from local.hanko.guard import guarded_folder
 from local.hanko.loopback import LoopbackServer
 
 if TYPE_CHECKING:
@@ -184,8 +185,10 @@ class Front:
 
     def __init__(self, names: Iterable[str], port: int = 0) -> None:
         """`names` are the hosts, for the certificate."""
-        self._folder = tempfile.TemporaryDirectory(prefix="front-")
-        self.ca_file, chain_file = write_certificates(Path(self._folder.name), list(names))
+        self._cleanup = contextlib.ExitStack()
+        self.ca_file, chain_file = write_certificates(
+            self._cleanup.enter_context(guarded_folder("front-")), list(names)
+        )
         certificate = x509.load_pem_x509_certificate(chain_file.read_bytes())
         key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self.key_hash = base64.b64encode(hashlib.sha256(key).digest()).decode()
@@ -194,7 +197,7 @@ class Front:
         try:
             self._server = FrontServer(port, Handler, tls)
         except OSError:
-            self._folder.cleanup()
+            self._cleanup.close()
             raise
         self._server.places = {}
         self.port = self._server.port
@@ -214,4 +217,4 @@ class Front:
     def __exit__(self, *_: object) -> None:
         self._server.stop_listening()
         self._server.close()
-        self._folder.cleanup()
+        self._cleanup.close()

@@ -47,6 +47,15 @@ def main():
 run(main)
 """
 
+STAND_IN = """
+import signal
+from local.hanko import StandInHanko
+
+with StandInHanko(tls=True) as hanko:
+    print(hanko.ca_file, flush=True)
+    signal.pause()
+"""
+
 
 @pytest.mark.parametrize(
     ("sent", "status"),
@@ -65,6 +74,19 @@ def test_a_stopped_command_leaves_nothing_behind(sent: signal.Signals, status: i
     assert command.returncode == status
     assert printed == ("" if sent is signal.SIGKILL else "stopped\n")
     assert free_within_seconds(lock)
+    assert gone_within_seconds(folder)
+
+
+def test_a_killed_stand_in_leaves_no_keys_behind() -> None:
+    """With TLS its folder holds a private key."""
+    command = subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", STAND_IN], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert command.stdout is not None
+    folder = Path(command.stdout.readline().strip()).parent
+    assert folder.is_dir()
+    command.kill()
+    command.communicate(timeout=PATIENCE_SECONDS)
     assert gone_within_seconds(folder)
 
 
