@@ -248,7 +248,7 @@ def say_end(environment: Environment, stack: Stack) -> None:
     say(f"\nNext: make smoke ENV={environment.name}")
 
 
-SILENT = "Nobody is told of an alarm: AlarmTopicArn is empty. Set it to the ARN of an SNS topic that somebody reads."
+SILENT = "Alarms notify nobody: AlarmTopicArn is empty. Set it to the ARN of an SNS topic that somebody reads."
 ATTACH = """\
   Auth:
     DefaultAuthorizer: Hanko

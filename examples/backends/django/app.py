@@ -1,4 +1,4 @@
-"""Django behind a REST API. The caller is who the authorizer says; without its word nothing but `/` is served."""
+"""Django behind a REST API. The caller comes from the authorizer's context; without it only `/` is served."""
 
 import os
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def me(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def admin(request: HttpRequest, page: str) -> HttpResponse:
-    """Who is an administrator is decided by rules.toml, before anything gets here."""
+    """rules.toml decides who is an administrator: the authorizer refuses all others."""
     return JsonResponse({**request.hanko.claims, "admin_page": page})
 
 

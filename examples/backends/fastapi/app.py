@@ -1,4 +1,4 @@
-"""FastAPI behind an HTTP API. The caller is who the authorizer says; without its word nothing but `/` is served."""
+"""FastAPI behind an HTTP API. The caller comes from the authorizer's context; without it only `/` is served."""
 
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ async def me(caller: Caller) -> dict[str, Any]:
 
 @app.get("/admin/{page:path}")
 async def admin(page: str, caller: Caller) -> dict[str, Any]:
-    """Who is an administrator is decided by rules.toml, before anything gets here."""
+    """rules.toml decides who is an administrator: the authorizer refuses all others."""
     return {**caller.claims, "admin_page": page}
 
 

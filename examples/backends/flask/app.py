@@ -1,4 +1,4 @@
-"""Flask behind a REST API. The caller is who the authorizer says; without its word nothing but `/` is served."""
+"""Flask behind a REST API. The caller comes from the authorizer's context; without it only `/` is served."""
 
 import os
 from typing import Any
@@ -24,7 +24,7 @@ def me() -> dict[str, Any]:
 
 @app.get("/admin/<path:page>")
 def admin(page: str) -> dict[str, Any]:
-    """Who is an administrator is decided by rules.toml, before anything gets here."""
+    """rules.toml decides who is an administrator: the authorizer refuses all others."""
     return {**g.hanko.claims, "admin_page": page}
 
 
