@@ -148,7 +148,7 @@ def _end(process: subprocess.Popen[bytes], *, group: bool) -> None:
 
 
 def explain(error: Exception) -> str | None:
-    """What the user is told about an error that they can do something about; None for a fault of ours."""
+    """The message for an error that the user can correct; None for a bug of ours."""
     if isinstance(error, CommandFailed):
         return str(error)
     if isinstance(error, PermissionError) and error.filename:

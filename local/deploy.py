@@ -228,7 +228,7 @@ def write_parameters(folder: Path, values: Mapping[str, str]) -> Path:
 
 
 def _in_quotes(value: str) -> str:
-    """The text of which `samcli.cli.types._unquote_wrapped_quotes` makes this value."""
+    """The text that `samcli.cli.types._unquote_wrapped_quotes` turns into this value."""
     return '"' + re.sub(r"""[ "']""", r"\\\g<0>", value) + '"'
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from authorizer.hanko.tcp import EarlyConnection
 
 JWKS_PATH = "/.well-known/jwks.json"
-ATTEMPTS = 3  # of one fetch, whose failure may pass by itself
+ATTEMPTS = 3  # of one fetch, after transient failures
 RECEIVER_ATTEMPTS = 8  # as many as its 5 s have room for: the last begins after 4.5 s
 
 

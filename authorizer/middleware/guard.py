@@ -77,7 +77,7 @@ class Guard:
             return True
         if incoming.method != "OPTIONS" or incoming.is_websocket:
             return False
-        # A preflight (Fetch section 4.8) has no credentials, and answers nothing but what another origin may send.
+        # A preflight (Fetch section 4.8) has no credentials, and its answer only says what another origin may send.
         return bool(_header(incoming, "origin") and _header(incoming, "access-control-request-method"))
 
 

@@ -233,7 +233,7 @@ def header_of_websocket(_: Api, authorizer: Authorizer, __: Context) -> Iterator
 
 
 def open_routes(api: Api, _: Context) -> Iterator[Finding]:
-    """Routes without an authorizer that nobody said to be open."""
+    """Routes without an authorizer that are not declared open."""
     routes = [one for one in api.routes if one.authorizer is None and not one.is_said and _wants_authorizer(api, one)]
     if routes:
         make = look if api.is_deployed else wrong
