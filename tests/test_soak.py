@@ -1,12 +1,17 @@
 """One process for a very long time: it needs no more than after its first tenth. `make soak` runs a million."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+from servers import becomes
 from sizes import INVOCATIONS
 
 from local.hanko import StandInHanko
@@ -17,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 PLACE = "a-place-for-a-token"  # invocations.py puts a stranger's there
 SESSIONS = max(20, min(INVOCATIONS // 200, 5_000))  # with 5,000 what is remembered of them is full, and forgotten again
 BAD = ["expired", "wrong_audience", "webhook", "tampered", "alg_none", "missing", "no_session_id"]
+START_SECONDS = 120  # of pytest, on a machine that has much to do
 MORE_BYTES = 2 * 1024 * 1024  # than after the first tenth: two bytes for each of a million invocations
 
 
@@ -62,3 +68,26 @@ def test_a_process_needs_no_more_than_after_its_first_tenth(tmp_path: Path) -> N
     assert last.get("good: None", 0) + last.get("unknown: None", 0) <= INVOCATIONS / 1000
     assert {(one["descriptors"], one["threads"]) for one in rest} == {(first["descriptors"], first["threads"])}
     assert max(one["memory"] for one in rest) <= first["memory"] + MORE_BYTES
+
+
+def mentioned(path: Path) -> list[str]:
+    """The command lines of all processes with this path in them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended this moment
+            found.append((process / "cmdline").read_text())
+    return [line for line in found if str(path) in line]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_stopped_leaves_no_process(tmp_path: Path, ended_by: signal.Signals) -> None:
+    """`kill` of a soak test left its process at work, for hours."""
+    test, folder = f"{__file__}::{test_a_process_needs_no_more_than_after_its_first_tenth.__name__}", tmp_path / "run"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={folder}", test]
+    environment = {**os.environ, "INVOCATIONS": "100000"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as run:  # noqa: S603 - ours
+        assert becomes(lambda: any(folder.rglob("needs")), START_SECONDS)  # it is at work
+        run.send_signal(ended_by)
+        run.wait(START_SECONDS)
+    assert becomes(lambda: not mentioned(folder))
