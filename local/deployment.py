@@ -27,15 +27,16 @@ FIELDS = {"me": ("query", "me"), "web": ("query", "me"), "admin": ("query", "adm
 
 @dataclass(frozen=True)
 class Api:
-    """One API as its clients see it. `web` is `me` where a cookie may carry the token."""
+    """One API as its clients see it. `web` is `me` where a cookie may carry the token, `scheme` stands before it."""
 
     name: str
     url: str
     ask: Callable[[str, Headers], Seen]
     answers: tuple[str, ...] = ("me", "admin", "pay")
+    scheme: str = "Bearer"
 
     def with_header(self, token: str, what: str = "me") -> Seen:
-        return self.ask(what, {"Authorization": f"Bearer {token}"})
+        return self.ask(what, {"Authorization": f"{self.scheme} {token}"})
 
     def with_cookie(self, token: str) -> Seen:
         return self.ask("web", {"Cookie": f"theme=dark; hanko={token}"})
@@ -169,7 +170,7 @@ class Deployment:
             denied = seen.caller and self._is_denied(f"{operation.title()}/fields/{name}", api_id, headers)
             return Seen(403, is_read=True) if denied else seen
 
-        return Api("AppSync", url, ask)
+        return Api("AppSync", url, ask, scheme="Hanko")
 
     def _appsync_events(self) -> Api:
         self.events = EventApi(self.aws, "appsync-events", self.outputs[ALIAS])
@@ -180,7 +181,7 @@ class Deployment:
             answer = self.aws.invoke(self.outputs[ALIAS], event_with("appsync_events_connect", token)) if token else {}
             return Seen(status, answer.get("handlerContext") or {})
 
-        return Api("AppSync Events", self.events.url, ask, ("me",))
+        return Api("AppSync Events", self.events.url, ask, ("me",), "Hanko")
 
     def _is_denied(self, field: str, api_id: str, headers: Headers) -> bool:
         """Whether the authorizer's answer to the event that AWS documents denies this field of the API."""

@@ -47,7 +47,7 @@ class Question:
 
 
 def fresh() -> str:
-    """A token that no cache knows. AppSync refuses one that begins with Bearer."""
+    """A token that no cache knows."""
     return uuid.uuid4().hex
 
 
@@ -123,6 +123,17 @@ def graphql(first: str, second: str, wish: Json) -> Callable[[Place], str]:
         if None in ids:
             return f"status {seen[0].status}, then {seen[1].status}, no context"
         return "reused" if ids[0] == ids[1] else "asked again"
+
+    return ask
+
+
+def graphql_once(prefix: str, wish: Json) -> Callable[[Place], str]:
+    """The status of one request whose token has this in front."""
+
+    def ask(place: Place) -> str:
+        told, body = base64.b64encode(json.dumps(wish).encode()).decode(), json.dumps({"query": "{ one { id } }"})
+        headers = {"Authorization": prefix + fresh(), "x-wish": told}
+        return str(call_http(place.graphql, headers, body, method="POST").status)
 
     return ask
 
@@ -211,6 +222,9 @@ QUESTIONS = [
     Question("… the same query", "reused", APPSYNC, graphql("one", "one", {"ttl": 60})),
     Question("… ttlOverride 0: the same query", "asked again", APPSYNC, graphql("one", "one", {"ttl": 0})),
     Question("… no ttlOverride, 0 for the API", "asked again", APPSYNC, graphql("one", "one", {})),
+    Question("GraphQL, Hanko before the token", "200", APPSYNC, graphql_once("Hanko ", {})),
+    Question("… Bearer before the token", None, APPSYNC, graphql_once("Bearer ", {})),
+    Question("… the authorizer fails", "500", "docs/attach.md", graphql_once("", {"fail": True})),
 ]
 OF_EVENTS = [
     Question("Events, ttlOverride 300: another channel", None, APPSYNC, events_cache),
