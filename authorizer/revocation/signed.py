@@ -114,5 +114,5 @@ def _error_code(body: bytes) -> str:
     """`ThrottlingException` of `{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}`; "" if unclear."""
     try:
         return str(parse_object(body).get("__type", "")).rpartition("#")[2]
-    except (ValueError, RecursionError):
+    except ValueError:
         return ""

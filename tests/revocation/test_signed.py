@@ -142,6 +142,7 @@ def test_every_region_has_the_endpoint_that_botocore_knows_or_is_left_to_it(
 def test_the_more_special_endpoint_counts(make_settings: MakeSettings, time_: Time) -> None:
     both = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_DYNAMODB": "https://vpce-1.example.com"}
     for changes, expected in (
+        ({}, ("dynamodb.eu-west-1.amazonaws.com", 443)),
         (both, ("vpce-1.example.com", 443)),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, ("127.0.0.1", 1)),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_DEFAULT_REGION": "cn-north-1"}, ("127.0.0.1", 1)),
@@ -163,6 +164,7 @@ def test_the_more_special_endpoint_counts(make_settings: MakeSettings, time_: Ti
         {"AWS_DEFAULT_REGION": "cn-north-1"},
         {"AWS_DEFAULT_REGION": "us-iso-east-1"},
         {"AWS_DEFAULT_REGION": "eu-west-1.evil.example.com/"},
+        {"AWS_DEFAULT_REGION": "eu-west-1.evil.example.com"},
         {"AWS_ENDPOINT_URL": "https://example.com/dynamodb"},
         {"AWS_ENDPOINT_URL": "ftp://example.com"},
         {"ca_file": "/opt/hanko-ca.pem"},

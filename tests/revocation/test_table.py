@@ -19,11 +19,11 @@ from servers import running
 from authorizer.clock import Clock
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.model import CheckReport, Claims
-from authorizer.revocation.check import READ_UNTIL_SECONDS, RevocationCheck
+from authorizer.revocation.check import RevocationCheck
 from authorizer.revocation.entry import Revocation, parse_revocation
 from authorizer.revocation.reader import TableReader
 from authorizer.revocation.subject import session_subject, user_subject
-from authorizer.revocation.table import CONNECT_SECONDS, READ_SECONDS, BotocoreReader, connect
+from authorizer.revocation.table import BotocoreReader, connect
 from authorizer.revocation.writer import DeadLetterQueue, RevocationWriter
 
 CLAIMS = Claims(USER, SESSION, NOW, NOW + 43_200, {})
@@ -627,7 +627,7 @@ def test_a_real_connection_that_does_not_serve_ends_in_time(
     began = time.monotonic()
     with pytest.raises(Unavailable):
         check.check(CLAIMS, "token")
-    assert time.monotonic() - began < READ_UNTIL_SECONDS + CONNECT_SECONDS + READ_SECONDS + 0.5
+    assert time.monotonic() - began < 2  # one attempt of a second
     assert check.take_report().failure == "connection"
 
 
