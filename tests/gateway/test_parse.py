@@ -93,6 +93,7 @@ def test_an_http_api_event_of_format_2(shape: str, method: str, scope: Scope | N
     ("key", "scope"),
     [
         ("GET /me", Scope(("GET",), "/me", open_ended=False)),
+        ("GET /a b", Scope(("GET",), "/a b", open_ended=False)),
         ("POST /a/{b}/c", Scope(("POST",), "/a/", open_ended=True)),
         ("GET /a/{b}/c/{d+}", Scope(("GET",), "/a/", open_ended=True, greedy=True)),
         ("ANY /a/{proxy+}", Scope(METHODS, "/a/", open_ended=True, greedy=True)),
