@@ -41,8 +41,9 @@ class Trial:
     """The tests of one mutant, and the process in which they run. Everything that they started ends with it."""
 
     def __init__(self, tests: Sequence[str], cpu_seconds: float) -> None:
-        """Each test may take so much processor time."""
-        self._tests, self._cpu_seconds, self._running, self._pid = tests, cpu_seconds, "", 0
+        """Each test may take so much processor time; until the first begins, it is the longer one."""
+        self._tests, self._cpu_seconds_of_a_test, self._running, self._pid = tests, cpu_seconds, "", 0
+        self._cpu_seconds: float = CPU_SECONDS
         self._ticks, self._began = 0, 0.0
 
     def start(self, body: Callable[["Trial"], None]) -> int:
@@ -80,6 +81,7 @@ class Trial:
 
     def run(self, session: pytest.Session) -> NoReturn:
         """In the fork: run the tests in their order."""
+        self._cpu_seconds = self._cpu_seconds_of_a_test
         known = {item.nodeid: item for item in session.items}
         items = [known[test] for test in self._tests if test in known]
         for item, following in zip(items, [*items[1:], None], strict=True) if items else ():
