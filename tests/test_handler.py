@@ -892,6 +892,10 @@ MISTAKES = [
         *("HANKO_CLOCK_SKEW_SECONDS", "s3cret"),
         "is not a whole number of seconds: it must be a whole number of seconds from 0 to 60",
     ),
+    (
+        *("HANKO_API_URL", "https://s3cret.example.com/.well-known/jwks.json"),
+        f"is the address of the key set, leave out /.well-known/jwks.json: it must be {API_URL}",
+    ),
     ("HANKO_CLOCK_SKEW_SECONDS", "61", "is out of range: it must be a whole number of seconds from 0 to 60"),
     (
         *("HANKO_MAX_TOKEN_LIFETIME_SECONDS", "59"),

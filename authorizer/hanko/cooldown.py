@@ -9,10 +9,10 @@ MAX_REMEMBERED = 128  # key ids
 
 
 class CircuitBreaker:
-    """Opens after `failure_threshold` failures in a row: for 1 s, then twice as long each time, at most 30 s."""
+    """Opens after `failure_threshold` failures in a row: 1 s, then twice as long each time, up to `longest_seconds`."""
 
-    def __init__(self, clock: Clock, failure_threshold: int) -> None:
-        self._clock, self._failure_threshold = clock, failure_threshold
+    def __init__(self, clock: Clock, failure_threshold: int, longest_seconds: float = MAX_BACK_OFF_SECONDS) -> None:
+        self._clock, self._failure_threshold, self._longest_seconds = clock, failure_threshold, longest_seconds
         self._failures, self._retry_after_seconds = 0, 0
         self._failed_at: Instant | None = None
 
@@ -26,7 +26,7 @@ class CircuitBreaker:
         if failed_at is None or beyond < 0:
             return False
         pause_seconds = max(1 << min(beyond, 5), self._retry_after_seconds)
-        return self._clock.seconds_since(failed_at) < min(pause_seconds, MAX_BACK_OFF_SECONDS)
+        return self._clock.seconds_since(failed_at) < min(pause_seconds, self._longest_seconds)
 
     def failed(self, retry_after_seconds: int = 0) -> None:
         """Count a failed attempt. `retry_after_seconds` is what the server asks for."""

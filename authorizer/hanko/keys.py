@@ -18,7 +18,7 @@ from authorizer.clock import Clock, Instant
 from authorizer.config import Settings
 from authorizer.errors import Reason, Unauthenticated, Unavailable
 from authorizer.hanko.client import JWKS_PATH, HttpsClient
-from authorizer.hanko.cooldown import CircuitBreaker, CoolDown
+from authorizer.hanko.cooldown import MAX_BACK_OFF_SECONDS, CircuitBreaker, CoolDown
 from authorizer.hanko.failure import FetchFailed, FetchFailure
 from authorizer.hanko.jwk import parse_keys
 
@@ -123,7 +123,8 @@ class RemoteKeySet:
         self._settings, self._client, self._clock = settings, client, clock
         self.key_set = self._bundled = bundled
         self._prefetch, self._bundled_since = prefetch, prefetch.began if prefetch else None
-        self.breaker = CircuitBreaker(clock, failure_threshold=1)
+        longest_seconds = min(settings.keys_cooldown_seconds, MAX_BACK_OFF_SECONDS)  # the receiver's pauses are short
+        self.breaker = CircuitBreaker(clock, 1, longest_seconds)
         self._report = _NOTHING_YET
 
     def is_current(self, seconds: float) -> bool:

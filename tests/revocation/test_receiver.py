@@ -130,6 +130,22 @@ def test_a_webhook_that_cannot_be_verified_may_have_been_good(receiving: Receivi
     assert (record["reason"], record["fault"], record["Unavailable"]) == ("keys_unavailable", "hanko", 1)
 
 
+def test_a_receiver_without_keys_asks_again_within_its_cool_down(
+    make_receiving: MakeReceiving, hanko: StandInHanko, time_: Time
+) -> None:
+    """However long Hanko was away: each pause costs the webhooks that come in it. The template's cool-down is 2 s."""
+    receiving, body = make_receiving(keys_cooldown_seconds="2"), webhook(hanko, LOGOUT, ENDED)
+    hanko.behave("status", code=500)
+    for _ in range(6):
+        assert receiving.post(body) == 503
+        time_.advance(2)
+    assert (receiving.post(body), hanko.jwks_requests) == (503, 7)
+    hanko.behave("normal")
+    assert (receiving.post(body), hanko.jwks_requests) == (503, 7)
+    time_.advance(2)
+    assert receiving.post(body) == 204
+
+
 def test_a_genuine_webhook_that_names_nobody_is_heard_of(receiving: Receiving, hanko: StandInHanko) -> None:
     assert receiving.post(webhook(hanko, LOGOUT, {"ID": SESSION})) == 503
     record = receiving.record()
