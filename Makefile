@@ -17,6 +17,8 @@ PORT ?= 8700
 # demo and local deploy the rules of the examples unless RULES is given.
 OWN_RULES := $(if $(filter command environment,$(firstword $(origin RULES))),--rules '$(RULES)')
 RULES ?= rules.toml
+# No shell between make and these commands: it would keep a SIGTERM from them.
+sam invoke build deploy: export RULES ?= rules.toml
 TEMPLATES := template.yaml $(wildcard local/ask_aws/*.yaml examples/*.yaml examples/attach/sam-*.yaml)
 SOURCES := authorizer examples local tests $(wildcard benchmarks)
 
@@ -43,10 +45,10 @@ token: $(READY) ## Print a fresh token of the running stand-in ## [DEFECT=name] 
 	@$(PYTHON) -m local.sign --token-only --hanko $(or $(HANKO_API_URL),http://127.0.0.1:$(PORT)) $(if $(DEFECT),--defect $(DEFECT))
 
 sam: $(READY) ## Build for sam local invoke and sam local start-api ## [EXAMPLE=http-api] [RULES=file]
-	@RULES='$(RULES)' $(PYTHON) -m local.sam $(if $(EXAMPLE),--example $(EXAMPLE))
+	@$(PYTHON) -m local.sam $(if $(EXAMPLE),--example $(EXAMPLE))
 
 invoke: $(READY) ## Send a sample event through the built artifact ## EVENT=name [DEFECT=name] [RULES=file] [SAM=1]
-	@RULES='$(RULES)' $(PYTHON) -m local.invoke '$(EVENT)' $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
+	@$(PYTHON) -m local.invoke '$(EVENT)' $(if $(DEFECT),--defect $(DEFECT)) $(if $(SAM),--sam)
 
 explain: $(READY) ## Tell which check decided about an event ## EVENT=name|file [ENV=…] [DEFECT=name]
 	@$(PYTHON) -m local.explain '$(EVENT)' $(OWN_ENV) --rules '$(RULES)' $(if $(DEFECT),--defect $(DEFECT)) \
@@ -109,11 +111,11 @@ check-token: $(READY) ## Tell whether and why a session token passes ## [ENV=dev
 
 build: $(READY) ## Build the artifact for an environment of samconfig.toml ## [ENV=dev] [RULES=rules.toml]
 	@$(PYTHON) -m local.doctor --rules '$(RULES)' --brief
-	@RULES='$(RULES)' $(PYTHON) -m local.deploy '$(ENV)' --build-only
+	@$(PYTHON) -m local.deploy '$(ENV)' --build-only
 
 deploy: $(READY) ## Build and deploy an environment of samconfig.toml ## [ENV=dev] [RULES=…] [YES=1]
 	@$(PYTHON) -m local.doctor --rules '$(RULES)' --brief
-	@RULES='$(RULES)' $(PYTHON) -m local.deploy '$(ENV)' $(if $(YES),--yes)
+	@$(PYTHON) -m local.deploy '$(ENV)' $(if $(YES),--yes)
 
 smoke: $(READY) ## Call the deployed authorizer: no token, a bad one, a good one ## [ENV=dev] [URL=…] [TOKEN=-]
 	@$(PYTHON) -m local.smoke '$(ENV)' $(if $(URL),--url '$(value URL)') $(if $(TOKEN),--token)

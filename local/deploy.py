@@ -182,11 +182,10 @@ def build(environment: Environment, target: str) -> None:
     architecture, runtime = environment.values["Architecture"], environment.values["Runtime"]
     overrides, python = (f"Architecture={architecture}", f"Runtime={runtime}"), runtime.removeprefix("python")
     say(f"Building for {target}.")
-    status = run_program(
-        [str(SAM), "build", *_which(environment), "--parameter-overrides", *overrides],
-        ROOT,
-        {**os.environ, "BUILD_TARGET": target, "BUILD_PYTHON": python, "BUILD_ENV": environment.name},
-    )
+    command = [str(SAM), "build", *_which(environment), "--parameter-overrides", *overrides]
+    with guarded_folder("sam-") as folder:
+        variables = {"BUILD_TARGET": target, "BUILD_PYTHON": python, "BUILD_ENV": environment.name}
+        status = run_program(command, ROOT, {**_environment(folder), **variables})
     if status:
         raise CommandFailed("sam build failed: see above")
     found, wanted = made_for(BUILT / "AuthorizerFunction"), made_for_this(target, python)
@@ -214,8 +213,13 @@ def deploy(environment: Environment, template: Path = BUILT / "template.yaml", *
         command = [str(SAM), "deploy", *_which(environment), "--template-file", str(template)]
         command += ["--parameter-overrides", f"file://{file}"]
         command += ["--no-confirm-changeset"] if yes else []
-        if run_program(command, ROOT, os.environ, asks=sys.stdin.isatty() and not yes):
+        if run_program(command, ROOT, _environment(folder), asks=sys.stdin.isatty() and not yes):
             raise CommandFailed("sam deploy failed: see above. The earlier deployment is still in place")
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """SAM's environment. It leaves files among the temporary ones: here they go with the folder."""
+    return {**os.environ, "TMPDIR": str(folder)}
 
 
 def write_parameters(folder: Path, values: Mapping[str, str]) -> Path:

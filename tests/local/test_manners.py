@@ -153,6 +153,23 @@ def test_an_event_that_is_too_deep_is_no_event(tmp_path: Path) -> None:
     assert_told(run("local.explain", str(tmp_path / "deep.json")), "is no JSON file")
 
 
+def test_make_that_is_stopped_stops_its_command(tmp_path: Path) -> None:
+    """SIGTERM to make alone, as a supervisor sends it. A shell between the two would not pass it on."""
+    pipe = tmp_path / "event"
+    os.mkfifo(pipe)  # the command waits for whoever writes the event
+    command = ["make", "invoke", f"EVENT={pipe}"]
+    with subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as running:  # noqa: S603 - our own make
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(5)
+        running.terminate()
+        try:
+            _, told = running.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            pipe.write_text("{")
+            raise
+    assert "stopped" in told
+
+
 def test_set_up_says_what_comes_next() -> None:
     assert make("setup").stdout.endswith("Next: make demo, which needs no AWS account, or make init ENV=prod\n")
 
