@@ -104,9 +104,9 @@ def serving(installed: Path, framework: str, hanko: StandInHanko, folder: Path) 
 
 def listens(url: str) -> bool:
     try:
-        urllib.request.urlopen(url)  # noqa: S310 - of this test
-    except urllib.error.HTTPError:
-        return True
+        urllib.request.urlopen(url).close()  # noqa: S310 - of this test
+    except urllib.error.HTTPError as refused:
+        refused.close()
     except OSError:
         return False
     return True
