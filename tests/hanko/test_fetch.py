@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from servers import (
     HANG_GUARD_SECONDS,
+    Act,
     Handle,
     Script,
     answering,
@@ -845,6 +846,41 @@ def test_nor_is_one_that_comes_later() -> None:
         asked_once.set()
         assert sent.wait(HANG_GUARD_SECONDS)
         assert client.start(JWKS_PATH).result().body == b"2"
+    assert script.connections == 2
+
+
+def then_ending(*answers: bytes) -> Act:
+    """Answers to as many questions, and the end behind the last one."""
+
+    def act(script: Script, connection: socket.socket) -> None:
+        for answer in answers:
+            script.is_asked(connection)
+            connection.sendall(answer)
+        connection.shutdown(socket.SHUT_WR)
+
+    return act
+
+
+def test_the_last_answer_of_a_kept_connection_is_one() -> None:
+    last = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\n2"
+    script = Script(then_ending(whole("1"), last))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        client.start(JWKS_PATH).result()
+        fetch = client.start(*VALIDATE)
+        assert script.ended.acquire(timeout=HANG_GUARD_SECONDS)
+        assert fetch.result().body == b"2"
+    assert script.connections == 1
+
+
+def test_an_answer_too_many_that_is_not_read_yet_is_noticed() -> None:
+    """The first of two fills what one read takes."""
+    padding_bytes = 60_000 + RECEIVE_BYTES - len(whole(" " * 60_000))
+    script = Script(then_ending(whole("1"), whole(" " * padding_bytes) + whole("forged")), saying(whole("2")))
+    with serving(script) as address, keeping(f"http://{address}") as client:
+        client.start(JWKS_PATH).result()
+        fetch = client.start(*VALIDATE)
+        assert script.ended.acquire(timeout=HANG_GUARD_SECONDS)
+        assert fetch.result().body == b"2"
     assert script.connections == 2
 
 
