@@ -357,6 +357,7 @@ def test_the_fetch_timeout_may_have_a_fraction(value: str, seconds: float) -> No
         (".5", "is not a number of seconds"),
         ("1.", "is not a number of seconds"),
         ("1e0", "is not a number of seconds"),
+        ("1.0000", "is not a number of seconds"),
         ("nan", "is not a number of seconds"),
         ("inf", "is not a number of seconds"),
     ],

@@ -67,7 +67,8 @@ class CoverageMap:
         The module's own first, the slow ones last, and of each test function one case before the others.
         """
         lines = self._lines_of(module.path)
-        at = mutant.lines if mutant.in_function else lines
+        is_import = not mutant.in_function or self.is_executed_at_import(module, mutant)
+        at = lines if is_import else mutant.lines
         tests = self._in_order(set().union(*(lines.get(line, ()) for line in at)) - {""}, Path(module.path))
         return [test for test in tests if self._seconds.get(test, 0) <= 1][:QUICK_TESTS] if self.quick else tests
 
