@@ -187,11 +187,11 @@ class Rules:
     def _could_be_any(self, request: Request) -> bool:
         """Whether every rule guards the route and none grants it.
 
-        True for an unknown method, and for a path that a backend may read as another path.
+        True for an unknown method, an unknown path, and one that a backend may read as another path.
         """
         if request.kind is EventKind.WEBSOCKET:
             return False
-        if request.method not in METHODS:
+        if request.method not in METHODS or not request.path.startswith("/"):
             return True
         may_hide = request.scope is not None and request.scope.greedy
         return (may_hide or is_unusual(request.path)) and not self.allow_unusual_paths

@@ -253,6 +253,15 @@ def test_a_path_that_could_be_read_as_another_is_guarded_by_every_rule(path: str
     assert verdict(f"allow_unusual_paths = true\n{ADMINS}", USER, "GET", path)[0] is Reason.ALLOWED
 
 
+@pytest.mark.parametrize("path", ["", "admin"])
+def test_a_path_that_is_not_known_is_guarded_by_every_rule_whatever_may_pass(path: str) -> None:
+    """The library has none where frameworks read a path in different ways, and no rule could name it."""
+    for spellings in ("", "allow_unusual_paths = true\n"):
+        assert verdict(spellings + ADMINS, USER, "GET", path)[0] is Reason.RULE_NOT_MET
+        assert verdict(spellings + ADMINS, ADMIN, "GET", path)[0] is Reason.ALLOWED
+        assert verdict(spellings + GRANTS, ADMIN, "GET", path)[0] is Reason.NO_RULE_GRANTS
+
+
 @pytest.mark.parametrize(
     "path", [one.replace("/admin", "/items") for one in UNUSUAL] + [f"/items{one}" for one in UNUSUAL]
 )
