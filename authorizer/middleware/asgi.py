@@ -38,11 +38,14 @@ class HankoMiddleware:
     ) -> None:
         """See `Guard`.
 
-        Raises `Misconfigured(settings_invalid)` for a FastAPI that takes its own root path off paths, unseen from here.
+        Raises `Misconfigured(settings_invalid)` for a FastAPI, other middleware around it or not, that takes its own
+        root path off paths, unseen from here.
         """
-        is_fastapi = getattr(app, "root_path_in_servers", None) is not None
-        if is_fastapi and getattr(app, "root_path", None):
-            raise Misconfigured(Reason.SETTINGS_INVALID, _HIDDEN_ROOT_PATH)
+        inner: object = app
+        while inner is not None:
+            if hasattr(inner, "root_path_in_servers") and getattr(inner, "root_path", None):
+                raise Misconfigured(Reason.SETTINGS_INVALID, _HIDDEN_ROOT_PATH)
+            inner = getattr(inner, "app", None)  # of middleware
         self._app = app
         self._guard = Guard(authenticator, **options)
 

@@ -24,6 +24,8 @@ from fastapi import Depends, FastAPI, WebSocket
 from flask import Flask, g
 from mangum import Mangum
 from sandbox import SESSION, USER
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authorizer.errors import Misconfigured
@@ -343,11 +345,12 @@ def test_the_path_is_the_one_by_which_frameworks_find_a_route(root_path: str, pa
 
 @pytest.mark.filterwarnings("ignore:The `root_path` parameter is deprecated")
 def test_fastapis_own_root_path_goes_around_no_rule(guard_path: GuardPath, hanko: StandInHanko) -> None:
-    """It is unknown outside of FastAPI, and so is refused there."""
+    """It is unknown outside of FastAPI, and so is refused there, with other middleware between, too."""
     app, authenticator = FastAPI(root_path="/pay"), guard_path("/admin")
     app.get("/admin")(lambda: "in")
-    with pytest.raises(Misconfigured, match="add_middleware"):
-        HankoMiddleware(app, authenticator)
+    for around in (app, CORSMiddleware(app), CORSMiddleware(GZipMiddleware(app))):
+        with pytest.raises(Misconfigured, match="add_middleware"):
+            HankoMiddleware(around, authenticator)
     app.add_middleware(HankoMiddleware, authenticator=authenticator)
     user = {"Authorization": f"Bearer {hanko.mint()}"}
     assert [call_asgi(app, "GET", path, user)[0] for path in ("/admin", "/pay/admin")] == [403, 403]
