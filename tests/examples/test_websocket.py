@@ -9,14 +9,14 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 from servers import running
 
 ROOT = Path(__file__).parent.parent.parent
 NOW, FOREVER = 1_800_000_000, 4_102_444_800
-GONE, BUSY = 410, 429
+GONE, BUSY, HANGS_UP = 410, 429, 0
 TABLE = "connections"
 HALF_A_PAGE = "x" * 350_000  # DynamoDB ends a page after a megabyte
 Json = dict[str, Any]
@@ -43,6 +43,8 @@ class _Call(BaseHTTPRequestHandler):
         status = self.server.statuses.get(connection, 204)
         if status == 204:
             self.server.closed.append(connection)
+        if status == HANGS_UP:
+            return
         kinds = {GONE: "GoneException", BUSY: "LimitExceededException"}
         self.send_response(status)
         self.send_header("x-amzn-ErrorType", kinds.get(status, ""))
@@ -152,11 +154,14 @@ def test_a_connection_that_is_not_open_yet_is_tried_again(chat: Chat) -> None:
     assert chat.api.closed == [there]
 
 
-def test_a_connection_that_cannot_be_closed_keeps_no_other_open(chat: Chat) -> None:
+@pytest.mark.parametrize(("status", "error"), [(BUSY, ClientError), (HANGS_UP, BotoCoreError)])
+def test_a_connection_that_cannot_be_closed_keeps_no_other_open(
+    chat: Chat, status: int, error: type[Exception]
+) -> None:
     """And Lambda hears of it, so that it repeats the message."""
     connections = [chat.connect("s", "u")[1] for _ in range(4)]
-    chat.api.statuses[min(connections)] = BUSY
-    with pytest.raises(ClientError):
+    chat.api.statuses[min(connections)] = status
+    with pytest.raises(error):
         chat.revoke("session", "s")
     assert set(chat.api.closed) == set(connections) - {min(connections)}
     chat.api.statuses.clear()
