@@ -539,6 +539,24 @@ def test_a_dependency_that_names_origins_checks_them_behind_a_middleware_that_do
     assert call_asgi(app, "POST", "/me", {**headers, "Origin": "https://evil.example.com"})[0] == of_another
 
 
+@pytest.mark.parametrize(
+    ("own", "status"),
+    [({}, 403), ({"allowed_origins": ["https://web.example.com"]}, 200), ({"check_origin": False}, 200)],
+)
+def test_a_dependency_with_an_authenticator_of_its_own_knows_no_origins_of_the_middleware(
+    authenticator: HankoAuthenticator, hanko: StandInHanko, own: Json, status: int
+) -> None:
+    web, app = "https://web.example.com", FastAPI()
+    app.add_middleware(HankoMiddleware, authenticator=authenticator, allowed_origins=[web])
+
+    @app.post("/dear")
+    def dear(session: Annotated[Session, Depends(HankoDependency(authenticator, **own))]) -> str:
+        return session.user_id
+
+    headers = {"Cookie": f"hanko={hanko.mint()}", "Host": "app.example.com", "Origin": web}
+    assert call_asgi(app, "POST", "/dear", headers)[0] == status
+
+
 def test_a_dependency_tells_an_origin_of_another_form_at_start() -> None:
     with pytest.raises(Misconfigured, match="allowed_origins"):
         HankoDependency(allowed_origins="https://web.example.com")
