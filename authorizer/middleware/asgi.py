@@ -80,14 +80,15 @@ def _routed_path(scope: Scope) -> str:
     """The path by which frameworks find a route: without the root path, which Starlette takes with and without.
 
     "", which is unusual, where frameworks differ: of `/api`, Quart takes `/apiadmin` for `/admin`, and Litestar
-    `/x/api/admin`, too.
+    `/x/api/admin`, too. Litestar's own list of middleware gets paths that are without it already.
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     if not root.strip("/") or root not in path:
         return path
     before, _, behind = path.partition(root)
-    return "" if before or behind[:1] not in {"", "/"} else behind or "/"
+    is_litestars = "route_handler" in scope
+    return "" if before or behind[:1] not in {"", "/"} or is_litestars else behind or "/"
 
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

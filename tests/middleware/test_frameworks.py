@@ -343,6 +343,18 @@ def test_the_path_is_the_one_by_which_frameworks_find_a_route(root_path: str, pa
     assert asgi.incoming_of(scope).path == routed
 
 
+@pytest.mark.parametrize(
+    ("root_path", "path", "routed"),
+    [("", "/api/admin", "/api/admin"), ("/api", "/admin", "/admin"), ("/api", "/api/admin", ""), ("/api", "/api", "")],
+)
+def test_in_litestars_own_list_of_middleware_no_root_path_is_taken_off_twice(
+    root_path: str, path: str, routed: str
+) -> None:
+    """Of `/api/api/admin`, the view of `/api/admin`, Litestar leaves `/api/admin` there. Tried with Litestar 2.25."""
+    scope = {"type": "http", "method": "GET", "headers": [], "path": path, "root_path": root_path}
+    assert asgi.incoming_of({**scope, "route_handler": object()}).path == routed
+
+
 @pytest.mark.filterwarnings("ignore:The `root_path` parameter is deprecated")
 def test_fastapis_own_root_path_goes_around_no_rule(guard_path: GuardPath, hanko: StandInHanko) -> None:
     """It is unknown outside of FastAPI, and so is refused there, with other middleware between, too."""
