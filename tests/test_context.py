@@ -224,6 +224,7 @@ def test_in_json_control_characters_are_escaped() -> None:
     role = {"a": "b\n\x7f\x85é"}
     assert context({"role": role}, role="role")["role"] == '{"a":"b\\n\\u007f\\u0085é"}'
     assert context({"role": ["a\x9f"]}, role="role")["role"] == '["a\\u009f"]'
+    assert context({"role": ["a\u00a0"]}, role="role")["role"] == '["a\u00a0"]'  # no control character: as it is
 
 
 def test_a_claim_of_the_token_never_shadows_a_key_of_ours() -> None:

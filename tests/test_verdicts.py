@@ -59,6 +59,16 @@ def test_a_verdict_belongs_to_one_session_one_user_and_one_token(time_: Time) ->
         assert verdicts.lives(CLAIMS._replace(**other)) is None
 
 
+def test_a_verdict_serves_for_what_is_left_of_its_age(time_: Time) -> None:
+    verdicts = Verdicts(time_.clock, 60)
+    assert verdicts.seconds_left(CLAIMS) == 0
+    verdicts.remember(CLAIMS, time_.clock.now(), lives=True)
+    time_.advance(20)
+    assert verdicts.seconds_left(CLAIMS) == 40
+    verdicts.remember(CLAIMS, time_.clock.now(), lives=False)
+    assert verdicts.seconds_left(CLAIMS) == 0
+
+
 def test_memory_is_bounded_and_the_oldest_verdict_goes_first(time_: Time) -> None:
     verdicts = Verdicts(time_.clock, 60)
     sessions = [CLAIMS._replace(session_id=str(number)) for number in range(MAX_REMEMBERED + 1)]

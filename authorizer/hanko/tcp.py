@@ -5,6 +5,7 @@ Several addresses are tried at a time: one that leads nowhere (a VPC without a w
 """
 
 import errno
+import os
 import select
 import socket
 import threading
@@ -50,7 +51,7 @@ def connect(host: str, port: int, deadline: float) -> socket.socket:
                 attempt = attempts.pop(number)
                 if (code := attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) == 0:
                     return attempt
-                failure = OSError(code, "")  # which makes it a ConnectionRefusedError where it is one
+                failure = OSError(code, os.strerror(code))  # a ConnectionRefusedError where it is one
                 attempt.close()
         raise failure
     finally:
@@ -76,7 +77,7 @@ def _begin(address: AddressInfo, attempts: dict[int, socket.socket]) -> OSError 
     attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a request waits for the handshake's last ACK
     if (code := attempt.connect_ex(target)) not in {0, errno.EINPROGRESS}:
         attempt.close()
-        return OSError(code, "")
+        return OSError(code, os.strerror(code))
     attempts[attempt.fileno()] = attempt
     return None
 

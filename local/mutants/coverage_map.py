@@ -62,14 +62,18 @@ class CoverageMap:
         self._lines: dict[str, dict[int, set[str]]] = {}
 
     def tests_for(self, module: Module, mutant: Mutant) -> list[str]:
-        """The tests that execute the place of a change; those of the whole module for what is executed at import.
+        """The tests that execute the place of a change. For what is executed at import, all tests of their files.
 
         The module's own first, the slow ones last, and of each test function one case before the others.
         """
         lines = self._lines_of(module.path)
         is_import = not mutant.in_function or self.is_executed_at_import(module, mutant)
         at = lines if is_import else mutant.lines
-        tests = self._in_order(set().union(*(lines.get(line, ()) for line in at)) - {""}, Path(module.path))
+        found = set().union(*(lines.get(line, ()) for line in at)) - {""}
+        if is_import:  # a constant can be held by a test that executes no line of its module
+            files = {test.partition("::")[0] for test in found}
+            found = {test for test in self._seconds if test.partition("::")[0] in files}
+        tests = self._in_order(found, Path(module.path))
         return [test for test in tests if self._seconds.get(test, 0) <= 1][:QUICK_TESTS] if self.quick else tests
 
     def is_quick(self, test: str) -> bool:

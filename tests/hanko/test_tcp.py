@@ -1,5 +1,6 @@
 """Opening a TCP connection where names, addresses and first attempts fail: real sockets, a resolver in our hand."""
 
+import errno
 import socket
 import threading
 import time
@@ -18,6 +19,7 @@ from authorizer.hanko.tcp import EarlyConnection, connect, interleave_families
 
 Address = tuple[str, int]
 HOST = "hanko.localhost"
+ALIEN = (socket.AF_APPLETALK, socket.SOCK_STREAM, 0, "", ("", 0))
 
 
 def info(address: Address) -> tuple[Any, ...]:
@@ -123,10 +125,36 @@ def test_an_address_that_fails_at_once_costs_nothing(
 
 def test_a_family_that_the_machine_does_not_have_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Script(saying())) as server:
-        alien = (socket.AF_APPLETALK, socket.SOCK_STREAM, 0, "", ("", 0))
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [alien, info(address_of(server))])
+        addresses = [ALIEN, info(address_of(server))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        began = time.monotonic()
+        with connect(HOST, 443, soon()) as opened:
+            assert time.monotonic() - began < 0.2
+            assert opened.getpeername() == address_of(server)
+
+
+def test_a_connection_that_opens_at_once_is_taken(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux answers EINPROGRESS even on loopback, other systems may not."""
+
+    class Prompt(socket.socket):
+        def connect_ex(self, address: Any) -> int:  # noqa: ANN401 - as the socket's own
+            self.settimeout(HANG_GUARD_SECONDS)
+            code = super().connect_ex(address)
+            self.settimeout(0)
+            return code
+
+    with serving(Script(saying())) as server:
+        resolver.addresses = [address_of(server)]
+        monkeypatch.setattr(socket, "socket", Prompt)
         with connect(HOST, 443, soon()) as opened:
             assert opened.getpeername() == address_of(server)
+
+
+def test_a_small_request_is_sent_without_a_wait_for_others(resolver: Resolver) -> None:
+    with serving(Script(saying())) as server:
+        resolver.addresses = [address_of(server)]
+        with connect(HOST, 443, soon()) as opened:
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_where_all_addresses_fail_the_last_failure_is_told(resolver: Resolver, refusing: Address) -> None:
@@ -136,6 +164,13 @@ def test_where_all_addresses_fail_the_last_failure_is_told(resolver: Resolver, r
     resolver.addresses = []
     with pytest.raises(OSError):  # noqa: PT011 - the only one that there is
         connect(HOST, 443, soon())
+
+
+def test_where_no_family_is_known_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [ALIEN])
+    with pytest.raises(OSError) as failed:  # noqa: PT011 - its number is what matters
+        connect(HOST, 443, soon())
+    assert failed.value.errno in {errno.EAFNOSUPPORT, errno.ESOCKTNOSUPPORT}
 
 
 def test_the_deadline_is_one_for_all_addresses(resolver: Resolver, nowhere: Address) -> None:
@@ -155,6 +190,20 @@ def test_the_early_connection_and_every_other_try_all_addresses(
         began = time.monotonic()
         assert make_client().start(JWKS_PATH).result().body == b"1"
         assert time.monotonic() - began < 1
+
+
+def test_the_early_connection_is_waited_for_until_each_deadline(resolver: Resolver, nowhere: Address) -> None:
+    resolver.addresses = [nowhere]
+    began = time.monotonic()
+    early = EarlyConnection("http://localhost:9", timeout_seconds=0.8)
+    assert {one.daemon for one in threading.enumerate() if "(_open)" in one.name} == {True}  # nor would the exit wait
+    for wait_until in (began - 1, began + 0.1):
+        with pytest.raises(TimeoutError):
+            early.wait(wait_until)
+        assert time.monotonic() - began < 0.5
+    with pytest.raises(TimeoutError):
+        early.wait(soon())
+    assert 0.7 < time.monotonic() - began < 2
 
 
 # --- what passes by itself

@@ -23,6 +23,7 @@ from authorizer import __version__
 from authorizer.clock import Clock
 from authorizer.hanko.client import HttpsClient
 from authorizer.hanko.strict_json import parse_object
+from authorizer.revocation import signed, table
 from authorizer.revocation.reader import ReadFailed
 from authorizer.revocation.signed import SignedReader, open_signed
 from authorizer.revocation.sigv4 import Credentials, sign
@@ -289,6 +290,10 @@ def test_a_read_is_one_attempt(make_settings: MakeSettings, time_: Time) -> None
         with pytest.raises(ReadFailed):
             one.read(["session#1"])
         assert script.connections == 1
+
+
+def test_a_read_may_take_as_long_as_one_of_botocores() -> None:
+    assert signed.ATTEMPT_SECONDS == table.CONNECT_SECONDS + table.READ_SECONDS
 
 
 def test_a_request_as_a_whole(make_settings: MakeSettings, address: str, heads: list[str]) -> None:

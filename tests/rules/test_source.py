@@ -17,22 +17,21 @@ from servers import Act, Script, resetting, saying, serving, until_hung_up, whol
 from authorizer.errors import Misconfigured, Reason, Unavailable
 from authorizer.model import Claims, CredentialSources, EventKind, Request
 from authorizer.rules.evaluation import Rules
-from authorizer.rules.source import (
-    CALL_AGAIN_SECONDS,
-    CALL_SECONDS,
-    MAX_AGE_SECONDS,
-    RETRY_SECONDS,
-    RETRY_WITHOUT_RULES_SECONDS,
-    ParameterRules,
-    open_rules,
-    read_parameter,
-    rules_of,
-)
+from authorizer.rules.source import ParameterRules, open_rules, read_parameter, rules_of
 
 ROOT = Path(__file__).parent.parent.parent
 DENY = 'default = "deny"'
 RULES = 'default = "allow"\n[[rule]]\nname = "a"\nroutes = ["GET /a"]\nmax_age_seconds = 60\n'
 NAME = "/hanko/rules"
+# As docs/rules.md states them.
+MAX_AGE_SECONDS = 300
+RETRY_SECONDS, RETRY_WITHOUT_RULES_SECONDS = 10, 2
+
+
+@pytest.fixture(autouse=True)
+def whole_seconds(time_: Time) -> None:
+    """So that the end of a range can be hit exactly."""
+    time_.wall = float(int(time_.wall))
 
 
 class Text:
@@ -62,14 +61,32 @@ def test_the_file_beside_the_code(tmp_path: Path, make_settings: MakeSettings, t
     assert book.evaluate(request, young).reason is Reason.LOGIN_TOO_OLD
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"default = 'maybe'", None])
+@pytest.mark.parametrize("text", ["", "\n \n", "# a", "  # a\n\n#b = 1\n"])
+def test_a_text_of_comments_holds_no_rules(text: str) -> None:
+    assert rules_of(text) is None
+
+
+def test_comments_and_empty_lines_beside_rules_take_none_away() -> None:
+    rules = rules_of("# a\n\n" + RULES)
+    assert rules is not None
+    assert rules == rules_of(RULES)
+
+
+@pytest.mark.parametrize(
+    ("content", "mistake"),
+    [
+        (b"\xff\xfe", "rules.toml is missing, or no UTF-8"),
+        (None, "rules.toml is missing, or no UTF-8"),
+        (b"default = 'maybe'", "the file: default must be"),
+    ],
+)
 def test_a_wrong_file_stops_the_function(
-    content: bytes | None, tmp_path: Path, make_settings: MakeSettings, time_: Time
+    content: bytes | None, mistake: str, tmp_path: Path, make_settings: MakeSettings, time_: Time
 ) -> None:
     file = tmp_path / "rules.toml"
     if content is not None:  # else a broken artifact: no rules is what an empty file says
         file.write_bytes(content)
-    with pytest.raises(Misconfigured, match=r"^Wrong rules:\n") as caught:
+    with pytest.raises(Misconfigured, match=f"^Wrong rules:\n{mistake}") as caught:
         open_rules(make_settings(), time_.clock, file)
     assert caught.value.reason is Reason.RULES_INVALID
 
@@ -100,13 +117,24 @@ def test_the_last_good_rules_stay_while_there_are_no_better_ones(wrong: str | No
     assert rules.current() == rules_of(RULES)
     assert rules.current().stale.startswith("Wrong rules:\n" if wrong is not None else "rules_unavailable")
     assert text.reads == 2  # and nobody waits for the next attempt
-    time_.advance(RETRY_SECONDS)
+    time_.advance(RETRY_SECONDS - 1)
+    assert rules.current().stale
+    assert text.reads == 2
+    time_.advance(1)
     assert rules.current().stale
     assert text.reads == 3
     text.text = DENY
     time_.advance(RETRY_SECONDS)
     assert rules.current() == rules_of(DENY)
     assert not rules.current().stale
+
+
+def test_the_reason_in_every_log_line_is_short(time_: Time) -> None:
+    text = Text()
+    rules = ParameterRules(text, time_.clock)
+    text.text = "\n".join(f"x{number} = 1" for number in range(100))
+    time_.advance(MAX_AGE_SECONDS)
+    assert len(rules.current().stale) == 500
 
 
 def test_a_frozen_sandbox_or_a_restored_snapshot_reads_it_again(time_: Time) -> None:
@@ -227,7 +255,9 @@ THROTTLED = b'HTTP/1.1 400 Bad Request\r\nContent-Length: 33\r\n\r\n{"__type": "
 def test_what_passes_by_itself_is_tried_again(acts: list[Act], monkeypatch: pytest.MonkeyPatch, time_: Time) -> None:
     with serving(Script(*acts)) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", f"http://{server}")
-        assert ParameterRules(read_parameter(NAME), time_.clock).current() == rules_of(RULES)
+        read, began = read_parameter(NAME), time.monotonic()
+        assert ParameterRules(read, time_.clock).current() == rules_of(RULES)
+        assert time.monotonic() - began < 1.4  # pauses of 0.1 and 0.4 s
 
 
 @pytest.mark.usefixtures("credentials")
@@ -248,13 +278,26 @@ def test_the_time_of_all_calls_of_one_read_is_bounded(monkeypatch: pytest.Monkey
         read, began = read_parameter(NAME), time.monotonic()
         with pytest.raises(Unavailable):
             read()
-        assert time.monotonic() - began < CALL_AGAIN_SECONDS + 2 * CALL_SECONDS
+        assert 2 < time.monotonic() - began < 3  # 1 s each, and none begins after 2 s
     assert script.connections == 2
+
+
+@pytest.mark.usefixtures("credentials")
+def test_one_read_makes_three_calls_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script(*[saying(then=resetting)] * 9)
+    with serving(script) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", f"http://{server}")
+        with pytest.raises(Unavailable):
+            read_parameter(NAME)()
+    assert script.connections == 3
 
 
 def test_without_any_rules_the_next_read_is_soon(time_: Time) -> None:
     text = Text(None)
     rules = ParameterRules(text, time_.clock)
     text.text = RULES
-    time_.advance(RETRY_WITHOUT_RULES_SECONDS)
+    time_.advance(RETRY_WITHOUT_RULES_SECONDS - 1)
+    with pytest.raises(Unavailable):
+        rules.current()
+    time_.advance(1)
     assert rules.current() == rules_of(RULES)
