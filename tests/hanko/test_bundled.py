@@ -205,6 +205,14 @@ def test_a_key_of_the_file_is_there_at_once(start: Start, hanko: StandInHanko) -
     assert keys.take_report() == KeyReport(age_seconds=ONE_HOUR, stale=True)
 
 
+def test_a_file_of_this_very_second_needs_no_fetch_yet(start: Start, hanko: StandInHanko) -> None:
+    keys, _ = start(age_seconds=0, prefetch=False)
+    for _ in range(2):
+        assert keys.find(hanko.kids[0]) == public_key(0)
+    assert keys.take_report() == KeyReport()
+    assert hanko.jwks_requests == 0
+
+
 def test_another_key_waits_for_that_fetch_and_causes_no_second(start: Start, hanko: StandInHanko) -> None:
     hanko.behave("slow", delay_seconds=0.2)
     published = hanko.jwks
