@@ -41,11 +41,8 @@ class HankoMiddleware:
         Raises `Misconfigured(settings_invalid)` for a FastAPI, other middleware around it or not, that takes its own
         root path off paths, unseen from here.
         """
-        inner: object = app
-        while inner is not None:
-            if hasattr(inner, "root_path_in_servers") and getattr(inner, "root_path", None):
-                raise Misconfigured(Reason.SETTINGS_INVALID, _HIDDEN_ROOT_PATH)
-            inner = getattr(inner, "app", None)  # of middleware
+        if _hides_root_path(app):
+            raise Misconfigured(Reason.SETTINGS_INVALID, _HIDDEN_ROOT_PATH)
         self._app = app
         self._guard = Guard(authenticator, **options)
 
@@ -89,6 +86,17 @@ def _routed_path(scope: Scope) -> str:
     before, _, behind = path.partition(root)
     is_litestars = "route_handler" in scope
     return "" if before or behind[:1] not in {"", "/"} or is_litestars else behind or "/"
+
+
+def _hides_root_path(app: object) -> bool:
+    """Whether it is a FastAPI with a root path of its own, or middleware around one, which keeps it as `app`."""
+    seen: list[object] = []
+    while app is not None and not any(app is one for one in seen):  # its `app` may be itself
+        if hasattr(app, "root_path_in_servers") and getattr(app, "root_path", None):
+            return True
+        seen.append(app)
+        app = getattr(app, "app", None)
+    return False
 
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

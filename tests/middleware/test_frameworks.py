@@ -368,6 +368,15 @@ def test_fastapis_own_root_path_goes_around_no_rule(guard_path: GuardPath, hanko
     assert [call_asgi(app, "GET", path, user)[0] for path in ("/admin", "/pay/admin")] == [403, 403]
 
 
+def test_an_application_that_is_its_own_app_does_not_hold_up_the_start(authenticator: HankoAuthenticator) -> None:
+    class Own:
+        @property
+        def app(self) -> Any:  # noqa: ANN401 - any application
+            return self
+
+    HankoMiddleware(Own(), authenticator)  # type: ignore[arg-type]  # it is never called
+
+
 @pytest.mark.parametrize("asgi_", [False, True])
 def test_the_root_path_of_djangos_settings_goes_around_no_rule(
     guard_path: GuardPath, hanko: StandInHanko, *, asgi_: bool
