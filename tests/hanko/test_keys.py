@@ -249,11 +249,15 @@ def test_failures_back_off_from_1_to_30_seconds(
         assert ask() == attempts
 
 
-@pytest.mark.parametrize(("asked_for", "pause_seconds"), [("20", 20), ("9999", 30)])
-def test_retry_after_lengthens_the_back_off_up_to_30_seconds(
-    keys: KeyCache, hanko: StandInHanko, time_: Time, asked_for: str, pause_seconds: int
+@pytest.mark.parametrize(
+    ("asked_for", "cooldown", "pause_seconds"),
+    [("20", "30", 20), ("9999", "30", 30), ("9999", "300", 30), ("9999", "2", 2)],
+)
+def test_retry_after_lengthens_the_back_off_up_to_30_seconds_and_the_cool_down(  # noqa: PLR0913, PLR0917 - three numbers
+    make_keys: MakeKeys, hanko: StandInHanko, time_: Time, asked_for: str, cooldown: str, pause_seconds: int
 ) -> None:
     """Of a 503 that asks for more time than the deadline has: one request."""
+    keys = make_keys(keys_cooldown_seconds=cooldown)
     hanko.behave("body", data="", code=503, headers={"Retry-After": asked_for})
     assert refusal(keys, hanko.kids[0]) is Reason.KEYS_UNAVAILABLE
     hanko.behave("normal")
