@@ -21,7 +21,6 @@ _SEPARATOR = "; "  # the name of a rule has no semicolon
 
 Scalar = str | int | float | bool
 Value = tuple[bool, Scalar]  # whether it is a boolean, and the value
-Unmet = Sequence[tuple["Rule", Reason]]
 
 
 class Caller:
@@ -103,6 +102,9 @@ class Rule:
     def guarded(self) -> Patterns:
         """What it denies to callers who do not."""
         return Patterns(one for route in self.routes for one in route.guarded(head=self.guard_head))
+
+
+Unmet = Sequence[tuple[Rule, Reason]]
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ class Trial:
     def run(self, session: pytest.Session) -> NoReturn:
         """In the fork: run the tests in their order."""
         self._cpu_seconds = self._cpu_seconds_of_a_test
+        if session.testsfailed:  # a file of tests that cannot be imported any more
+            self.end(Outcome.KILLED)
         known = {item.nodeid: item for item in session.items}
         items = [known[test] for test in self._tests if test in known]
         for item, following in zip(items, [*items[1:], None], strict=True) if items else ():

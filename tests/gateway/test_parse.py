@@ -296,6 +296,19 @@ def test_an_appsync_event_names_its_api(shape: str, api_id: object) -> None:
     assert refused(sample) is Reason.EVENT_UNKNOWN
 
 
+@pytest.mark.parametrize("api_id", ["a", "a" * 64])
+def test_the_name_of_an_appsync_api_may_be_short_or_long(api_id: str) -> None:
+    context = {**event("appsync")["requestContext"], "apiId": api_id}
+    assert parse(event("appsync", requestContext=context)).api_id == api_id
+
+
+@pytest.mark.parametrize(("region", "known"), [("r", True), ("r" * 32, True), ("r" * 33, False)])
+def test_an_appsync_api_is_where_the_function_is(region: str, known: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+    function_arn = f"arn:aws:lambda:{region}:123456789012:function:authorizer"
+    stage_arn = gateway.parse(event("appsync"), SETTINGS, function_arn).stage_arn
+    assert stage_arn.startswith(f"arn:aws:appsync:{region}:") is known
+
+
 @pytest.mark.parametrize("channel", [None, 7, "", "/inbox/x"])
 def test_a_connection_to_an_event_api_has_no_channel_whatever_stands_there(channel: object) -> None:
     context = {**event("appsync_events_connect")["requestContext"], "channel": channel, "channelNamespaceName": channel}

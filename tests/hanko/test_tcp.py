@@ -255,7 +255,10 @@ def test_a_gateway_that_is_overloaded_is_asked_again(status: str) -> None:
     assert script.connections == 3
 
 
-@pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden", "429 Too Many Requests", "500 Oops"])
+@pytest.mark.parametrize(
+    "status",
+    ["400 Bad Request", "403 Forbidden", "429 Too Many Requests", "500 Oops", "501 Not Implemented", "505 No Version"],
+)
 def test_any_other_status_is_an_answer(status: str) -> None:
     script = Script(saying(overloaded(status)))
     with serving(script) as server:

@@ -210,7 +210,7 @@ def reader(aws: Aws, make_settings: MakeSettings, time_: Time) -> Iterator[Signe
 
 
 def test_one_connection_serves_until_it_has_been_idle(reader: SignedReader, aws: Aws, time_: Time) -> None:
-    for seconds, connections in ((0, 1), (1, 1), (40, 2), (1, 2)):
+    for seconds, connections in ((0, 1), (29.5, 1), (30, 2), (1, 2)):
         time_.advance(seconds)
         answer = reader.read(["session#1"])
         assert isinstance(answer, dict)

@@ -196,6 +196,12 @@ def test_a_login_that_is_young_enough_passes_for_this_one_question() -> None:
     assert (verdict.reason, verdict.rule) == (Reason.LOGIN_TOO_OLD, "own inbox")
 
 
+@pytest.mark.parametrize("segment", ["x", "xy", "x-y", "x" * 50])
+def test_a_segment_has_up_to_50_characters(segment: str) -> None:
+    rules = f'default = "deny"\n[[rule]]\nname = "a"\nchannels = ["CONNECT", "PUBLISH /{segment}"]'
+    assert reason(rules, f"PUBLISH /{segment}") is Reason.ALLOWED
+
+
 @pytest.mark.parametrize(
     "pattern",
     [
