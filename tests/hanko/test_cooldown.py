@@ -53,6 +53,7 @@ def test_forgotten_key_ids_are_the_oldest(time_: Time) -> None:
     cool_down = CoolDown(time_.clock, 300)
     for number in range(MAX_REMEMBERED + 1):
         cool_down.note(f"key-{number}")
+    assert not cool_down.take("key-1")
     assert cool_down.take("key-0")
     assert not cool_down.take(f"key-{MAX_REMEMBERED}")
 
