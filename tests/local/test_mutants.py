@@ -1,11 +1,14 @@
 """`make mutants`: what is changed, and the list of changes that nobody can notice. It runs by hand: it takes hours."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn, cast
 
 import pytest
 
 from local.mutants.__main__ import DECIDING, equivalents, modules_in
 from local.mutants.mutations import Module
+from local.mutants.trial import Outcome, Trial
 
 SOURCE = """
 LIMIT = 3
@@ -71,3 +74,21 @@ def test_every_mutant_that_is_listed_as_equivalent_still_exists(path: str) -> No
 def test_all_that_decides_is_tried() -> None:
     paths = {module.path for module in modules_in(DECIDING)}
     assert {"authorizer/hanko/jws.py", "authorizer/rules/evaluation.py", "authorizer/decision.py"} <= paths
+
+
+class OverAtOnce(Exception):
+    """In the place of the end of a fork."""
+
+
+class Here(Trial):
+    """A trial without a fork."""
+
+    def end(self, outcome: Outcome) -> NoReturn:
+        raise OverAtOnce(outcome)
+
+
+@pytest.mark.parametrize(("files_not_imported", "outcome"), [(1, Outcome.KILLED), (0, Outcome.SURVIVED)])
+def test_a_change_is_noticed_if_its_tests_cannot_be_imported(files_not_imported: int, outcome: Outcome) -> None:
+    session = cast("pytest.Session", SimpleNamespace(items=[], testsfailed=files_not_imported))
+    with pytest.raises(OverAtOnce, match=f"^{outcome}$"):
+        Here([], cpu_seconds=1).run(session)
