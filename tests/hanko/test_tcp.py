@@ -195,15 +195,15 @@ def test_the_early_connection_and_every_other_try_all_addresses(
 def test_the_early_connection_is_waited_for_until_each_deadline(resolver: Resolver, nowhere: Address) -> None:
     resolver.addresses = [nowhere]
     began = time.monotonic()
-    early = EarlyConnection("http://localhost:9", timeout_seconds=0.8)
+    early = EarlyConnection("http://localhost:9", timeout_seconds=0.9)
     assert {one.daemon for one in threading.enumerate() if "(_open)" in one.name} == {True}  # nor would the exit wait
     for wait_until in (began - 1, began + 0.1):
         with pytest.raises(TimeoutError):
             early.wait(wait_until)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 0.8
     with pytest.raises(TimeoutError):
         early.wait(soon())
-    assert 0.7 < time.monotonic() - began < 2
+    assert 0.8 < time.monotonic() - began < 2
 
 
 # --- what passes by itself
