@@ -33,9 +33,9 @@ def _scope(event: dict[str, object]) -> Scope | None:
     sources, key = event.get("identitySource"), event.get("routeKey")
     if not sources:
         return None
-    if not isinstance(sources, list) or not isinstance(key, str) or key not in sources or _is_elsewhere(key, event):
+    if not isinstance(sources, list) or not isinstance(key, str) or key not in sources:
         return _EVERY_ROUTE
-    if key == "$default":
+    if key == "$default" or _is_elsewhere(key, event):
         return _EVERY_ROUTE
     method, _, path = key.partition(" ")
     literal, _, parameter = path.partition("{")
