@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from authorizer.errors import Misconfigured
+
 WIDTH = 100  # the most that a line has, but for names that must stay whole
 STOPPED = 130  # what a shell reports of a program that Ctrl-C ended
 END_SECONDS = 5
@@ -26,6 +28,12 @@ class CommandFailed(Exception):
 def mistaken(what: str, mistakes: Sequence[str]) -> CommandFailed:
     """The error that tells what is mistaken, and each mistake in a line of its own."""
     return CommandFailed("\n".join([what, *(f"  {one}" for one in at_most(mistakes, MISTAKES_SHOWN))]))
+
+
+def misconfigured(error: Misconfigured) -> CommandFailed:
+    """The same for settings or rules: the error's text begins with what is mistaken."""
+    what, *mistakes = str(error).splitlines()
+    return mistaken(what, mistakes)
 
 
 def run(command: Callable[[], int | None]) -> NoReturn:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from authorizer.config import Settings
 from authorizer.errors import Misconfigured
-from local.command_line import WIDTH, CommandFailed, columns, mistaken, read_token, run, say
+from local.command_line import WIDTH, CommandFailed, columns, misconfigured, read_token, run, say
 from local.configuration import read_environment
 from local.explanation import Explanation, State, explain
 from local.hanko import StandInHanko
@@ -74,8 +74,7 @@ def _settings(variables: dict[str, str]) -> Settings:
     try:
         return Settings.from_env({**own, **variables})
     except Misconfigured as error:
-        what, *mistakes = str(error).splitlines()
-        raise mistaken(what, mistakes) from None
+        raise misconfigured(error) from None
 
 
 def told_about(event: object, settings: Settings, rules: Path, *, full: bool = False) -> Explanation:
@@ -83,8 +82,7 @@ def told_about(event: object, settings: Settings, rules: Path, *, full: bool = F
     try:
         return explain(event, settings, rules, full=full)
     except Misconfigured as error:
-        what, *mistakes = str(error).splitlines()
-        raise mistaken(what, mistakes) from None
+        raise misconfigured(error) from None
 
 
 def _token(sample: Sample, options: argparse.Namespace) -> str:

@@ -23,7 +23,7 @@ from authorizer.clock import Clock
 from authorizer.errors import Misconfigured
 from authorizer.hanko.failure import FetchFailed
 from authorizer.hanko.jwk import parse_keys
-from local.command_line import CommandFailed, columns, confirmed, mistaken, read_token, run, say
+from local.command_line import CommandFailed, columns, confirmed, misconfigured, mistaken, read_token, run, say
 from local.configuration import Environment, environments, is_example, read_environment, samconfig_file
 from local.keys_file import read_keys
 
@@ -169,8 +169,7 @@ def _keys(api_url: str) -> int:
     try:
         _, body, _ = read_keys(api_url, os.environ, Clock())
     except Misconfigured as error:
-        what, *mistakes = str(error).splitlines()
-        raise mistaken(what, mistakes) from None
+        raise misconfigured(error) from None
     except FetchFailed as failed:
         raise CommandFailed(
             f"{api_url} gave no usable key set ({failed}): is this the API URL, and is there a network?"
